@@ -1,0 +1,87 @@
+// Package broadcast is the app that passes every message on to everybody in the
+// room: a chat.
+package broadcast
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/options"
+)
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App sends every message to everybody in the room.
+type App struct {
+	// What is sent for a text message: a text with the placeholders {message},
+	// {user} and {id}, of which the last two stand for the sender's user name
+	// and connection. They are replaced in one pass: what a client sent is
+	// never looked into. Binary messages are passed on as they are. Default:
+	// {message}.
+	Format string `json:"format,omitempty"`
+
+	// Leave the sender out. Default: false, the sender gets his message too.
+	Others bool `json:"others,omitempty"`
+}
+
+const messageOnly = "{message}"
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.websocket.apps.broadcast",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
+//
+//	broadcast [<format>] {
+//		others
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // its name
+	if d.NextArg() {
+		if a.Format = d.Val(); a.Format == "" {
+			return d.Err("the format of broadcast is empty")
+		}
+	}
+	if d.NextArg() {
+		return d.Errf("unexpected argument %q, put a format with blanks into quotes", d.Val())
+	}
+	return options.Set{"others": options.Flag(&a.Others)}.Block(d)
+}
+
+// Receive passes m on.
+func (a *App) Receive(c apps.Conn, m apps.Message) error {
+	if !m.Binary && a.Format != "" && a.Format != messageOnly {
+		m.Data = a.format(c, m.Data)
+	}
+	if a.Others {
+		c.Room().Publish(m, c)
+	} else {
+		c.Room().Publish(m)
+	}
+	return nil
+}
+
+// format fills in the placeholders. strings.Replacer goes through its text once.
+func (a *App) format(c apps.Conn, message []byte) []byte {
+	user := strings.ToValidUTF8(c.User(), "\uFFFD")
+	fill := strings.NewReplacer(messageOnly, string(message), "{user}", user, "{id}", c.ID())
+	return []byte(fill.Replace(a.Format))
+}
+
+// Inline tells that Receive never blocks.
+func (*App) Inline() {}
+
+// Interface guards
+var (
+	_ caddy.Module          = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ apps.App              = (*App)(nil)
+	_ apps.Inline           = (*App)(nil)
+)

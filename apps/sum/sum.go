@@ -1,0 +1,83 @@
+// Package sum is the app that keeps a running total and pushes it to everybody.
+//
+// A message is a number, as plain text or in an object with the field value.
+// The new total goes to the sender as the reply and to everybody else in the
+// room as the update. Arithmetic is exact (package aggregate); what is not a
+// number is answered to the sender alone and changes nothing.
+package sum
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/options"
+)
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App keeps the total of all numbers that were sent to the room. A number is
+// decimal, with at most 30 digits before and after the point; a total has at
+// most 60 before it.
+type App struct {
+	// Send the total to a client when it joins. Default: false. Clients that
+	// speak the subprotocol json are always sent it.
+	Greet bool `json:"greet,omitempty"`
+
+	// Tell the new total to the sender only. Default: false, everybody in the
+	// room is told.
+	ReplyOnly bool `json:"reply_only,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.websocket.apps.sum",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
+//
+//	sum {
+//		greet
+//		reply_only
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return options.Set{
+		"greet":      options.Flag(&a.Greet),
+		"reply_only": options.Flag(&a.ReplyOnly),
+	}.App(d)
+}
+
+// Receive adds the number in m to the total.
+func (*App) Receive(c apps.Conn, m apps.Message) error {
+	if m.Binary {
+		return apps.Refuse(errBinary)
+	}
+	c.Room().Apply(c, m.Data)
+	return nil
+}
+
+// NewState returns the total of a new room: 0.
+func (a *App) NewState() apps.State { return &total{silent: a.ReplyOnly} }
+
+// Greets tells whether c is sent the total on joining.
+func (a *App) Greets(apps.Conn) bool { return a.Greet }
+
+// Subprotocols lists json.
+func (*App) Subprotocols() []string { return []string{"json"} }
+
+// Inline tells that Receive never blocks.
+func (*App) Inline() {}
+
+// Interface guards
+var (
+	_ caddy.Module          = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ apps.App              = (*App)(nil)
+	_ apps.Stateful         = (*App)(nil)
+	_ apps.Greeter          = (*App)(nil)
+	_ apps.Protocols        = (*App)(nil)
+	_ apps.Inline           = (*App)(nil)
+)

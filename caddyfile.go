@@ -1,0 +1,167 @@
+package caddyws
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyws/caddy-websocket/options"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("websocket", parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder("websocket", httpcaddyfile.Before, "respond")
+	httpcaddyfile.RegisterGlobalOption("websocket", parseGlobal)
+}
+
+const (
+	appNamespace    = "http.websocket.apps"
+	engineNamespace = "websocket.engines"
+)
+
+func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	websocket [<matcher>] [<app> [<args...>]] {
+//		app <name> [<args...>] { ... }
+//		name <label>
+//		room <template>
+//		origins <host|origin|*>...
+//		max_message_size <size>
+//		max_queue <size>
+//		ping <interval> [<timeout>] | off
+//		write_timeout <duration> | off
+//	}
+//
+// The app is named either behind the directive or by the option app, which
+// takes the app's own options in a block.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	if err := h.parseShortApp(d); err != nil {
+		return err
+	}
+	err := options.Set{
+		"app":              h.parseApp,
+		"name":             options.Text(&h.Name),
+		"room":             options.Text(&h.Room),
+		"origins":          options.Texts(&h.Origins),
+		"max_message_size": options.Size(&h.MaxMessageSize),
+		"max_queue":        options.Size(&h.MaxQueue),
+		"ping":             h.parsePing,
+		"write_timeout":    options.DurationOrOff(&h.WriteTimeout),
+	}.Block(d)
+	if err == nil && h.AppRaw == nil {
+		return d.Errf("websocket needs an app, one of %s", appNames())
+	}
+	return err
+}
+
+// parseShortApp reads the app named behind the directive, if there is one. The
+// block that follows is the directive's.
+func (h *Handler) parseShortApp(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return nil
+	}
+	line := append([]caddyfile.Token{d.Token()}, d.RemainingArgsAsTokens()...)
+	return h.loadAppTokens(caddyfile.NewDispenser(line))
+}
+
+// parseApp reads the option app.
+func (h *Handler) parseApp(d *caddyfile.Dispenser) error {
+	if h.AppRaw != nil {
+		return d.Err("the app is named twice, behind websocket and by the option app")
+	}
+	if !d.NextArg() {
+		return d.Errf("option \"app\" needs a name, one of %s", appNames())
+	}
+	return h.loadAppTokens(d)
+}
+
+func (h *Handler) loadAppTokens(d *caddyfile.Dispenser) error {
+	if d.Val() == "" {
+		d.Next()
+	}
+	var err error
+	h.AppRaw, err = unmarshalGuest(d, appNamespace, "app")
+	return err
+}
+
+// unmarshalGuest reads the module whose name d stands on.
+func unmarshalGuest(d *caddyfile.Dispenser, namespace, kind string) (json.RawMessage, error) {
+	name := d.Val()
+	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
+		return nil, d.Errf("there is no %s %q, expected one of %s", kind, name, moduleNames(namespace))
+	}
+	module, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
+	if err != nil {
+		return nil, err
+	}
+	return caddyconfig.JSONModuleObject(module, "name", name, nil), nil
+}
+
+func appNames() string { return moduleNames(appNamespace) }
+
+// moduleNames lists the modules of a namespace.
+func moduleNames(namespace string) string {
+	var names []string
+	for _, module := range caddy.GetModules(namespace) {
+		names = append(names, module.ID.Name())
+	}
+	return strings.Join(names, ", ")
+}
+
+// parsePing reads `ping <interval> [<timeout>]` or `ping off`.
+func (h *Handler) parsePing(d *caddyfile.Dispenser) error {
+	if err := options.DurationOrOff(&h.PingInterval)(d); err != nil {
+		return err
+	}
+	if h.PingInterval == options.Off || d.CountRemainingArgs() == 0 {
+		return nil
+	}
+	return options.Duration(&h.PingTimeout)(d)
+}
+
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("the global option websocket is given twice")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "websocket", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile sets up the process-wide settings from Caddyfile tokens.
+// Syntax:
+//
+//	websocket {
+//		engine <name> [<args...>]
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return options.Set{"engine": a.parseEngine}.App(d)
+}
+
+func (a *App) parseEngine(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.Errf("option \"engine\" needs a name, one of %s", moduleNames(engineNamespace))
+	}
+	var err error
+	a.EngineRaw, err = unmarshalGuest(d, engineNamespace, "engine")
+	return err
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*Handler)(nil)
+	_ caddyfile.Unmarshaler = (*App)(nil)
+)

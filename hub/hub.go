@@ -1,0 +1,145 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// Why a client cannot enter a room.
+var (
+	// ErrForbidden wraps what the app's Join returned.
+	ErrForbidden = errors.New("app refused the connection")
+	// ErrUnavailable wraps why the room's state could not be read.
+	ErrUnavailable = errors.New("room is not available")
+	// ErrClosed: the hub is closing.
+	ErrClosed = errors.New("hub is closed")
+)
+
+// Hub is all rooms over one engine. Its methods may be called concurrently.
+type Hub struct {
+	engine   engines.Engine
+	volatile bool // the engine never waits
+	log      func() *zap.Logger
+
+	waiting atomic.Int64 // bytes of operations waiting in all rooms
+
+	mu     sync.Mutex
+	rooms  map[engines.Key]*Room // guarded by mu
+	closed bool                  // guarded by mu
+
+	members sync.WaitGroup
+	work    sync.WaitGroup // goroutines of rooms and of blocking apps
+}
+
+// New returns a hub over an engine, which it closes in the end. log is asked for
+// a logger each time, since loggers change with the configuration.
+func New(engine engines.Engine, log func() *zap.Logger) *Hub {
+	_, volatile := engine.(engines.Volatile)
+	return &Hub{engine: engine, volatile: volatile, log: log, rooms: make(map[engines.Key]*Room)}
+}
+
+// Join finds the room and asks the app whether the visitor may enter. The
+// returned member sees and counts for nothing until Serve; exactly one of Serve
+// and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable] and
+// [ErrClosed].
+func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
+	room, err := h.find(ctx, route, v.Room)
+	if err != nil {
+		return nil, err
+	}
+	m := newMember(room, route, v)
+	if err := m.join(v.Handshake); err != nil {
+		h.release(room)
+		return nil, err
+	}
+	h.members.Add(1)
+	return m, nil
+}
+
+// find returns the room with a reference taken and its state loaded.
+func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error) {
+	room, err := h.refer(engines.Key{App: route.AppName, Room: name}, route.App)
+	if err != nil {
+		return nil, err
+	}
+	if err := room.load(ctx); err != nil {
+		h.release(room)
+		return nil, err
+	}
+	return room, nil
+}
+
+// refer takes a reference to the room, which it makes if there is none: two
+// rooms of one key never exist at the same time.
+func (h *Hub) refer(key engines.Key, app apps.App) (*Room, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	room, ok := h.rooms[key]
+	if !ok {
+		room = newRoom(h, key, app)
+		h.rooms[key] = room
+	}
+	room.refs.Add(1)
+	return room, nil
+}
+
+// release gives a reference back. A room without one leaves memory: its state,
+// if it has any, is stored. Only refer can bring it back from none, under the
+// lock.
+func (h *Hub) release(room *Room) {
+	if room.refs.Add(-1) > 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if room.refs.Load() == 0 && h.rooms[room.key] == room {
+		delete(h.rooms, room.key)
+	}
+}
+
+// Close sends every member away with 1001 and, once what they began is
+// committed and they are gone or the context has ended, closes the engine.
+func (h *Hub) Close(ctx context.Context) error {
+	for _, room := range h.close() {
+		room.dismiss(frames.GoingAway, "server is going away")
+	}
+	gone := make(chan struct{})
+	go func() {
+		h.members.Wait()
+		h.work.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return h.engine.Close()
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), h.engine.Close())
+	}
+}
+
+// close lets nobody in any more and returns the rooms there are.
+func (h *Hub) close() []*Room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	rooms := make([]*Room, 0, len(h.rooms))
+	for _, room := range h.rooms {
+		rooms = append(rooms, room)
+	}
+	return rooms
+}
+
+// commitTimeout bounds how long a turn waits for the engine.
+const commitTimeout = 10 * time.Second

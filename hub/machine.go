@@ -1,0 +1,221 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// machine is the state of a room and what is stored of it. After every call it
+// is the state as stored, or not loaded. It is not safe for concurrent use.
+type machine struct {
+	fresh func() apps.State // nil in a room without state
+
+	state  apps.State // nil: not loaded
+	stored envelope   // the bytes that state can be brought back to
+	rev    uint64     // their revision; 0 if nothing is stored yet
+	view   apps.Body
+}
+
+// result is what came of one operation.
+type result struct {
+	outcome  apps.Outcome
+	version  uint64 // of the state after it
+	err      error  // why it is not in the state
+	panicked bool   // the app is to blame
+}
+
+// What members are told when an operation fails for no fault of theirs.
+var (
+	errUnavailable = errors.New("unavailable, try again later")
+	errUnknown     = errors.New("outcome unknown")
+	errTooBig      = errors.New("room is full")
+)
+
+func (m *machine) shown() shown {
+	return shown{epoch: m.stored.epoch, version: m.stored.version, view: m.view}
+}
+
+// load reads the state from the engine, or makes a new one.
+func (m *machine) load(ctx context.Context, engine engines.Engine, key engines.Key) (err error) {
+	defer recovered(&err)
+	stored, rev, err := readEnvelope(ctx, engine, key)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	m.stored, m.rev = stored, rev
+	if err := m.restore(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// readEnvelope returns what is stored of a room, or the envelope of a new one.
+func readEnvelope(ctx context.Context, engine engines.Engine, key engines.Key) (envelope, uint64, error) {
+	p, rev, err := engine.Load(ctx, key)
+	if errors.Is(err, engines.ErrNotFound) {
+		return envelope{epoch: randomName()}, 0, nil
+	}
+	if err != nil {
+		return envelope{}, 0, fmt.Errorf("loading room: %w", err)
+	}
+	stored, err := parseEnvelope(p)
+	return stored, rev, err
+}
+
+// restore makes the state what is stored.
+func (m *machine) restore() error {
+	m.state = nil
+	state := m.fresh()
+	if m.stored.app != nil {
+		if err := state.UnmarshalBinary(m.stored.app); err != nil {
+			return fmt.Errorf("decoding state: %w", err)
+		}
+	}
+	m.state, m.view = state, state.View()
+	return nil
+}
+
+// commit applies the operations and stores the state; the results stand in
+// their order. What is not stored is not in the state.
+func (m *machine) commit(batch []operation, engine engines.Engine, key engines.Key) (results []result) {
+	results = make([]result, len(batch))
+	err := m.tryCommit(batch, results, engine, key)
+	if errors.Is(err, errTooBig) && len(batch) > 1 {
+		half := len(batch) / 2
+		return append(m.commit(batch[:half], engine, key), m.commit(batch[half:], engine, key)...)
+	}
+	if err != nil {
+		refuse(results, err)
+	}
+	return results
+}
+
+func refuse(results []result, err error) {
+	for i := range results {
+		if results[i].err == nil {
+			results[i] = result{err: err}
+		}
+	}
+}
+
+// tryCommit leaves the state as it was if it returns an error.
+func (m *machine) tryCommit(batch []operation, results []result, engine engines.Engine, key engines.Key) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	if m.state == nil {
+		if err := m.load(ctx, engine, key); err != nil {
+			return errUnavailable
+		}
+	}
+	next := m.applyAll(batch, results)
+	if next.version == m.stored.version || m.state == nil {
+		return nil
+	}
+	err = m.save(ctx, next, engine, key)
+	if err != nil {
+		m.undo()
+	}
+	return err
+}
+
+// applyAll applies what can be applied and returns the envelope to store, as
+// yet without the app's bytes. An operation that panics may leave half a change
+// behind: the state is brought back and the others are applied again.
+func (m *machine) applyAll(batch []operation, results []result) envelope {
+	next := m.stored
+	next.at = later(m.stored.at, time.Now())
+	for i := 0; i < len(batch); i++ {
+		if results[i].panicked {
+			continue
+		}
+		results[i] = m.applyOne(batch[i], &next)
+		if results[i].panicked {
+			m.undo()
+			if m.state == nil {
+				refuse(results, errUnavailable)
+				return m.stored
+			}
+			next.version, i = m.stored.version, -1
+		}
+	}
+	return next
+}
+
+// applyOne applies one operation and counts it in next.
+func (m *machine) applyOne(op operation, next *envelope) (res result) {
+	if op.refusal != nil {
+		return result{err: op.refusal}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			res = result{panicked: true, err: fmt.Errorf("panic on applying an operation: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	outcome, err := m.state.Apply(apps.Op{Data: op.data, At: next.at})
+	if err != nil {
+		return result{err: err}
+	}
+	next.version++
+	return result{outcome: outcome, version: next.version}
+}
+
+// save stores the state, which becomes the one that is shown.
+func (m *machine) save(ctx context.Context, next envelope, engine engines.Engine, key engines.Key) (err error) {
+	defer recovered(&err)
+	if next.app, err = m.state.MarshalBinary(); err != nil {
+		return fmt.Errorf("encoding state: %w", err)
+	}
+	view := m.state.View()
+	p := next.append(nil)
+	if len(p) > engine.MaxState() {
+		return errTooBig
+	}
+	rev, err := engine.Swap(ctx, key, m.rev, p)
+	switch {
+	case err == nil:
+		m.stored, m.rev, m.view = next, rev, view
+		return nil
+	case errors.Is(err, engines.ErrRefused), errors.Is(err, engines.ErrConflict):
+		m.forget()
+		return errUnavailable
+	}
+	m.forget()
+	return errUnknown
+}
+
+// undo brings the state back to what is stored.
+func (m *machine) undo() {
+	if m.state == nil {
+		return
+	}
+	var err error
+	func() {
+		defer recovered(&err)
+		err = m.restore()
+	}()
+	if err != nil {
+		m.forget()
+	}
+}
+
+// forget lets the next commit load the state anew: what is stored is not known.
+func (m *machine) forget() { m.state = nil }
+
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return a
+	}
+	return b
+}

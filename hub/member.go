@@ -1,0 +1,278 @@
+package hub
+
+import (
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// Member is one client in a room: an [apps.Conn] to its app and the
+// [socket.Handler] of its connection.
+type Member struct {
+	// Immutable.
+	room        *Room
+	route       *Route
+	number      uint64
+	clientIP    string
+	user        string
+	subprotocol string
+
+	conn    atomic.Pointer[socket.Conn] // nil until Serve
+	handing atomic.Bool                 // messages are being handed over: Flush will follow
+
+	// Guarded by room.mu.
+	place      int            // index in room.members; -1 outside
+	early      []apps.Message // sent before there was a connection
+	operations []operation    // waiting for their turn
+	unanswered int            // operations waiting or in a turn
+
+	// Owned by the room's turn.
+	turn struct {
+		taking  bool   // it has operations in this turn
+		version uint64 // of its last reply
+	}
+
+	mu sync.Mutex
+	// Guarded by mu.
+	value any
+	inbox inbox
+}
+
+var members atomic.Uint64
+
+func newMember(room *Room, route *Route, v Visitor) *Member {
+	return &Member{
+		room:        room,
+		route:       route,
+		number:      members.Add(1),
+		clientIP:    v.ClientIP,
+		user:        v.User,
+		subprotocol: v.Subprotocol,
+		place:       -1,
+	}
+}
+
+// Serve makes the member part of its room and reads from conn until the end;
+// then it has left the room. buffered is what the client sent behind its
+// handshake.
+func (m *Member) Serve(conn net.Conn, buffered []byte) {
+	c := socket.New(conn, &m.route.Settings, m)
+	m.room.enter(m, c)
+	c.Serve(buffered)
+}
+
+// Start is Serve on a goroutine of its own, for connections that need none of
+// the handshake's any more.
+func (m *Member) Start(conn net.Conn, buffered []byte) {
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				m.log().Error("serving connection", zap.Any("panic", p), zap.Stack("stack"))
+			}
+		}()
+		m.Serve(conn, buffered)
+	}()
+}
+
+// Abandon takes back a Join whose handshake failed.
+func (m *Member) Abandon() { m.leave() }
+
+// join asks the app.
+func (m *Member) join(h apps.Handshake) (err error) {
+	joiner, ok := m.route.App.(apps.Joiner)
+	if !ok {
+		return nil
+	}
+	defer m.recovered(&err)
+	if err := joiner.Join(m, h); err != nil {
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	return nil
+}
+
+// Message takes one message of the client.
+func (m *Member) Message(data []byte, binary bool) {
+	if !m.route.inline {
+		m.deposit(data, binary)
+		return
+	}
+	m.handing.Store(true)
+	m.receive(apps.Message{Data: data, Binary: binary})
+}
+
+// Flush lets the room carry out what the messages before led to.
+func (m *Member) Flush() {
+	if m.handing.Swap(false) {
+		m.room.kick()
+	}
+}
+
+// Closed ends the membership.
+func (m *Member) Closed(end socket.End) {
+	m.room.exit(m)
+	m.logEnd(end)
+	if m.route.inline || m.closeInbox() {
+		m.leave()
+	}
+}
+
+// leave is the last that is heard of a member.
+func (m *Member) leave() {
+	defer m.room.hub.members.Done()
+	defer m.room.hub.release(m.room)
+	if leaver, ok := m.route.App.(apps.Leaver); ok {
+		if err := m.callLeave(leaver); err != nil {
+			m.log().Error("app failed on leaving", zap.Error(err))
+		}
+	}
+}
+
+func (m *Member) callLeave(l apps.Leaver) (err error) {
+	defer m.recovered(&err)
+	l.Leave(m)
+	return nil
+}
+
+// receive hands a message to the app and acts on what it returns.
+func (m *Member) receive(msg apps.Message) {
+	if err := m.callReceive(msg); err != nil {
+		m.failed(err)
+	}
+}
+
+func (m *Member) callReceive(msg apps.Message) (err error) {
+	defer m.recovered(&err)
+	return m.route.App.Receive(m, msg)
+}
+
+// recovered turns a panic of the app into an error with its stack.
+func (m *Member) recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic in app %s: %v\n%s", m.route.AppName, p, debug.Stack())
+	}
+}
+
+func (m *Member) logEnd(end socket.End) {
+	log := m.log().With(
+		zap.Duration("duration", end.Duration),
+		zap.Uint16("code", uint16(end.Code)),
+		zap.String("reason", end.Reason),
+		zap.Bool("by_client", end.ByPeer),
+		zap.Uint64("messages_in", end.MessagesIn),
+		zap.Uint64("messages_out", end.MessagesOut),
+		zap.Uint64("bytes_in", end.BytesIn),
+		zap.Uint64("bytes_out", end.BytesOut),
+	)
+	if end.Err != nil {
+		log = log.With(zap.Error(end.Err))
+	}
+	log.Info("connection ended")
+}
+
+// log returns a logger that names the connection. Names that clients choose are
+// fields, which encoders escape, never part of the text.
+func (m *Member) log() *zap.Logger {
+	return m.room.hub.log().With(
+		zap.String("route", m.route.Name),
+		zap.String("room", m.room.key.Room),
+		zap.String("client_ip", m.clientIP),
+		zap.String("id", m.ID()),
+	)
+}
+
+// The rest of apps.Conn.
+
+// Send queues a message for this client.
+func (m *Member) Send(msg apps.Message) {
+	if c := m.conn.Load(); c != nil {
+		c.Send(msg.Data, msg.Binary)
+		return
+	}
+	m.room.sendEarly(m, msg)
+}
+
+// Close ends the connection.
+func (m *Member) Close(code int, reason string) {
+	if c := m.conn.Load(); c != nil {
+		c.Close(closeCode(code), reason)
+	}
+}
+
+func closeCode(code int) frames.CloseCode {
+	if code < 0 || code > 4999 {
+		return frames.InternalError
+	}
+	return frames.CloseCode(code)
+}
+
+// Room returns the room as the app knows it.
+func (m *Member) Room() apps.Room { return (*memberRoom)(m) }
+
+// process is part of every ID, so that IDs of two processes differ.
+var process = randomName()
+
+// ID names the connection.
+func (m *Member) ID() string { return process + "-" + strconv.FormatUint(m.number, 36) }
+
+// ClientIP is the client's address as Caddy sees it.
+func (m *Member) ClientIP() string { return m.clientIP }
+
+// User is the authenticated user, or empty.
+func (m *Member) User() string { return m.user }
+
+// Subprotocol is the agreed subprotocol, or empty.
+func (m *Member) Subprotocol() string { return m.subprotocol }
+
+// Value returns the app's own value.
+func (m *Member) Value() any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.value
+}
+
+// SetValue stores the app's own value.
+func (m *Member) SetValue(v any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.value = v
+}
+
+// memberRoom is the room as one member's app calls know it: what is done
+// through it is done on behalf of that member.
+type memberRoom Member
+
+// Name is the room's name.
+func (r *memberRoom) Name() string { return r.room.key.Room }
+
+// Len is the number of members.
+func (r *memberRoom) Len() int { return r.room.len() }
+
+// Publish sends a message to the members.
+func (r *memberRoom) Publish(msg apps.Message, except ...apps.Conn) {
+	r.room.publish((*Member)(r), msg, except)
+}
+
+// Apply queues an operation on the room's state.
+func (r *memberRoom) Apply(c apps.Conn, op []byte) {
+	m, ok := c.(*Member)
+	if !ok || m.room != r.room {
+		panic("applying an operation for a connection of another room")
+	}
+	m.room.apply(m, op)
+}
+
+// Interface guards
+var (
+	_ apps.Conn      = (*Member)(nil)
+	_ apps.Room      = (*memberRoom)(nil)
+	_ socket.Handler = (*Member)(nil)
+)

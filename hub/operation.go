@@ -1,0 +1,97 @@
+package hub
+
+import "bytes"
+
+// operation is a change that a member wants, or, with refusal, a place in the
+// order of its answers for something that is refused already.
+type operation struct {
+	from    *Member
+	data    []byte
+	refusal error
+	held    bool // the connection is held for it
+}
+
+func (op operation) release() {
+	op.from.room.hub.waiting.Add(-int64(len(op.data)))
+	if op.held {
+		op.from.conn.Load().Release(len(op.data))
+	}
+}
+
+// apply queues an operation of m.
+func (r *Room) apply(m *Member, data []byte) {
+	if !r.stateful() {
+		r.refuse(m, errStateless)
+		return
+	}
+	r.mu.Lock()
+	if r.full(len(data)) {
+		r.mu.Unlock()
+		r.refuse(m, errBusy)
+		return
+	}
+	r.enqueue(operation{from: m, data: bytes.Clone(data)})
+	r.mu.Unlock()
+	r.kickUnless(m)
+}
+
+// full tells whether n more bytes are too many, for the room or the hub.
+func (r *Room) full(n int) bool {
+	return r.count >= maxRoomOperations || r.size+n > maxRoomBytes ||
+		r.hub.waiting.Load()+int64(n) > maxHubBytes
+}
+
+func (r *Room) enqueue(op operation) {
+	if c := op.from.conn.Load(); c != nil {
+		c.Hold(len(op.data))
+		op.held = true
+	}
+	r.hub.waiting.Add(int64(len(op.data)))
+	r.count++
+	r.size += len(op.data)
+	op.from.unanswered++
+	if len(op.from.operations) == 0 {
+		r.waiting = append(r.waiting, op.from)
+	}
+	op.from.operations = append(op.from.operations, op)
+}
+
+// refuse tells m why something it asked for is not done: at once, or in its
+// place if answers to earlier messages are still to come.
+func (r *Room) refuse(m *Member, err error) {
+	r.mu.Lock()
+	if m.unanswered > 0 {
+		r.enqueue(operation{from: m, refusal: err})
+		r.mu.Unlock()
+		r.kickUnless(m)
+		return
+	}
+	r.mu.Unlock()
+	m.sendError(err)
+}
+
+// takeBatch takes operations from the members in rotation, so that one with
+// many does not hold up one with few. Each member's keep their order.
+func (r *Room) takeBatch() []operation {
+	batch := make([]operation, 0, min(r.count, maxBatch))
+	for len(batch) < cap(batch) {
+		round := r.waiting
+		r.waiting = round[:0]
+		for i, m := range round {
+			if len(batch) == cap(batch) {
+				r.waiting = append(r.waiting, round[i:]...)
+				break
+			}
+			batch = append(batch, m.operations[0])
+			r.size -= len(m.operations[0].data)
+			if m.operations = m.operations[1:]; len(m.operations) > 0 {
+				r.waiting = append(r.waiting, m)
+			} else {
+				m.operations = nil
+			}
+		}
+	}
+	clear(r.waiting[len(r.waiting):cap(r.waiting)])
+	r.count -= len(batch)
+	return batch
+}

@@ -1,0 +1,134 @@
+package hub
+
+import (
+	"errors"
+	"math"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"go.uber.org/zap"
+)
+
+const (
+	maxBatch  = 4096 // operations of one commit
+	maxInline = 4    // turns taken for others before a goroutine goes on
+)
+
+// kick sees to it that somebody carries out what waits.
+func (r *Room) kick() {
+	r.mu.Lock()
+	if r.running || !r.busy() {
+		r.mu.Unlock()
+		return
+	}
+	r.running = true
+	inline := len(r.members) <= inlineMembers && (r.hub.volatile || r.count == 0)
+	r.mu.Unlock()
+	r.refs.Add(1)
+	if !inline || !r.run(maxInline) {
+		r.hub.work.Go(r.runOn)
+	}
+}
+
+// runOn takes turns until nothing is left to do. What apps do wrong has been
+// caught closer by; anything else must not end Caddy.
+func (r *Room) runOn() {
+	defer func() {
+		if p := recover(); p != nil {
+			r.hub.log().Error("serving room", zap.String("room", r.key.Room), zap.Any("panic", p), zap.Stack("stack"))
+		}
+	}()
+	r.run(math.MaxInt)
+}
+
+// busy tells whether anything waits.
+func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 }
+
+// run takes at most so many turns and tells whether nothing is left to do.
+func (r *Room) run(turns int) (done bool) {
+	for range turns {
+		if !r.turn() {
+			r.hub.release(r)
+			return true
+		}
+	}
+	return false
+}
+
+// turn carries out what waits. Without anything it ends the running.
+func (r *Room) turn() bool {
+	r.mu.Lock()
+	if !r.busy() {
+		r.running = false
+		r.mu.Unlock()
+		return false
+	}
+	messages, batch := r.outbox, r.takeBatch()
+	r.outbox = outbox{} // the run is shared with members who have not read it yet
+	r.crowd = append(r.crowd[:0], r.members...)
+	r.mu.Unlock()
+
+	if len(messages.run) > 0 {
+		messages.send(r.crowd)
+	}
+	if len(batch) > 0 {
+		r.carryOut(batch)
+	}
+	clear(r.crowd)
+	return true
+}
+
+// carryOut commits a batch and tells everybody what came of it.
+func (r *Room) carryOut(batch []operation) {
+	results := r.machine.commit(batch, r.hub.engine, r.key)
+	for i, res := range results {
+		if res.panicked {
+			batch[i].from.failed(res.err)
+		}
+	}
+	now := r.machine.shown()
+	r.settle(now)
+	r.answer(batch, results, now)
+	r.mu.Lock()
+	for _, op := range batch {
+		op.from.unanswered--
+	}
+	r.mu.Unlock()
+	for _, op := range batch {
+		op.release()
+	}
+}
+
+// settle shows the commit to whoever joins from now on and keeps the members
+// who are to be told of it: those who joined meanwhile have seen it, and those
+// whose operations wait will see what becomes of them first.
+func (r *Room) settle(now shown) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shown = now
+	r.crowd = r.crowd[:0]
+	for _, m := range r.members {
+		if len(m.operations) == 0 {
+			r.crowd = append(r.crowd, m)
+		}
+	}
+}
+
+// Errors that end no connection are told to their client; see failed.
+var (
+	errBusy      = errors.New("busy, try again later")
+	errStateless = errors.New("this room keeps no state")
+)
+
+// failed acts on what an app returned from Receive.
+func (m *Member) failed(err error) {
+	var closing *apps.CloseError
+	switch {
+	case apps.IsRefusal(err):
+		m.room.refuse(m, err)
+	case errors.As(err, &closing):
+		m.Close(closing.Code, closing.Reason)
+	default:
+		m.log().Error("app failed", zap.Error(err))
+		m.Close(1011, "internal error")
+	}
+}

@@ -1,0 +1,158 @@
+// Package options reads blocks of options in a Caddyfile the way every part of
+// this module does: each option at most once, and an unknown one is answered
+// with the list of those there are. Apps of other modules may use it too.
+//
+//	var set = options.Set{"greet": options.Flag(&a.Greet)}
+//	return set.Block(d)
+package options
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
+)
+
+// Reader reads the arguments of one option; d stands on its name.
+type Reader func(d *caddyfile.Dispenser) error
+
+// Set is the options of a block by name.
+type Set map[string]Reader
+
+// Block reads the block that d stands before, if there is one. Every argument
+// and nested block must have been read by its option.
+func (s Set) Block(d *caddyfile.Dispenser) error {
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		read, known := s[name]
+		switch {
+		case !known:
+			return d.Errf("unknown option %q, %s", name, s.allowed())
+		case seen[name]:
+			return d.Errf("option %q is given twice", name)
+		}
+		seen[name] = true
+		if err := read(d); err != nil {
+			return err
+		}
+		if d.NextArg() {
+			return d.Errf("unexpected argument %q of option %q", d.Val(), name)
+		}
+	}
+	return nil
+}
+
+// App reads an app or engine without arguments: its name, then its block.
+func (s Set) App(d *caddyfile.Dispenser) error {
+	d.Next() // its name
+	if d.NextArg() {
+		return d.Errf("unexpected argument %q", d.Val())
+	}
+	return s.Block(d)
+}
+
+func (s Set) allowed() string {
+	if len(s) == 0 {
+		return "there are none here"
+	}
+	return "expected one of " + strings.Join(slices.Sorted(maps.Keys(s)), ", ")
+}
+
+// Flag reads an option that is true by being there.
+func Flag(target *bool) Reader {
+	return func(*caddyfile.Dispenser) error {
+		*target = true
+		return nil
+	}
+}
+
+// Text reads one argument that is not empty.
+func Text(target *string) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if !d.NextArg() || d.Val() == "" {
+			return d.Errf("option %q needs a value", name)
+		}
+		*target = d.Val()
+		return nil
+	}
+}
+
+// Texts reads one argument or more.
+func Texts(target *[]string) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		*target = d.RemainingArgs()
+		if len(*target) == 0 {
+			return d.Errf("option %q needs at least one value", name)
+		}
+		return nil
+	}
+}
+
+// maxSize is the largest size an option may set, in bytes.
+const maxSize = 1 << 30
+
+// Size reads a size such as 64KiB, in bytes, up to 1 GiB.
+func Size(target *int) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		var text string
+		if err := Text(&text)(d); err != nil {
+			return err
+		}
+		size, err := humanize.ParseBytes(text)
+		if err != nil {
+			return d.Errf("%q is not a size such as 64KiB", text)
+		}
+		if size < 1 || size > maxSize {
+			return d.Errf("size %s is not from 1 B to 1 GiB", text)
+		}
+		*target = int(size)
+		return nil
+	}
+}
+
+// Duration reads a positive duration such as 25s.
+func Duration(target *caddy.Duration) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		var text string
+		if err := Text(&text)(d); err != nil {
+			return err
+		}
+		return parseDuration(d, text, target)
+	}
+}
+
+// DurationOrOff reads a positive duration or the word off, which stands as -1.
+func DurationOrOff(target *caddy.Duration) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		var text string
+		if err := Text(&text)(d); err != nil {
+			return err
+		}
+		if text == "off" {
+			*target = Off
+			return nil
+		}
+		return parseDuration(d, text, target)
+	}
+}
+
+// Off is how a rule that is switched off stands in the configuration.
+const Off caddy.Duration = -1
+
+func parseDuration(d *caddyfile.Dispenser, text string, target *caddy.Duration) error {
+	duration, err := caddy.ParseDuration(text)
+	if err != nil {
+		return d.Errf("%q is not a duration such as 25s", text)
+	}
+	if duration <= 0 {
+		return d.Errf("duration %s is not positive", text)
+	}
+	*target = caddy.Duration(duration)
+	return nil
+}

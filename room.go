@@ -1,0 +1,61 @@
+package caddyws
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// maxRoomName is the longest name of a room in bytes.
+const maxRoomName = 255
+
+var errRoomName = errors.New("room name must be 1 to 255 bytes of printable text")
+
+// roomName tells which room a request is for. Names from a template begin with
+// "=" and computed ones with "//", so that they are never the same.
+func (h *Handler) roomName(r *http.Request) (string, error) {
+	if h.Room == "" {
+		return checkRoomName("//", computedRoom(r))
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return checkRoomName("=", repl.ReplaceAll(h.Room, ""))
+}
+
+func checkRoomName(kind, name string) (string, error) {
+	if name == "" || len(name) > maxRoomName || !utf8.ValidString(name) ||
+		strings.ContainsFunc(name, unicode.IsControl) {
+		return "", errRoomName
+	}
+	return kind + name, nil
+}
+
+// computedRoom is the URL as the client asked for it: host, port unless it is a
+// usual one, and path before rewrites.
+func computedRoom(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return roomHost(original.Host) + path.Clean("/"+original.URL.Path)
+	}
+	return roomHost(r.Host) + path.Clean("/"+r.URL.Path)
+}
+
+// roomHost brings a Host header to one form.
+func roomHost(host string) string {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = strings.Trim(host, "[]"), ""
+	}
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	switch {
+	case port == "" || port == "80" || port == "443":
+		return name
+	default:
+		return net.JoinHostPort(name, port)
+	}
+}

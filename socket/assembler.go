@@ -1,0 +1,105 @@
+package socket
+
+import (
+	"unicode/utf8"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// assembler turns the bytes of one client into messages and control frames. It
+// holds memory only while something is incomplete.
+//
+// Its one operation is next: bytes in, at most one event out. A whole frame
+// that stands in the bytes is unmasked where it is and handed out without being
+// copied; everything else goes through partial.
+type assembler struct {
+	partial *partial
+	begun   uint // counts what began and did not stand in the bytes from end to end
+}
+
+// event is one thing a client has said. The zero event is nothing yet.
+type event struct {
+	opcode  frames.Opcode // Text or Binary for a whole message, else the control frame's
+	payload []byte        // valid until the next call
+}
+
+func (e event) none() bool { return e.opcode == frames.Continuation }
+
+// The limits that the protocol leaves to the server.
+var (
+	errMessageTooBig = &frames.Error{Code: frames.MessageTooBig, Rule: "reading message: larger than the limit"}
+	errTooFragmented = &frames.Error{Code: frames.PolicyViolation, Rule: "reading message: too many fragments"}
+)
+
+// next reads from p until an event is complete or p is used up, and returns the
+// number of bytes it took. p is changed: payloads are unmasked in place. limit
+// is the largest message in bytes.
+func (a *assembler) next(p []byte, limit int) (event, int, error) {
+	a.settle()
+	if a.partial == nil {
+		e, n, err := whole(p, limit)
+		if n > 0 || err != nil || len(p) == 0 {
+			return e, n, err
+		}
+		a.partial = newPartial()
+		a.begun++
+	}
+	return a.partial.next(p, limit)
+}
+
+// settle takes back the event that was handed out last, and all memory if
+// nothing is incomplete.
+func (a *assembler) settle() {
+	if a.partial == nil {
+		return
+	}
+	a.partial.release()
+	if a.partial.idle() {
+		a.reset()
+	}
+}
+
+// incomplete tells, after settle, whether a message or frame has begun and not
+// ended.
+func (a *assembler) incomplete() bool { return a.partial != nil }
+
+// reset forgets everything.
+func (a *assembler) reset() {
+	if a.partial != nil {
+		a.partial.free()
+	}
+	a.partial = nil
+}
+
+// whole reads a frame that is a message or a control frame of its own and
+// stands in p from end to end; n is 0 if that is not so.
+func whole(p []byte, limit int) (e event, n int, err error) {
+	h, n, err := frames.ParseHeader(p)
+	if n == 0 || err != nil {
+		return event{}, 0, err
+	}
+	if err := judge(h, false, 0, limit); err != nil {
+		return event{}, 0, err
+	}
+	if !h.Fin || uint64(len(p)-n) < h.Length {
+		return event{}, 0, nil
+	}
+	payload := p[n : n+int(h.Length)]
+	frames.Mask(payload, h.Key, 0)
+	if h.Opcode == frames.Text && !utf8.Valid(payload) {
+		return event{}, 0, frames.ErrInvalidUTF8
+	}
+	return event{h.Opcode, payload}, n + len(payload), nil
+}
+
+// judge applies the rules of the protocol and the size limit to a header, of
+// which have bytes of its message came before.
+func judge(h frames.Header, fragmented bool, have, limit int) error {
+	if err := frames.Check(h, fragmented, 0); err != nil {
+		return err
+	}
+	if !h.Opcode.IsControl() && h.Length > uint64(max(0, limit-have)) {
+		return errMessageTooBig
+	}
+	return nil
+}

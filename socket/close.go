@@ -1,0 +1,82 @@
+package socket
+
+import (
+	"time"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// Close ends the connection with a close frame, after what was queued before it
+// and after the messages that are held have been answered. The first code said
+// counts. A code that must not be sent becomes 1011.
+func (c *Conn) Close(code frames.CloseCode, reason string) {
+	if !code.OnWire() {
+		code = frames.InternalError
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wantClose(code, reason)
+}
+
+// wantClose sends a close frame as soon as nothing is held. The first one
+// wanted is the one that is sent.
+func (c *Conn) wantClose(code frames.CloseCode, reason string) {
+	c.setClose(code, reason)
+	c.sendClose()
+}
+
+func (c *Conn) setClose(code frames.CloseCode, reason string) {
+	if !c.closeWanted {
+		c.closeWanted, c.closeCode, c.closeReason = true, code, reason
+		c.resume()
+	}
+}
+
+func (c *Conn) sendClose() {
+	if c.closeWanted && c.holds == 0 {
+		c.queueClose()
+		c.pump()
+	}
+}
+
+// queueClose queues the close frame; nothing is queued after it.
+func (c *Conn) queueClose() {
+	if c.closing || c.gone {
+		return
+	}
+	c.closing = true
+	c.closeBy = time.Now().Add(closeTimeout)
+	c.armFor(c.closeBy)
+	var payload [frames.MaxControlPayload]byte
+	c.out.pushMessage(frames.Close, frames.AppendClose(payload[:0], c.closeCode, c.closeReason))
+}
+
+// drained takes the next step of closing once nothing waits to be written.
+func (c *Conn) drained() {
+	if !c.closing || c.gone || c.flushing || !c.out.empty() {
+		return
+	}
+	switch {
+	case c.peerClosed:
+		c.gone = true
+		c.link.close()
+		c.changed.Broadcast()
+	case c.failed && !c.shut:
+		c.shut = true
+		c.link.closeWrite()
+	}
+}
+
+// cut ends the connection without ceremony.
+func (c *Conn) cut(err error) {
+	if c.gone {
+		return
+	}
+	if c.end.Err == nil && !isGone(err) {
+		c.end.Err = err
+	}
+	c.out.clear()
+	c.gone = true
+	c.link.abort()
+	c.changed.Broadcast()
+}

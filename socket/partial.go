@@ -1,0 +1,160 @@
+package socket
+
+import (
+	"sync"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// partial is what has arrived of a frame, of a message in several frames, or of
+// both: control frames may stand between the fragments of a message (RFC 6455
+// section 5.4).
+type partial struct {
+	header  [frames.MaxHeaderSize]byte // the next frame's, as far as it has come
+	headers int                        // its bytes
+
+	open  bool // a header is complete and its payload is not
+	frame frames.Header
+	left  uint64 // bytes of the payload that are missing
+	pos   int    // place in the masking key
+
+	message   *buffer       // the message so far
+	opcode    frames.Opcode // the message's; Continuation if none has begun
+	fragments int
+	text      frames.Validator
+	handedOut bool // message was given to the caller, until the next call
+
+	control  [frames.MaxControlPayload]byte
+	controls int // its bytes
+}
+
+var partials sync.Pool // of *partial, all zero
+
+func newPartial() *partial {
+	if s, ok := partials.Get().(*partial); ok {
+		return s
+	}
+	return new(partial)
+}
+
+// free gives back s and the message in it.
+func (s *partial) free() {
+	putBuffer(s.message)
+	*s = partial{}
+	partials.Put(s)
+}
+
+// idle tells whether nothing is incomplete.
+func (s *partial) idle() bool {
+	return !s.open && s.headers == 0 && s.opcode == frames.Continuation
+}
+
+// release takes back the message that was handed out.
+func (s *partial) release() {
+	if !s.handedOut {
+		return
+	}
+	putBuffer(s.message)
+	s.message, s.handedOut = nil, false
+}
+
+// next goes on with p until an event is complete or p is used up.
+func (s *partial) next(p []byte, limit int) (e event, n int, err error) {
+	for {
+		if !s.open {
+			took, err := s.readHeader(p[n:], limit)
+			n += took
+			if err != nil || !s.open {
+				return event{}, n, err
+			}
+		}
+		took, err := s.readPayload(p[n:])
+		n += took
+		if err != nil || s.left > 0 {
+			return event{}, n, err
+		}
+		if e, err = s.endFrame(); err != nil || !e.none() {
+			return e, n, err
+		}
+	}
+}
+
+// readHeader takes bytes until the header is complete and judged.
+func (s *partial) readHeader(p []byte, limit int) (took int, err error) {
+	had := s.headers
+	s.headers += copy(s.header[had:], p)
+	h, n, err := frames.ParseHeader(s.header[:s.headers])
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return s.headers - had, nil
+	}
+	s.headers = 0
+	return n - had, s.begin(h, limit)
+}
+
+// begin opens a frame.
+func (s *partial) begin(h frames.Header, limit int) error {
+	have := 0
+	if s.message != nil {
+		have = len(s.message.b)
+	}
+	if err := judge(h, s.opcode != frames.Continuation, have, limit); err != nil {
+		return err
+	}
+	s.open, s.frame, s.left, s.pos = true, h, h.Length, 0
+	if h.Opcode.IsControl() {
+		s.controls = 0
+		return nil
+	}
+	return s.beginFragment(h)
+}
+
+func (s *partial) beginFragment(h frames.Header) error {
+	if h.Opcode != frames.Continuation {
+		s.opcode, s.fragments = h.Opcode, 0
+		s.text.Reset()
+	}
+	if s.fragments++; s.fragments > maxFragments {
+		return errTooFragmented
+	}
+	return nil
+}
+
+// readPayload takes what has arrived of the open frame's payload. Memory grows
+// with what arrives, never with what was announced.
+func (s *partial) readPayload(p []byte) (took int, err error) {
+	p = p[:min(uint64(len(p)), s.left)]
+	s.pos = frames.Mask(p, s.frame.Key, s.pos)
+	s.left -= uint64(len(p))
+	if s.frame.Opcode.IsControl() {
+		s.controls += copy(s.control[s.controls:], p)
+		return len(p), nil
+	}
+	if s.opcode == frames.Text && !s.text.Write(p) {
+		return 0, frames.ErrInvalidUTF8
+	}
+	if s.message == nil {
+		s.message = getBuffer(len(p))
+	}
+	s.message = s.message.reserve(len(p))
+	s.message.b = append(s.message.b, p...)
+	return len(p), nil
+}
+
+// endFrame gives the event that the end of the open frame completes, if any.
+func (s *partial) endFrame() (event, error) {
+	s.open = false
+	switch {
+	case s.frame.Opcode.IsControl():
+		return event{s.frame.Opcode, s.control[:s.controls]}, nil
+	case !s.frame.Fin:
+		return event{}, nil
+	case s.opcode == frames.Text && !s.text.Done():
+		return event{}, frames.ErrInvalidUTF8
+	}
+	e := event{s.opcode, s.message.b}
+	s.opcode, s.handedOut = frames.Continuation, true
+	return e, nil
+}

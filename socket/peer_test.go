@@ -1,0 +1,282 @@
+package socket
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/big"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// patience bounds every wait of a test: only a failing one comes so far.
+const patience = 30 * time.Second
+
+// testLinks are the ways of a connection to its client. Both links are among
+// them; the rules of a Conn are the same over each.
+var testLinks = []struct {
+	name string
+	pair func(t testing.TB) (server, client net.Conn)
+}{
+	{"tcp", tcpPair},
+	{"stream", func(t testing.TB) (net.Conn, net.Conn) {
+		server, client := tcpPair(t)
+		return struct{ net.Conn }{server}, client
+	}},
+	{"tls", tlsPair},
+}
+
+// overLinks runs a test over each link.
+func overLinks(t *testing.T, test func(t *testing.T, s *session)) {
+	for _, l := range testLinks {
+		t.Run(l.name, func(t *testing.T) {
+			server, client := l.pair(t)
+			test(t, newSession(t, server, client))
+		})
+	}
+}
+
+func tcpPair(t testing.TB) (server, client net.Conn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
+func tlsPair(t testing.TB) (server, client net.Conn) {
+	server, client = tcpPair(t)
+	s := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{testCertificate()}})
+	c := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+	failed := make(chan error, 1)
+	go func() { failed <- s.Handshake() }()
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; err != nil {
+		t.Fatal(err)
+	}
+	return s, c
+}
+
+var testCertificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})
+
+// session is a Conn with its handler, and its client. It echoes unless message
+// says otherwise.
+type session struct {
+	*Conn
+	t       testing.TB
+	message func(data []byte, binary bool)
+	flush   func()
+	ended   chan End // one for each call of Closed
+
+	client net.Conn
+	reader *bufio.Reader
+}
+
+func testSettings() *Settings {
+	return &Settings{MaxMessageSize: 1 << 20, MaxQueue: 1 << 20}
+}
+
+func newSession(t testing.TB, server, client net.Conn) *session {
+	s := &session{t: t, ended: make(chan End, 10), client: client, reader: bufio.NewReader(client)}
+	var settings atomic.Pointer[Settings]
+	settings.Store(testSettings())
+	s.Conn = New(server, &settings, s)
+	s.message, s.flush = s.Send, func() {}
+	return s
+}
+
+func (s *session) Message(data []byte, binary bool) { s.message(data, binary) }
+func (s *session) Flush()                           { s.flush() }
+func (s *session) Closed(e End)                     { s.ended <- e }
+
+// start serves until the test's end.
+func (s *session) start(buffered ...byte) {
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		s.Serve(buffered)
+	}()
+	s.t.Cleanup(func() {
+		s.client.Close()
+		s.receive("Serve to return", served)
+		if n := len(s.ended); n != 0 {
+			s.t.Errorf("Closed was called %d times more than the test saw", n)
+		}
+	})
+}
+
+// say has the client send.
+func (s *session) say(p ...[]byte) {
+	s.t.Helper()
+	if _, err := s.client.Write(bytes.Join(p, nil)); err != nil {
+		s.t.Fatalf("client: %v", err)
+	}
+}
+
+// hear returns the next frame that the client receives.
+func (s *session) hear() (op frames.Opcode, payload string) {
+	s.t.Helper()
+	op, payload, err := s.next()
+	if err != nil {
+		s.t.Fatalf("client: %v", err)
+	}
+	return op, payload
+}
+
+func (s *session) next() (op frames.Opcode, payload string, err error) {
+	for n := 2; ; n++ {
+		p, err := s.reader.Peek(n)
+		if err != nil {
+			return 0, "", err
+		}
+		h, n, err := frames.ParseHeader(p)
+		if err != nil {
+			return 0, "", err
+		}
+		if n > 0 {
+			s.reader.Discard(n)
+			body := make([]byte, h.Length)
+			_, err := io.ReadFull(s.reader, body)
+			return h.Opcode, string(body), err
+		}
+	}
+}
+
+// expect has the client receive a frame.
+func (s *session) expect(op frames.Opcode, payload string) {
+	s.t.Helper()
+	gotOp, got := s.hear()
+	if gotOp != op || got != payload {
+		s.t.Fatalf("client received %v %.100q of %d bytes, want %v %.100q of %d", gotOp, got, len(got), op, payload, len(payload))
+	}
+}
+
+// expectClose has the client receive a close frame.
+func (s *session) expectClose(code frames.CloseCode) {
+	s.t.Helper()
+	op, payload := s.hear()
+	if got, _, _ := frames.ParseClose([]byte(payload)); op != frames.Close || got != code {
+		s.t.Fatalf("client received %v %.100q with code %d, want close with %d", op, payload, got, code)
+	}
+}
+
+// expectEOF has the client receive the orderly end of the connection.
+func (s *session) expectEOF() {
+	s.t.Helper()
+	if op, payload, err := s.next(); err != io.EOF {
+		s.t.Fatalf("client received %v %.100q, %v, want the end of the stream", op, payload, err)
+	}
+}
+
+// expectHalfClose has the client receive the end of the stream, while it may
+// itself send on; over a net.Conn of which only one half cannot be closed the
+// client gets nothing to this effect.
+func (s *session) expectHalfClose() {
+	s.t.Helper()
+	if l, ok := s.link.(*stream); ok {
+		if _, ok := l.conn.(interface{ CloseWrite() error }); !ok {
+			return
+		}
+	}
+	s.expectEOF()
+}
+
+// expectEnd waits until Closed was called.
+func (s *session) expectEnd() End {
+	s.t.Helper()
+	select {
+	case e := <-s.ended:
+		return e
+	case <-time.After(patience):
+		s.t.Fatalf("waited in vain for the end\n%s", stacks())
+		return End{}
+	}
+}
+
+// receive waits for a signal.
+func (s *session) receive(what string, signal <-chan struct{}) {
+	s.t.Helper()
+	select {
+	case <-signal:
+	case <-time.After(patience):
+		s.t.Fatalf("waited in vain for %s\n%s", what, stacks())
+	}
+}
+
+// until waits for a state of the Conn that nobody is told of.
+func (s *session) until(what string, is func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		s.mu.Lock()
+		ok := is()
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("waited in vain until %s\n%s", what, stacks())
+		}
+	}
+}
+
+// change replaces the settings.
+func (s *session) change(change func(*Settings)) {
+	settings := *s.settings.Load()
+	change(&settings)
+	s.settings.Store(&settings)
+}
+
+func stacks() string {
+	p := make([]byte, 1<<20)
+	return string(p[:runtime.Stack(p, true)])
+}
+
+// serverText is a text message as the server encodes it.
+func serverText(payload string) []byte {
+	return frames.AppendMessage(nil, frames.Text, []byte(payload))
+}
+
+// closeFrame is a client's close frame.
+func closeFrame(code frames.CloseCode, reason string) []byte {
+	return clientFrame(true, frames.Close, string(frames.AppendClose(nil, code, reason)))
+}
+
+// fill has so much written that the socket cannot take it, and returns it: a
+// frame that has begun to leave.
+func (s *session) fill() (payload string) {
+	payload = strings.Repeat("x", 16<<20)
+	s.Write(serverText(payload))
+	return payload
+}

@@ -1,0 +1,157 @@
+package socket
+
+import (
+	"slices"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// queue holds encoded messages until the socket takes them. It is not safe for
+// concurrent use: a Conn guards its own.
+type queue struct {
+	segments []segment
+	update   int // 1 + index of the segment that a newer update replaces; 0 if none
+	size     int // bytes of all segments
+}
+
+// segment is a run of whole messages. Its bytes are either shared with other
+// connections and never changed, or in a buffer of the queue's own.
+type segment struct {
+	shared []byte
+	own    *buffer
+}
+
+func (s segment) bytes() []byte {
+	if s.own != nil {
+		return s.own.b
+	}
+	return s.shared
+}
+
+// Small runs are gathered into one write of about this many bytes.
+const gather = 1 << maxBuffer
+
+// small is the size of a run below which a copy costs less than a segment.
+const small = 1 << minBuffer
+
+// keepSegments bounds what an empty queue keeps of its array.
+const keepSegments = 4
+
+func (q *queue) empty() bool { return q.size == 0 }
+
+// pushShared appends bytes that nobody will change, without copying them unless
+// they are few: the queue's memory stays in proportion to its size.
+func (q *queue) pushShared(p []byte) {
+	q.size += len(p)
+	if len(p) >= small {
+		q.segments = append(q.segments, segment{shared: p})
+		return
+	}
+	own := q.room(len(p))
+	own.b = append(own.b, p...)
+}
+
+// pushMessage appends a message, encoded as one frame, to a buffer of the
+// queue's own.
+func (q *queue) pushMessage(op frames.Opcode, payload []byte) {
+	need := frames.MaxHeaderSize + len(payload)
+	own := q.room(need)
+	had := len(own.b)
+	own.b = frames.AppendMessage(own.b, op, payload)
+	q.size += len(own.b) - had
+}
+
+// room returns the last segment's buffer if it is the queue's own and has room
+// for n more bytes, else that of a new segment.
+func (q *queue) room(n int) *buffer {
+	if last := len(q.segments) - 1; last >= 0 {
+		if own := q.segments[last].own; own != nil && len(own.b)+n <= gather {
+			q.segments[last].own = own.reserve(n)
+			return q.segments[last].own
+		}
+	}
+	own := getBuffer(n)
+	q.segments = append(q.segments, segment{own: own})
+	return own
+}
+
+// pushUpdate appends a state that makes the update still waiting, if any,
+// worthless: that one is dropped.
+func (q *queue) pushUpdate(p []byte) {
+	if q.update > 0 {
+		q.remove(q.update - 1)
+	}
+	q.segments = append(q.segments, segment{shared: p})
+	q.size += len(p)
+	q.update = len(q.segments)
+}
+
+// remove takes segment i out.
+func (q *queue) remove(i int) {
+	q.size -= len(q.segments[i].bytes())
+	q.segments = slices.Delete(q.segments, i, i+1)
+	if 0 < i && i < len(q.segments) {
+		q.join(i)
+	}
+}
+
+// join moves what is in segment i to the one before it, if both are the queue's
+// own and small: many removals leave no row of crumbs.
+func (q *queue) join(i int) {
+	left, right := q.segments[i-1].own, q.segments[i].own
+	if left == nil || right == nil || len(left.b)+len(right.b) > gather {
+		return
+	}
+	left = left.reserve(len(right.b))
+	left.b = append(left.b, right.b...)
+	putBuffer(right)
+	q.segments[i-1].own = left
+	q.segments = slices.Delete(q.segments, i, i+1)
+}
+
+// take removes bytes from the front, at least one segment, and returns them in
+// one piece. own is the buffer to put back once they are written, if any.
+func (q *queue) take() (p []byte, own *buffer) {
+	n, size := q.run()
+	defer q.drop(n, size)
+	if n == 1 {
+		return q.segments[0].bytes(), q.segments[0].own
+	}
+	own = getBuffer(size)
+	for _, s := range q.segments[:n] {
+		own.b = append(own.b, s.bytes()...)
+		putBuffer(s.own)
+	}
+	return own.b, own
+}
+
+// run counts the segments at the front that fit into one gathered write, and
+// their bytes.
+func (q *queue) run() (n, size int) {
+	for _, s := range q.segments {
+		if n > 0 && size+len(s.bytes()) > gather {
+			break
+		}
+		n, size = n+1, size+len(s.bytes())
+	}
+	return n, size
+}
+
+func (q *queue) drop(n, size int) {
+	q.size -= size
+	rest := copy(q.segments, q.segments[n:])
+	clear(q.segments[rest:])
+	q.segments = q.segments[:rest]
+	q.update = max(0, q.update-n)
+	if rest == 0 && cap(q.segments) > keepSegments {
+		q.segments = nil
+	}
+}
+
+// clear forgets everything that waits.
+func (q *queue) clear() {
+	for _, s := range q.segments {
+		putBuffer(s.own)
+	}
+	*q = queue{}
+}

@@ -1,0 +1,23 @@
+package socket
+
+import "time"
+
+// Settings are the limits of a connection. Those of a route are shared by its
+// connections and replaced as a whole; a connection looks them up when it needs
+// them. The zero value of a duration turns that rule off.
+type Settings struct {
+	MaxMessageSize int           // bytes of a message; a larger one closes 1009
+	MaxQueue       int           // bytes waiting for a slow reader; more closes 1013
+	PingInterval   time.Duration // silence after which a ping is sent
+	PingTimeout    time.Duration // how long to wait for any byte after a ping
+	WriteTimeout   time.Duration // how long a reader may take nothing
+}
+
+// Limits without an option: wide enough for every honest client.
+const (
+	maxFragments    = 4096            // frames of one message; more closes 1008
+	assemblyTimeout = time.Minute     // from a message's first byte to its last; longer closes 1008
+	closeTimeout    = 3 * time.Second // for the peer's half of the close handshake
+	maxUnanswered   = 64              // messages handed over and not settled; then reading stops
+	maxUnsettled    = 256 << 10       // their bytes
+)

@@ -1,0 +1,123 @@
+package socket
+
+import (
+	"time"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// never is later than anything that may become due.
+const never = 1 << 62
+
+// armFor makes sure that tick runs at the given time or earlier.
+func (c *Conn) armFor(at time.Time) {
+	switch {
+	case c.gone:
+	case c.timer == nil:
+		c.wake = at
+		c.timer = time.AfterFunc(time.Until(at), c.tick)
+	case c.wake.IsZero() || at.Before(c.wake):
+		c.wake = at
+		c.timer.Reset(time.Until(at))
+	}
+}
+
+// tick acts on what has become due and re-arms the timer for what comes next.
+func (c *Conn) tick() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wake = time.Time{}
+	if !c.gone {
+		c.arm(time.Now())
+	}
+}
+
+// arm applies each rule of time; a rule acts if it is due and returns how long
+// it can wait otherwise.
+func (c *Conn) arm(now time.Time) {
+	s := c.settings.Load()
+	next := min(c.closeDue(now), c.writeDue(now, s), c.messageDue(now), c.pingDue(now, s))
+	if next < never && !c.gone {
+		c.armFor(now.Add(next))
+	}
+}
+
+func (c *Conn) closeDue(now time.Time) time.Duration {
+	if !c.closing {
+		return never
+	}
+	if wait := c.closeBy.Sub(now); wait > 0 {
+		return wait
+	}
+	c.cut(errNoEnd)
+	return never
+}
+
+func (c *Conn) writeDue(now time.Time, s *Settings) time.Duration {
+	if !c.flushing || s.WriteTimeout <= 0 {
+		return never
+	}
+	if wait := c.progress.Add(s.WriteTimeout).Sub(now); wait > 0 {
+		return wait
+	}
+	c.cut(errSlow)
+	return never
+}
+
+// messageDue closes on a client that does not finish what it has begun, unless
+// it is us who do not read on.
+func (c *Conn) messageDue(now time.Time) time.Duration {
+	if c.assembling.IsZero() || c.closeWanted {
+		return never
+	}
+	if c.paused {
+		c.assembling = now
+	}
+	if wait := c.assembling.Add(assemblyTimeout).Sub(now); wait > 0 {
+		return wait
+	}
+	c.failed = true
+	c.wantClose(frames.PolicyViolation, "message took too long")
+	return never
+}
+
+// pingDue sends a ping to a client that has been silent for the interval and
+// cuts one that stays silent. A client whose reading is paused cannot be heard:
+// the write timeout watches it.
+func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
+	if s.PingInterval <= 0 || c.closing {
+		return never
+	}
+	if c.paused {
+		c.heard = now
+	}
+	if s.PingTimeout > 0 && c.pinged.After(c.heard) {
+		return c.pongDue(now, s)
+	}
+	if wait := later(c.heard, c.pinged).Add(s.PingInterval).Sub(now); wait > 0 {
+		return wait
+	}
+	c.pinged = now
+	c.out.pushMessage(frames.Ping, nil)
+	c.pump()
+	if s.PingTimeout > 0 {
+		return s.PingTimeout
+	}
+	return s.PingInterval
+}
+
+// pongDue cuts a client that has not been heard since the last ping.
+func (c *Conn) pongDue(now time.Time, s *Settings) time.Duration {
+	if wait := c.pinged.Add(s.PingTimeout).Sub(now); wait > 0 {
+		return wait
+	}
+	c.cut(errSilent)
+	return never
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,187 @@
+package socket
+
+import (
+	"time"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// Send queues one message for this client; data is copied.
+func (c *Conn) Send(data []byte, binary bool) {
+	op := frames.Text
+	if binary {
+		op = frames.Binary
+	}
+	c.send(op, data)
+}
+
+func (c *Conn) send(op frames.Opcode, payload []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.open() {
+		return
+	}
+	if !op.IsControl() {
+		c.end.MessagesOut++
+	}
+	c.out.pushMessage(op, payload)
+	c.pump()
+}
+
+// Write queues a run of encoded messages. It is shared: nobody may change it
+// any more.
+func (c *Conn) Write(run []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open() {
+		c.out.pushShared(run)
+		c.pump()
+	}
+}
+
+// Update queues an encoded message that makes the one queued by the Update
+// before worthless: if that one is still waiting, it is dropped. It is shared
+// like the argument of Write. As only one waits, it never overflows.
+func (c *Conn) Update(run []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing && !c.gone {
+		c.out.pushUpdate(run)
+		c.pump()
+	}
+}
+
+// Cork collects what is sent until Uncork, so that it leaves in one write.
+func (c *Conn) Cork() {
+	c.mu.Lock()
+	c.corks++
+	c.mu.Unlock()
+}
+
+// Uncork sends what was collected since Cork.
+func (c *Conn) Uncork() {
+	c.mu.Lock()
+	c.corks--
+	c.pump()
+	c.mu.Unlock()
+}
+
+// Hold tells that a message of n bytes is not settled yet. A client is not read
+// while 64 of its messages or 256 KiB of them are held, and a close frame waits
+// until none is, unless the queue overflows.
+func (c *Conn) Hold(n int) {
+	c.mu.Lock()
+	c.holds++
+	c.held += n
+	c.mu.Unlock()
+}
+
+// Release takes one Hold back.
+func (c *Conn) Release(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holds--
+	c.held -= n
+	c.resume()
+	c.sendClose()
+}
+
+// open makes room for one more message and tells whether it may be queued: a
+// client that owes us too much reading is closed instead.
+func (c *Conn) open() bool {
+	if c.closing || c.gone {
+		return false
+	}
+	if c.owed() < c.settings.Load().MaxQueue {
+		return true
+	}
+	c.overflow()
+	return false
+}
+
+// overflow drops what waits, so that the close frame has a chance to arrive. What
+// the socket has begun to take is not in the queue any more, and goes out.
+func (c *Conn) overflow() {
+	c.out.clear()
+	c.failed = true
+	c.setClose(frames.TryAgainLater, "client does not read fast enough")
+	c.queueClose()
+	c.pump()
+}
+
+// owed is the number of bytes that the client has not taken.
+func (c *Conn) owed() int { return c.out.size + c.writing }
+
+// pump writes what waits, as far as the socket takes it at once, and sees to what
+// follows from the queue being shorter.
+func (c *Conn) pump() {
+	for !c.flushing && c.corks == 0 && !c.gone && !c.out.empty() {
+		p, own := c.out.take()
+		n, err := c.link.tryWrite(p)
+		c.end.BytesOut += uint64(n)
+		switch {
+		case err != nil:
+			putBuffer(own)
+			c.cut(err)
+		case n < len(p):
+			c.startFlush(p[n:], own)
+		default:
+			putBuffer(own)
+		}
+	}
+	c.resume()
+	c.drained()
+}
+
+// startFlush leaves the rest to a goroutine that lives until nothing waits.
+func (c *Conn) startFlush(p []byte, own *buffer) {
+	c.flushing, c.writing = true, len(p)
+	c.progress = time.Now()
+	if s := c.settings.Load(); s.WriteTimeout > 0 {
+		c.armFor(c.progress.Add(s.WriteTimeout))
+	}
+	go c.flush(p, own)
+}
+
+func (c *Conn) flush(p []byte, own *buffer) {
+	for more := true; more; {
+		err := c.link.write(p, c.progressed)
+		putBuffer(own)
+		p, own, more = c.flushed(err)
+	}
+}
+
+// progressed notes that the socket has taken n bytes.
+func (c *Conn) progressed(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end.BytesOut += uint64(n)
+	c.writing -= n
+	c.progress = time.Now()
+	c.resume()
+}
+
+// flushed gives the flushing goroutine its next run, if there is more.
+func (c *Conn) flushed(err error) (p []byte, own *buffer, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.cut(err)
+	}
+	if c.gone || c.out.empty() {
+		c.flushing, c.writing = false, 0
+		c.changed.Broadcast()
+		c.drained()
+		return nil, nil, false
+	}
+	p, own = c.out.take()
+	c.writing = len(p)
+	return p, own, true
+}
+
+// resume wakes the reader if it waits and need not any more.
+func (c *Conn) resume() {
+	if c.paused && !c.full() {
+		c.changed.Broadcast()
+	}
+}
