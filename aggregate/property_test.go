@@ -188,7 +188,7 @@ func randomText(r *rand.Rand) string {
 	return text
 }
 
-// randomDecimal has at most most digits on each side of the point, before the
+// randomDecimal has up to most digits on each side of the point, before the
 // exponent.
 func randomDecimal(r *rand.Rand, most int) string {
 	text := pick(r, "", "", "-", "+") + randomDigits(r, most) + pick(r, "", "."+randomDigits(r, most))
