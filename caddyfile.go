@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/options"
 )
 
@@ -36,6 +37,8 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		name <label>
 //		room <template>
 //		origins <host|origin|*>...
+//		http on|off|pass
+//		compression [<level>]
 //		max_message_size <size>
 //		max_queue <size>
 //		ping <interval> [<timeout>] | off
@@ -54,6 +57,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"name":             options.Text(&h.Name),
 		"room":             options.Text(&h.Room),
 		"origins":          options.Texts(&h.Origins),
+		"http":             options.Word(&h.HTTP, httpOn, httpOff, httpPass),
+		"compression":      options.Level(&h.CompressionLevel, frames.MinLevel, frames.MaxLevel),
 		"max_message_size": options.Size(&h.MaxMessageSize),
 		"max_queue":        options.Size(&h.MaxQueue),
 		"ping":             h.parsePing,
@@ -72,13 +77,15 @@ func (h *Handler) parseShortApp(d *caddyfile.Dispenser) error {
 		return nil
 	}
 	line := append([]caddyfile.Token{d.Token()}, d.RemainingArgsAsTokens()...)
-	return h.loadAppTokens(caddyfile.NewDispenser(line))
+	app := caddyfile.NewDispenser(line)
+	app.Next()
+	return h.loadAppTokens(app)
 }
 
 // parseApp reads the option app.
 func (h *Handler) parseApp(d *caddyfile.Dispenser) error {
 	if h.AppRaw != nil {
-		return d.Err("the app is named twice, behind websocket and by the option app")
+		return d.Errf("the app is named twice, behind websocket and by the option app: name one of %s", appNames())
 	}
 	if !d.NextArg() {
 		return d.Errf("option \"app\" needs a name, one of %s", appNames())
@@ -86,10 +93,8 @@ func (h *Handler) parseApp(d *caddyfile.Dispenser) error {
 	return h.loadAppTokens(d)
 }
 
+// loadAppTokens reads the app whose name d stands on.
 func (h *Handler) loadAppTokens(d *caddyfile.Dispenser) error {
-	if d.Val() == "" {
-		d.Next()
-	}
 	var err error
 	h.AppRaw, err = unmarshalGuest(d, appNamespace, "app")
 	return err
@@ -132,6 +137,7 @@ func (h *Handler) parsePing(d *caddyfile.Dispenser) error {
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
+		d.Next() // for the line in the error
 		return nil, d.Err("the global option websocket is given twice")
 	}
 	app := new(App)

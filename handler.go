@@ -3,6 +3,7 @@ package caddyws
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -13,10 +14,26 @@ import (
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
-// ServeHTTP lets a client in. Errors before the 101 are Caddy's to answer, so
-// that handle_errors works; after it there is nothing to answer with.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if err := checkRequest(r); err != nil {
+// ServeHTTP lets a client in, over the transport it asks for. Errors before an
+// answer has begun are Caddy's to answer, so that handle_errors works; after it
+// there is nothing to answer with.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	switch {
+	case r.Method == http.MethodConnect:
+		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
+	case socket.IsUpgrade(r):
+		return h.serveUpgrade(w, r)
+	case h.HTTP == httpPass:
+		return next.ServeHTTP(w, r)
+	case h.HTTP == httpOff:
+		return refuse(w, notUpgrade())
+	}
+	return h.servePlain(w, r)
+}
+
+// serveUpgrade lets in a client that wants a WebSocket.
+func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
+	if err := socket.CheckHandshake(r); err != nil {
 		return refuse(w, err)
 	}
 	if err := h.origins.check(r); err != nil {
@@ -26,7 +43,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if err != nil {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	member, err := h.hub.Join(r.Context(), h.route, h.visitor(r, room))
+	v := h.visitor(r, room)
+	v.Subprotocol = socket.Subprotocol(r, h.subprotocols)
+	member, err := h.hub.Join(r.Context(), h.route, v)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
@@ -35,7 +54,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 
 // upgrade answers 101. From then on the connection is the hub's.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
-	up, err := socket.Upgrade(w, r, socket.Offer{Subprotocols: h.subprotocols})
+	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
+	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
 		member.Abandon()
 		var refused *socket.HandshakeError
@@ -45,7 +65,8 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 		logger().Debug("client left during the handshake", zap.Error(err))
 		return nil
 	}
-	member.Start(socket.Unwrap(up.Conn), up.Buffered)
+	up.Conn = socket.Unwrap(up.Conn)
+	member.Start(up)
 	return nil
 }
 
@@ -54,27 +75,8 @@ var (
 	errConnect    = errors.New("WebSocket over HTTP/2 and HTTP/3 is not supported")
 )
 
-// checkRequest judges everything about the handshake that concerns neither the
-// route nor the room.
-func checkRequest(r *http.Request) error {
-	switch {
-	case r.Method == http.MethodConnect:
-		return &socket.HandshakeError{Status: http.StatusNotImplemented, Err: errConnect}
-	case !socket.IsUpgrade(r):
-		return notUpgrade(r)
-	}
-	return socket.CheckHandshake(r)
-}
-
-// notUpgrade answers a plain request: 426 to a GET, which could be upgraded.
-func notUpgrade(r *http.Request) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return &socket.HandshakeError{
-			Status: http.StatusMethodNotAllowed,
-			Header: http.Header{"Allow": {"GET, HEAD"}},
-			Err:    errNotUpgrade,
-		}
-	}
+// notUpgrade answers a request that could have been an upgrade.
+func notUpgrade() error {
 	return &socket.HandshakeError{
 		Status: http.StatusUpgradeRequired,
 		Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}},
@@ -100,18 +102,24 @@ func (h *Handler) visitor(r *http.Request, room string) hub.Visitor {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	user, _ := repl.GetString("http.auth.user.id")
 	return hub.Visitor{
-		Room:        room,
-		ClientIP:    clientIP,
-		User:        user,
-		Subprotocol: socket.Subprotocol(r, h.subprotocols),
-		Handshake:   apps.Handshake{Header: r.Header, Query: r.URL.Query()},
+		Room:      room,
+		ClientIP:  clientIP,
+		User:      user,
+		Handshake: apps.Handshake{Header: r.Header, Query: r.URL.Query()},
 	}
 }
+
+// retryAfter is the advice to a client that is refused for the moment, in
+// seconds.
+const retryAfter = "5"
+
+// speaksJSON tells whether the app has the subprotocol json.
+func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, hub.JSON) }
 
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 	if errors.Is(err, hub.ErrForbidden) {
 		return caddyhttp.Error(http.StatusForbidden, err)
 	}
-	w.Header().Set("Retry-After", "5")
+	w.Header().Set("Retry-After", retryAfter)
 	return caddyhttp.Error(http.StatusServiceUnavailable, err)
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/options"
 	"github.com/caddyws/caddy-websocket/socket"
@@ -129,7 +132,18 @@ type Handler struct {
 	// that are not browsers send no origin and are let in. Default: none.
 	Origins []string `json:"origins,omitempty"`
 
-	// The largest message in bytes that a client may send; a larger one closes
+	// What becomes of requests that ask for no WebSocket: "on" answers them from
+	// the same room (GET, POST, Server-Sent Events), "off" with 426, and "pass"
+	// hands them to the next handler. Default: on.
+	HTTP string `json:"http,omitempty"`
+
+	// Compress messages of 256 bytes and more for clients that offer
+	// permessage-deflate, at a level from 1 (fastest) to 9 (smallest). Each
+	// message is compressed by itself, and once for all who are sent it.
+	// Default: 0, no compression.
+	CompressionLevel int `json:"compression_level,omitempty"`
+
+	// The largest message in bytes, once decompressed, that a client may send; a larger one closes
 	// the connection with 1009. Default: 65536.
 	MaxMessageSize int `json:"max_message_size,omitempty"`
 
@@ -156,6 +170,13 @@ type Handler struct {
 	origins      origins
 	subprotocols []string
 }
+
+// The values of Handler.HTTP.
+const (
+	httpOn   = "on"
+	httpOff  = "off"
+	httpPass = "pass"
+)
 
 // Defaults of the handler's options.
 const (
@@ -189,6 +210,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 func (h *Handler) setDefaults() {
+	setDefault(&h.HTTP, httpOn)
 	setDefault(&h.MaxMessageSize, defaultMaxMessageSize)
 	setDefault(&h.MaxQueue, defaultMaxQueue)
 	setDefault(&h.PingInterval, defaultPingInterval)
@@ -249,6 +271,8 @@ func (h *Handler) settings() socket.Settings {
 		PingInterval:   time.Duration(h.PingInterval),
 		PingTimeout:    time.Duration(h.PingTimeout),
 		WriteTimeout:   time.Duration(h.WriteTimeout),
+
+		CompressionLevel: h.CompressionLevel,
 	}
 }
 
@@ -265,17 +289,26 @@ const (
 // Validate tells everything that is wrong with the options at once.
 func (h *Handler) Validate() error {
 	return errors.Join(
-		inRange("max_message_size", h.MaxMessageSize, minMessageSize, maxMessageSize),
-		inRange("max_queue", h.MaxQueue, minQueue, maxQueue),
+		oneOf("http", h.HTTP, httpOn, httpOff, httpPass),
+		inRange("compression_level", h.CompressionLevel, 0, frames.MaxLevel, ""),
+		inRange("max_message_size", h.MaxMessageSize, minMessageSize, maxMessageSize, " bytes"),
+		inRange("max_queue", h.MaxQueue, minQueue, maxQueue, " bytes"),
 		periodOrOff("ping_interval", h.PingInterval),
 		period("ping_timeout", h.PingTimeout),
 		periodOrOff("write_timeout", h.WriteTimeout),
 	)
 }
 
-func inRange(option string, value, low, high int) error {
+func oneOf(option, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s is %q, expected %s", option, value, strings.Join(allowed, ", "))
+}
+
+func inRange(option string, value, low, high int, unit string) error {
 	if value < low || value > high {
-		return fmt.Errorf("%s is %d, expected %d to %d bytes", option, value, low, high)
+		return fmt.Errorf("%s is %d, expected %d to %d%s", option, value, low, high, unit)
 	}
 	return nil
 }

@@ -39,10 +39,11 @@ func checkRoomName(kind, name string) (string, error) {
 // computedRoom is the URL as the client asked for it: host, port unless it is a
 // usual one, and path before rewrites.
 func computedRoom(r *http.Request) string {
+	url := r.URL
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return roomHost(original.Host) + path.Clean("/"+original.URL.Path)
+		url = original.URL
 	}
-	return roomHost(r.Host) + path.Clean("/"+r.URL.Path)
+	return roomHost(r.Host) + path.Clean("/"+url.Path)
 }
 
 // roomHost brings a Host header to one form.

@@ -1,81 +1,25 @@
 package hub
 
 import (
-	"bytes"
-	"encoding/json"
-	"strconv"
-
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/socket"
 )
-
-// The kinds of messages of the subprotocol json, as they stand in their field
-// type.
-const (
-	kindState  = "state"
-	kindReply  = "reply"
-	kindUpdate = "update"
-	kindEvent  = "event"
-	kindError  = "error"
-)
-
-// jsonProtocol is the subprotocol whose messages are JSON objects.
-const jsonProtocol = "json"
-
-// json tells in which of its two languages a body is said to m.
-func (m *Member) json() bool { return m.subprotocol == jsonProtocol }
-
-// encode returns the payload of a message. The state's epoch and version are
-// added to JSON.
-func encode(kind string, inJSON bool, s shown, version uint64, b apps.Body) []byte {
-	if !inJSON {
-		return b.Text
-	}
-	p := make([]byte, 0, 64+len(b.JSON))
-	p = append(p, `{"type":"`...)
-	p = append(p, kind...)
-	p = append(p, `","epoch":"`...)
-	p = append(p, s.epoch...)
-	p = append(p, `","version":`...)
-	p = strconv.AppendUint(p, version, 10)
-	return appendFields(p, b.JSON)
-}
-
-// appendFields goes on with the fields of a JSON object, and closes it.
-func appendFields(dst, object []byte) []byte {
-	fields := bytes.TrimSpace(object)
-	fields = bytes.TrimSpace(bytes.TrimPrefix(fields, []byte("{")))
-	if len(fields) <= 1 {
-		return append(dst, '}')
-	}
-	return append(append(dst, ','), fields...)
-}
-
-func (m *Member) sendError(err error) {
-	m.Send(apps.Message{Data: encodeError(m.json(), err)})
-}
-
-func encodeError(inJSON bool, err error) []byte {
-	if !inJSON {
-		return []byte("error: " + err.Error())
-	}
-	text, _ := json.Marshal(err.Error()) // a string always can be
-	return append(append([]byte(`{"type":"error","error":`), text...), '}')
-}
 
 // answer tells everybody what came of a batch: the senders their replies, then
-// everybody the final state and the events.
+// everybody the events and the final state. A sender is told the events before
+// its reply before it: versions never fall.
 func (r *Room) answer(batch []operation, results []result, now shown) {
+	a := newAnnouncement(results, now, r.news)
+	r.news = a.update
 	senders := gather(batch)
 	for i, op := range batch {
+		a.tellEvents(op.from, i)
 		op.from.reply(results[i], now)
 	}
-	r.announce(newAnnouncement(results, now))
+	r.announce(a, senders)
 	for _, m := range senders {
 		m.turn.taking = false
-		if c := m.conn.Load(); c != nil {
-			c.Uncork()
-		}
+		m.port.Uncork()
 	}
 }
 
@@ -88,11 +32,9 @@ func gather(batch []operation) []*Member {
 		if m.turn.taking {
 			continue
 		}
-		m.turn.taking, m.turn.version = true, 0
+		m.turn.taking, m.turn.version, m.turn.heard = true, 0, 0
 		senders = append(senders, m)
-		if c := m.conn.Load(); c != nil {
-			c.Cork()
-		}
+		m.port.Cork()
 	}
 	return senders
 }
@@ -107,7 +49,10 @@ func (m *Member) reply(res result, now shown) {
 		return
 	}
 	m.turn.version = res.version
-	if p := encode(kindReply, m.json(), now, res.version, res.outcome.Reply); len(p) > 0 {
+	if res.outcome.Reply.Empty() {
+		return
+	}
+	if p := encode(kindReply, m.language, now, res.version, res.outcome.Reply); len(p) > 0 {
 		m.Send(apps.Message{Data: p})
 	}
 }
@@ -117,21 +62,23 @@ func (m *Member) reply(res result, now shown) {
 type announcement struct {
 	now     shown
 	results []result
-	update  *apps.Body // the last one, if there is any
-	events  bool
+	update  apps.Body // the last one, perhaps of an earlier commit
+	updated bool      // it is of this one
+	events  bool      // there are some
 
-	said [2]struct {
-		update, events []byte // frames
-		done           bool
+	said [languages]struct {
+		update *socket.Run
+		events []byte // encoded
+		ends   []int  // where the events of the first n operations end
 	}
 }
 
-func newAnnouncement(results []result, now shown) *announcement {
-	a := &announcement{now: now, results: results}
+func newAnnouncement(results []result, now shown, news apps.Body) *announcement {
+	a := &announcement{now: now, results: results, update: news}
 	for i := range results {
 		if out := &results[i].outcome; results[i].err == nil {
 			if !out.Update.Empty() {
-				a.update = &out.Update
+				a.update, a.updated = out.Update, true
 			}
 			a.events = a.events || len(out.Events) > 0
 		}
@@ -139,51 +86,77 @@ func newAnnouncement(results []result, now shown) *announcement {
 	return a
 }
 
-// in returns the frames of the update and the events in a language.
-func (a *announcement) in(inJSON bool) (update, events []byte) {
-	s := &a.said[0]
-	if inJSON {
-		s = &a.said[1]
+// updateIn returns the update in a language.
+func (a *announcement) updateIn(l language) *socket.Run {
+	s := &a.said[l]
+	if s.update == nil {
+		s.update = socket.NewRun(l.run(kindUpdate, a.now, a.now.version, a.update))
 	}
-	if s.done {
-		return s.update, s.events
+	return s.update
+}
+
+// eventsIn returns the events in a language, and where those of the first n
+// operations end.
+func (a *announcement) eventsIn(l language) (events []byte, ends []int) {
+	s := &a.said[l]
+	if s.ends != nil {
+		return s.events, s.ends
 	}
-	s.done = true
-	if a.update != nil {
-		s.update = appendText(nil, encode(kindUpdate, inJSON, a.now, a.now.version, *a.update))
-	}
+	s.ends = make([]int, 1, 1+len(a.results))
 	for _, res := range a.results {
 		for _, event := range res.outcome.Events {
-			s.events = appendText(s.events, encode(kindEvent, inJSON, a.now, res.version, event))
+			if !event.Empty() {
+				s.events = append(s.events, l.run(kindEvent, a.now, res.version, event)...)
+			}
 		}
+		s.ends = append(s.ends, len(s.events))
 	}
-	return s.update, s.events
+	return s.events, s.ends
 }
 
-func appendText(dst, payload []byte) []byte {
-	if len(payload) == 0 {
-		return dst
-	}
-	return frames.AppendMessage(dst, frames.Text, payload)
-}
-
-// announce sends the announcement to the members that settle chose, and to the
-// senders among them only what their replies have not told.
-func (r *Room) announce(a *announcement) {
-	if a.update == nil && !a.events {
+// tellEvents sends m the events of the first n operations, as far as it has not
+// heard them.
+func (a *announcement) tellEvents(m *Member, n int) {
+	if !a.events {
 		return
 	}
-	for _, m := range r.crowd {
-		update, events := a.in(m.json())
-		if m.turn.taking && m.turn.version == a.now.version {
-			update = nil
-		}
-		c := m.conn.Load()
-		if len(update) > 0 {
-			c.Update(update)
-		}
-		if len(events) > 0 {
-			c.Write(events)
-		}
+	events, ends := a.eventsIn(m.language)
+	if heard := m.turn.heard; heard < ends[n] {
+		m.port.Write(socket.NewRun(events[heard:ends[n]]))
+		m.turn.heard = ends[n]
+	}
+}
+
+// tell sends m the events and the update. While an answer is owed to m the update
+// waits for it, and then for a commit that brings the last such answer; who was
+// told as much by its own reply needs none.
+func (a *announcement) tell(m *Member) {
+	a.tellEvents(m, len(a.results))
+	m.turn.heard = 0
+	switch {
+	case !a.updated && !m.turn.missed:
+		return
+	case m.turn.owed:
+		m.turn.missed = true
+		return
+	}
+	m.turn.missed = false
+	if m.turn.taking && m.turn.version == a.now.version {
+		return
+	}
+	if update := a.updateIn(m.language); len(update.Bytes()) > 0 {
+		m.port.Update(update)
+	}
+}
+
+// announce tells the members that settle chose; without any news only the
+// senders, who may have missed an update while they waited.
+func (r *Room) announce(a *announcement, senders []*Member) {
+	audience := r.crowd
+	if !a.updated && !a.events {
+		audience = senders
+	}
+	for _, m := range audience {
+		a.tell(m)
 	}
 }

@@ -55,7 +55,7 @@ func parseEnvelope(p []byte) (envelope, error) {
 		return envelope{}, errEnvelope
 	}
 	app := append([]byte{}, p[n+k:]...)
-	return envelope{epoch: epoch, version: version, at: time.Unix(0, at), app: app}, nil
+	return envelope{epoch: epoch, version: version, at: time.Unix(0, at).UTC(), app: app}, nil
 }
 
 // randomName returns 8 characters that nobody can guess (40 bits).

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // Why a client cannot enter a room.
@@ -36,8 +37,8 @@ type Hub struct {
 	rooms  map[engines.Key]*Room // guarded by mu
 	closed bool                  // guarded by mu
 
-	members sync.WaitGroup
-	work    sync.WaitGroup // goroutines of rooms and of blocking apps
+	visitors sync.WaitGroup // members, and who looks for a room
+	work     sync.WaitGroup // goroutines of rooms and of blocking apps
 }
 
 // New returns a hub over an engine, which it closes in the end. log is asked for
@@ -49,37 +50,42 @@ func New(engine engines.Engine, log func() *zap.Logger) *Hub {
 
 // Join finds the room and asks the app whether the visitor may enter. The
 // returned member sees and counts for nothing until Serve; exactly one of Serve
-// and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable] and
-// [ErrClosed].
+// and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable],
+// [ErrClosed] and, with its stack, a panic of the app.
 func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
+	return h.admit(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
+}
+
+// admit is Join for a member over any port.
+func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*Member) port) (*Member, error) {
 	room, err := h.find(ctx, route, v.Room)
 	if err != nil {
 		return nil, err
 	}
 	m := newMember(room, route, v)
+	m.port = newPort(m)
 	if err := m.join(v.Handshake); err != nil {
-		h.release(room)
+		h.giveUp(room)
 		return nil, err
 	}
-	h.members.Add(1)
 	return m, nil
 }
 
 // find returns the room with a reference taken and its state loaded.
 func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error) {
-	room, err := h.refer(engines.Key{App: route.AppName, Room: name}, route.App)
+	room, err := h.refer(engineKey(route, name), route.App)
 	if err != nil {
 		return nil, err
 	}
 	if err := room.load(ctx); err != nil {
-		h.release(room)
+		h.giveUp(room)
 		return nil, err
 	}
 	return room, nil
 }
 
 // refer takes a reference to the room, which it makes if there is none: two
-// rooms of one key never exist at the same time.
+// rooms of one key never exist at the same time. giveUp gives it back.
 func (h *Hub) refer(key engines.Key, app apps.App) (*Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -92,7 +98,14 @@ func (h *Hub) refer(key engines.Key, app apps.App) (*Room, error) {
 		h.rooms[key] = room
 	}
 	room.refs.Add(1)
+	h.visitors.Add(1)
 	return room, nil
+}
+
+// giveUp gives back what refer gave.
+func (h *Hub) giveUp(room *Room) {
+	h.release(room)
+	h.visitors.Done()
 }
 
 // release gives a reference back. A room without one leaves memory: its state,
@@ -104,7 +117,7 @@ func (h *Hub) release(room *Room) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if room.refs.Load() == 0 && h.rooms[room.key] == room {
+	if h.rooms[room.key] == room && room.retire() {
 		delete(h.rooms, room.key)
 	}
 }
@@ -117,7 +130,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	}
 	gone := make(chan struct{})
 	go func() {
-		h.members.Wait()
+		h.visitors.Wait()
 		h.work.Wait()
 		close(gone)
 	}()

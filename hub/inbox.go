@@ -17,7 +17,7 @@ type inbox struct {
 
 // deposit copies a message into the inbox.
 func (m *Member) deposit(data []byte, binary bool) {
-	m.conn.Load().Hold(len(data))
+	m.port.Hold(len(data))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inbox.messages = append(m.inbox.messages, apps.Message{Data: bytes.Clone(data), Binary: binary})
@@ -33,7 +33,7 @@ func (m *Member) workThrough() {
 		messages, last := m.collect()
 		for _, msg := range messages {
 			m.receive(msg)
-			m.conn.Load().Release(len(msg.Data))
+			m.port.Release(len(msg.Data))
 		}
 		if last {
 			m.leave()

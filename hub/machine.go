@@ -14,7 +14,8 @@ import (
 // machine is the state of a room and what is stored of it. After every call it
 // is the state as stored, or not loaded. It is not safe for concurrent use.
 type machine struct {
-	fresh func() apps.State // nil in a room without state
+	fresh  func() apps.State // nil in a room without state
+	report func(error)       // what is for the log and not for clients
 
 	state  apps.State // nil: not loaded
 	stored envelope   // the bytes that state can be brought back to
@@ -41,22 +42,23 @@ func (m *machine) shown() shown {
 	return shown{epoch: m.stored.epoch, version: m.stored.version, view: m.view}
 }
 
-// load reads the state from the engine, or makes a new one.
-func (m *machine) load(ctx context.Context, engine engines.Engine, key engines.Key) (err error) {
-	defer recovered(&err)
+// load reads the state from the engine, or makes a new one. An error leaves what
+// is shown as it was.
+func (m *machine) load(ctx context.Context, engine engines.Engine, key engines.Key) error {
 	stored, rev, err := readEnvelope(ctx, engine, key)
+	if err == nil {
+		err = m.restore(stored)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	m.stored, m.rev = stored, rev
-	if err := m.restore(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
+	m.rev = rev
 	return nil
 }
 
 // readEnvelope returns what is stored of a room, or the envelope of a new one.
-func readEnvelope(ctx context.Context, engine engines.Engine, key engines.Key) (envelope, uint64, error) {
+func readEnvelope(ctx context.Context, engine engines.Engine, key engines.Key) (stored envelope, rev uint64, err error) {
+	defer recovered(&err)
 	p, rev, err := engine.Load(ctx, key)
 	if errors.Is(err, engines.ErrNotFound) {
 		return envelope{epoch: randomName()}, 0, nil
@@ -64,20 +66,22 @@ func readEnvelope(ctx context.Context, engine engines.Engine, key engines.Key) (
 	if err != nil {
 		return envelope{}, 0, fmt.Errorf("loading room: %w", err)
 	}
-	stored, err := parseEnvelope(p)
+	stored, err = parseEnvelope(p)
 	return stored, rev, err
 }
 
 // restore makes the state what is stored.
-func (m *machine) restore() error {
+func (m *machine) restore(stored envelope) (err error) {
+	defer recovered(&err)
 	m.state = nil
 	state := m.fresh()
-	if m.stored.app != nil {
-		if err := state.UnmarshalBinary(m.stored.app); err != nil {
+	if stored.app != nil {
+		if err := state.UnmarshalBinary(stored.app); err != nil {
 			return fmt.Errorf("decoding state: %w", err)
 		}
 	}
-	m.state, m.view = state, state.View()
+	m.view = state.View()
+	m.state, m.stored = state, stored
 	return nil
 }
 
@@ -110,7 +114,7 @@ func (m *machine) tryCommit(batch []operation, results []result, engine engines.
 	defer cancel()
 	if m.state == nil {
 		if err := m.load(ctx, engine, key); err != nil {
-			return errUnavailable
+			return m.told(err)
 		}
 	}
 	next := m.applyAll(batch, results)
@@ -121,7 +125,19 @@ func (m *machine) tryCommit(batch []operation, results []result, engine engines.
 	if err != nil {
 		m.undo()
 	}
-	return err
+	return m.told(err)
+}
+
+// told logs why a batch is not stored and returns what its senders are told.
+func (m *machine) told(err error) error {
+	if err == nil || err == errTooBig {
+		return err
+	}
+	m.report(err)
+	if errors.Is(err, errUnknown) {
+		return errUnknown
+	}
+	return errUnavailable
 }
 
 // applyAll applies what can be applied and returns the envelope to store, as
@@ -129,7 +145,7 @@ func (m *machine) tryCommit(batch []operation, results []result, engine engines.
 // behind: the state is brought back and the others are applied again.
 func (m *machine) applyAll(batch []operation, results []result) envelope {
 	next := m.stored
-	next.at = later(m.stored.at, time.Now())
+	next.at = later(m.stored.at, time.Now().Round(0).UTC()) // by the wall clock, as stored
 	for i := 0; i < len(batch); i++ {
 		if results[i].panicked {
 			continue
@@ -159,34 +175,51 @@ func (m *machine) applyOne(op operation, next *envelope) (res result) {
 	}()
 	outcome, err := m.state.Apply(apps.Op{Data: op.data, At: next.at})
 	if err != nil {
-		return result{err: err}
+		return result{err: errors.New(err.Error())} // which may panic too
 	}
 	next.version++
 	return result{outcome: outcome, version: next.version}
 }
 
 // save stores the state, which becomes the one that is shown.
-func (m *machine) save(ctx context.Context, next envelope, engine engines.Engine, key engines.Key) (err error) {
-	defer recovered(&err)
-	if next.app, err = m.state.MarshalBinary(); err != nil {
-		return fmt.Errorf("encoding state: %w", err)
+func (m *machine) save(ctx context.Context, next envelope, engine engines.Engine, key engines.Key) error {
+	p, view, err := m.encode(&next)
+	if err != nil {
+		return err
 	}
-	view := m.state.View()
-	p := next.append(nil)
 	if len(p) > engine.MaxState() {
 		return errTooBig
 	}
-	rev, err := engine.Swap(ctx, key, m.rev, p)
-	switch {
-	case err == nil:
-		m.stored, m.rev, m.view = next, rev, view
-		return nil
-	case errors.Is(err, engines.ErrRefused), errors.Is(err, engines.ErrConflict):
+	rev, err := swap(ctx, engine, key, m.rev, p)
+	if err != nil {
 		m.forget()
-		return errUnavailable
+		return fmt.Errorf("storing room: %w", err)
 	}
-	m.forget()
-	return errUnknown
+	m.stored, m.rev, m.view = next, rev, view
+	return nil
+}
+
+// encode returns what to store and to show. The app's bytes in next become a
+// part of the former: those it gave may be its own.
+func (m *machine) encode(next *envelope) (p []byte, view apps.Body, err error) {
+	defer recovered(&err)
+	if next.app, err = m.state.MarshalBinary(); err != nil {
+		return nil, apps.Body{}, fmt.Errorf("encoding state: %w", err)
+	}
+	p = next.append(nil)
+	next.app = p[len(p)-len(next.app):]
+	return p, m.state.View(), nil
+}
+
+// swap calls the engine and tells its unknown outcomes, one of which is a panic.
+func swap(ctx context.Context, engine engines.Engine, key engines.Key, rev uint64, p []byte) (next uint64, err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, engines.ErrRefused) && !errors.Is(err, engines.ErrConflict) {
+			err = fmt.Errorf("%w: %w", errUnknown, err)
+		}
+	}()
+	defer recovered(&err)
+	return engine.Swap(ctx, key, rev, p)
 }
 
 // undo brings the state back to what is stored.
@@ -194,13 +227,8 @@ func (m *machine) undo() {
 	if m.state == nil {
 		return
 	}
-	var err error
-	func() {
-		defer recovered(&err)
-		err = m.restore()
-	}()
-	if err != nil {
-		m.forget()
+	if err := m.restore(m.stored); err != nil {
+		m.report(err)
 	}
 }
 

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"fmt"
-	"net"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -25,20 +24,25 @@ type Member struct {
 	clientIP    string
 	user        string
 	subprotocol string
+	language    language
+	port        port
+	lastSeen    string // the state that an event stream has seen already
 
-	conn    atomic.Pointer[socket.Conn] // nil until Serve
-	handing atomic.Bool                 // messages are being handed over: Flush will follow
+	handing atomic.Bool // messages are being handed over: Flush will follow
 
 	// Guarded by room.mu.
-	place      int            // index in room.members; -1 outside
-	early      []apps.Message // sent before there was a connection
-	operations []operation    // waiting for their turn
-	unanswered int            // operations waiting or in a turn
+	place      int         // index in room.members; -1 outside
+	greets     bool        // it is still to be shown the state on joining
+	operations []operation // waiting for their turn
+	unanswered int         // operations waiting or in a turn
 
 	// Owned by the room's turn.
 	turn struct {
 		taking  bool   // it has operations in this turn
 		version uint64 // of its last reply
+		heard   int    // bytes of the turn's events that it was sent
+		owed    bool   // it has operations for a later turn
+		missed  bool   // it was not sent an update because of them
 	}
 
 	mu sync.Mutex
@@ -50,37 +54,35 @@ type Member struct {
 var members atomic.Uint64
 
 func newMember(room *Room, route *Route, v Visitor) *Member {
-	return &Member{
+	m := &Member{
 		room:        room,
 		route:       route,
 		number:      members.Add(1),
 		clientIP:    v.ClientIP,
 		user:        v.User,
 		subprotocol: v.Subprotocol,
+		lastSeen:    v.LastEventID,
 		place:       -1,
 	}
+	if v.Subprotocol == JSON {
+		m.language = languageJSON
+	}
+	return m
 }
 
 // Serve makes the member part of its room and reads from conn until the end;
 // then it has left the room. buffered is what the client sent behind its
 // handshake.
-func (m *Member) Serve(conn net.Conn, buffered []byte) {
-	c := socket.New(conn, &m.route.Settings, m)
-	m.room.enter(m, c)
-	c.Serve(buffered)
+func (m *Member) Serve(u *socket.Upgraded) {
+	m.room.enter(m)
+	m.port.(*socket.Conn).Serve(u)
 }
 
-// Start is Serve on a goroutine of its own, for connections that need none of
+// Start is Serve without waiting for the end, for connections that need none of
 // the handshake's any more.
-func (m *Member) Start(conn net.Conn, buffered []byte) {
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				m.log().Error("serving connection", zap.Any("panic", p), zap.Stack("stack"))
-			}
-		}()
-		m.Serve(conn, buffered)
-	}()
+func (m *Member) Start(u *socket.Upgraded) {
+	m.room.enter(m)
+	m.port.(*socket.Conn).Start(u)
 }
 
 // Abandon takes back a Join whose handshake failed.
@@ -88,15 +90,22 @@ func (m *Member) Abandon() { m.leave() }
 
 // join asks the app.
 func (m *Member) join(h apps.Handshake) (err error) {
-	joiner, ok := m.route.App.(apps.Joiner)
-	if !ok {
-		return nil
-	}
 	defer m.recovered(&err)
-	if err := joiner.Join(m, h); err != nil {
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	if joiner, ok := m.route.App.(apps.Joiner); ok {
+		if err := joiner.Join(m, h); err != nil {
+			return fmt.Errorf("%w: %w", ErrForbidden, err)
+		}
 	}
+	m.greets = m.room.stateful() && m.wantsState()
 	return nil
+}
+
+// wantsState tells whether m is shown the state on joining.
+func (m *Member) wantsState() bool {
+	if greeter, ok := m.route.App.(apps.Greeter); ok && greeter.Greets(m) {
+		return true
+	}
+	return m.language != languageText
 }
 
 // Message takes one message of the client.
@@ -116,10 +125,21 @@ func (m *Member) Flush() {
 	}
 }
 
-// Closed ends the membership.
+// Closed ends the membership. What apps do wrong has been caught closer by;
+// anything else must not end Caddy.
 func (m *Member) Closed(end socket.End) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.log().Error("ending connection", zap.Any("panic", p), zap.Stack("stack"))
+		}
+	}()
 	m.room.exit(m)
 	m.logEnd(end)
+	m.depart()
+}
+
+// depart lets Leave be called, after the messages that still wait.
+func (m *Member) depart() {
 	if m.route.inline || m.closeInbox() {
 		m.leave()
 	}
@@ -127,8 +147,7 @@ func (m *Member) Closed(end socket.End) {
 
 // leave is the last that is heard of a member.
 func (m *Member) leave() {
-	defer m.room.hub.members.Done()
-	defer m.room.hub.release(m.room)
+	defer m.room.hub.giveUp(m.room)
 	if leaver, ok := m.route.App.(apps.Leaver); ok {
 		if err := m.callLeave(leaver); err != nil {
 			m.log().Error("app failed on leaving", zap.Error(err))
@@ -151,7 +170,10 @@ func (m *Member) receive(msg apps.Message) {
 
 func (m *Member) callReceive(msg apps.Message) (err error) {
 	defer m.recovered(&err)
-	return m.route.App.Receive(m, msg)
+	if err = m.route.App.Receive(m, msg); err != nil {
+		_ = err.Error() // that of a nil pointer panics: here it does no harm
+	}
+	return err
 }
 
 // recovered turns a panic of the app into an error with its stack.
@@ -192,20 +214,10 @@ func (m *Member) log() *zap.Logger {
 // The rest of apps.Conn.
 
 // Send queues a message for this client.
-func (m *Member) Send(msg apps.Message) {
-	if c := m.conn.Load(); c != nil {
-		c.Send(msg.Data, msg.Binary)
-		return
-	}
-	m.room.sendEarly(m, msg)
-}
+func (m *Member) Send(msg apps.Message) { m.port.Send(msg.Data, msg.Binary) }
 
 // Close ends the connection.
-func (m *Member) Close(code int, reason string) {
-	if c := m.conn.Load(); c != nil {
-		c.Close(closeCode(code), reason)
-	}
-}
+func (m *Member) Close(code int, reason string) { m.port.Close(closeCode(code), reason) }
 
 func closeCode(code int) frames.CloseCode {
 	if code < 0 || code > 4999 {

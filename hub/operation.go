@@ -8,14 +8,11 @@ type operation struct {
 	from    *Member
 	data    []byte
 	refusal error
-	held    bool // the connection is held for it
 }
 
 func (op operation) release() {
 	op.from.room.hub.waiting.Add(-int64(len(op.data)))
-	if op.held {
-		op.from.conn.Load().Release(len(op.data))
-	}
+	op.from.port.Release(len(op.data))
 }
 
 // apply queues an operation of m.
@@ -25,6 +22,10 @@ func (r *Room) apply(m *Member, data []byte) {
 		return
 	}
 	r.mu.Lock()
+	if r.retired {
+		r.mu.Unlock()
+		return
+	}
 	if r.full(len(data)) {
 		r.mu.Unlock()
 		r.refuse(m, errBusy)
@@ -42,10 +43,8 @@ func (r *Room) full(n int) bool {
 }
 
 func (r *Room) enqueue(op operation) {
-	if c := op.from.conn.Load(); c != nil {
-		c.Hold(len(op.data))
-		op.held = true
-	}
+	op.from.port.Hold(len(op.data))
+	r.engage()
 	r.hub.waiting.Add(int64(len(op.data)))
 	r.count++
 	r.size += len(op.data)
@@ -75,23 +74,17 @@ func (r *Room) refuse(m *Member, err error) {
 func (r *Room) takeBatch() []operation {
 	batch := make([]operation, 0, min(r.count, maxBatch))
 	for len(batch) < cap(batch) {
-		round := r.waiting
-		r.waiting = round[:0]
-		for i, m := range round {
-			if len(batch) == cap(batch) {
-				r.waiting = append(r.waiting, round[i:]...)
-				break
-			}
-			batch = append(batch, m.operations[0])
-			r.size -= len(m.operations[0].data)
-			if m.operations = m.operations[1:]; len(m.operations) > 0 {
-				r.waiting = append(r.waiting, m)
-			} else {
-				m.operations = nil
-			}
+		m := r.waiting[0]
+		r.waiting[0] = nil
+		r.waiting = r.waiting[1:]
+		batch = append(batch, m.operations[0])
+		r.size -= len(m.operations[0].data)
+		if m.operations = m.operations[1:]; len(m.operations) > 0 {
+			r.waiting = append(r.waiting, m)
+		} else {
+			m.operations = nil
 		}
 	}
-	clear(r.waiting[len(r.waiting):cap(r.waiting)])
 	r.count -= len(batch)
 	return batch
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // outbox is the messages that wait to be sent to the members, encoded one after
@@ -10,6 +11,8 @@ import (
 // such members share.
 type outbox struct {
 	run     []byte
+	shared  *socket.Run // the same for everybody, once it is sent
+	events  *socket.Run // and for event streams
 	excepts []except
 	holds   []hold
 }
@@ -33,6 +36,11 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 		op = frames.Binary
 	}
 	r.mu.Lock()
+	if r.retired {
+		r.mu.Unlock()
+		return
+	}
+	r.engage()
 	start := len(r.outbox.run)
 	r.outbox.run = frames.AppendMessage(r.outbox.run, op, msg.Data)
 	for _, c := range excepts {
@@ -40,10 +48,8 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 			r.outbox.excepts = append(r.outbox.excepts, except{m, start, len(r.outbox.run)})
 		}
 	}
-	if c := from.conn.Load(); c != nil {
-		c.Hold(len(msg.Data))
-		r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
-	}
+	from.port.Hold(len(msg.Data))
+	r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
 	r.mu.Unlock()
 	r.kickUnless(from)
 }
@@ -63,11 +69,25 @@ func (b *outbox) send(members []*Member) {
 			b.sendParts(m, own)
 			continue
 		}
-		m.conn.Load().Write(b.run)
+		m.port.Write(b.in(m.language))
 	}
 	for _, h := range b.holds {
-		h.member.conn.Load().Release(h.bytes)
+		h.member.port.Release(h.bytes)
 	}
+}
+
+// in returns the messages in a member's language.
+func (b *outbox) in(l language) *socket.Run {
+	if l != languageEvents {
+		if b.shared == nil {
+			b.shared = socket.NewRun(b.run)
+		}
+		return b.shared
+	}
+	if b.events == nil {
+		b.events = socket.NewRun(socket.EventsOf(b.run))
+	}
+	return b.events
 }
 
 func (b *outbox) byMember() map[*Member][]except {
@@ -83,17 +103,16 @@ func (b *outbox) byMember() map[*Member][]except {
 
 // sendParts sends m the run without the messages excepted for it.
 func (b *outbox) sendParts(m *Member, excepted []except) {
-	c := m.conn.Load()
-	c.Cork()
-	defer c.Uncork()
+	m.port.Cork()
+	defer m.port.Uncork()
 	start := 0
 	for _, e := range excepted {
 		if e.start > start {
-			c.Write(b.run[start:e.start])
+			m.port.Write(socket.NewRun(b.run[start:e.start]))
 		}
 		start = e.end
 	}
 	if start < len(b.run) {
-		c.Write(b.run[start:])
+		m.port.Write(socket.NewRun(b.run[start:]))
 	}
 }

@@ -1,10 +1,11 @@
 package hub
 
 import (
-	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
@@ -37,6 +38,8 @@ type Room struct {
 	members   []*Member
 	dismissed bool // everybody is sent away, also who is about to enter
 	running   bool // somebody takes turns
+	engaged   bool // a reference is taken for what waits or is carried out
+	retired   bool // the room has left memory: nothing is done in it any more
 	outbox    outbox
 	waiting   []*Member // those with operations, in the order of their turns
 	count     int       // operations waiting
@@ -46,6 +49,7 @@ type Room struct {
 	// Owned by whoever set running; by the loader before that.
 	machine machine
 	crowd   []*Member // a copy of members; kept for its memory
+	news    apps.Body // the last update
 }
 
 // shown is the state of a room as of its last commit.
@@ -58,9 +62,13 @@ type shown struct {
 func newRoom(h *Hub, key engines.Key, app apps.App) *Room {
 	r := &Room{hub: h, key: key}
 	if stateful, ok := app.(apps.Stateful); ok {
-		r.machine.fresh = stateful.NewState
+		r.machine.fresh, r.machine.report = stateful.NewState, r.report
 	}
 	return r
+}
+
+func (r *Room) report(err error) {
+	r.hub.log().Error("room failed", zap.String("app", r.key.App), zap.String("room", r.key.Room), zap.Error(err))
 }
 
 // stateful tells whether the room has state.
@@ -92,6 +100,23 @@ func (r *Room) show(s shown) {
 	r.mu.Unlock()
 }
 
+// engage takes a reference to the room for what is about to wait in it; who finds
+// nothing left to do gives it back.
+func (r *Room) engage() {
+	if !r.engaged {
+		r.engaged = true
+		r.refs.Add(1)
+	}
+}
+
+// retire tells whether the room may leave memory, which then is so for good.
+func (r *Room) retire() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retired = r.refs.Load() == 0
+	return r.retired
+}
+
 func (r *Room) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,35 +125,32 @@ func (r *Room) len() int {
 
 // enter makes m a member: what it is shown and its place in the order are one
 // step.
-func (r *Room) enter(m *Member, c *socket.Conn) {
+func (r *Room) enter(m *Member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c.Cork()
-	defer c.Uncork()
-	m.conn.Store(c)
-	for _, msg := range m.early {
-		c.Send(msg.Data, msg.Binary)
-	}
-	m.early = nil
-	if m.greeted() {
-		c.Send(encode(kindState, m.json(), r.shown, r.shown.version, r.shown.view), false)
-	}
 	m.place = len(r.members)
 	r.members = append(r.members, m)
+	r.greet(m)
 	if r.dismissed {
-		c.Close(frames.GoingAway, "server is going away")
+		m.port.Close(frames.GoingAway, "server is going away")
 	}
 }
 
-// greeted tells whether m is shown the state on joining.
-func (m *Member) greeted() bool {
-	if !m.room.stateful() {
-		return false
+// greet shows the state to a joining member that is to see it, after the answers
+// to what its app did in its name before, or versions would fall.
+func (r *Room) greet(m *Member) {
+	if !m.greets || m.place < 0 || m.unanswered > 0 {
+		return
 	}
-	if greeter, ok := m.route.App.(apps.Greeter); ok && greeter.Greets(m) {
-		return true
+	m.greets = false
+	s := r.shown
+	switch {
+	case m.lastSeen == stateID(s.epoch, s.version):
+	case m.language == languageEvents:
+		m.port.Write(socket.NewRun(m.language.run(kindState, s, s.version, s.view)))
+	default:
+		m.port.Send(encode(kindState, m.language, s, s.version, s.view), false)
 	}
-	return m.json()
 }
 
 // exit takes m out of the members.
@@ -146,18 +168,6 @@ func (r *Room) exit(m *Member) {
 	m.place = -1
 }
 
-// sendEarly keeps what is sent to a member that has no connection yet.
-func (r *Room) sendEarly(m *Member, msg apps.Message) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if c := m.conn.Load(); c != nil {
-		c.Send(msg.Data, msg.Binary)
-		return
-	}
-	msg.Data = bytes.Clone(msg.Data)
-	m.early = append(m.early, msg)
-}
-
 // dismiss closes every member, now and in future.
 func (r *Room) dismiss(code frames.CloseCode, reason string) {
 	r.mu.Lock()
@@ -165,6 +175,6 @@ func (r *Room) dismiss(code frames.CloseCode, reason string) {
 	members := append([]*Member(nil), r.members...)
 	r.mu.Unlock()
 	for _, m := range members {
-		m.conn.Load().Close(code, reason)
+		m.port.Close(code, reason)
 	}
 }

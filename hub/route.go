@@ -34,6 +34,7 @@ type Visitor struct {
 	Room        string // its name
 	ClientIP    string
 	User        string
-	Subprotocol string
+	Subprotocol string // JSON, or one that only the app knows
+	LastEventID string // of an event stream: what the client has seen
 	Handshake   apps.Handshake
 }

@@ -21,9 +21,8 @@ func (r *Room) kick() {
 		return
 	}
 	r.running = true
-	inline := len(r.members) <= inlineMembers && (r.hub.volatile || r.count == 0)
+	inline := len(r.members) <= inlineMembers && (r.hub.volatile || !r.stateful())
 	r.mu.Unlock()
-	r.refs.Add(1)
 	if !inline || !r.run(maxInline) {
 		r.hub.work.Go(r.runOn)
 	}
@@ -58,7 +57,7 @@ func (r *Room) run(turns int) (done bool) {
 func (r *Room) turn() bool {
 	r.mu.Lock()
 	if !r.busy() {
-		r.running = false
+		r.running, r.engaged = false, false
 		r.mu.Unlock()
 		return false
 	}
@@ -73,7 +72,7 @@ func (r *Room) turn() bool {
 	if len(batch) > 0 {
 		r.carryOut(batch)
 	}
-	clear(r.crowd)
+	clear(r.crowd[:cap(r.crowd)])
 	return true
 }
 
@@ -91,6 +90,7 @@ func (r *Room) carryOut(batch []operation) {
 	r.mu.Lock()
 	for _, op := range batch {
 		op.from.unanswered--
+		r.greet(op.from)
 	}
 	r.mu.Unlock()
 	for _, op := range batch {
@@ -99,17 +99,14 @@ func (r *Room) carryOut(batch []operation) {
 }
 
 // settle shows the commit to whoever joins from now on and keeps the members
-// who are to be told of it: those who joined meanwhile have seen it, and those
-// whose operations wait will see what becomes of them first.
+// who are to be told of it: those who joined meanwhile have seen it.
 func (r *Room) settle(now shown) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.shown = now
-	r.crowd = r.crowd[:0]
-	for _, m := range r.members {
-		if len(m.operations) == 0 {
-			r.crowd = append(r.crowd, m)
-		}
+	r.crowd = append(r.crowd[:0], r.members...)
+	for _, m := range r.crowd {
+		m.turn.owed = len(m.operations) > 0
 	}
 }
 

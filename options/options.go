@@ -9,6 +9,7 @@ package options
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -74,21 +75,56 @@ func Flag(target *bool) Reader {
 func Text(target *string) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
-		if !d.NextArg() || d.Val() == "" {
+		if !d.NextArg() {
 			return d.Errf("option %q needs a value", name)
+		}
+		if d.Val() == "" {
+			return d.Errf("the value behind %q is empty", name)
 		}
 		*target = d.Val()
 		return nil
 	}
 }
 
-// Texts reads one argument or more.
+// Word reads one of the allowed words.
+func Word(target *string, allowed ...string) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if !d.NextArg() || !slices.Contains(allowed, d.Val()) {
+			return d.Errf("option %q needs one of %s", name, strings.Join(allowed, ", "))
+		}
+		*target = d.Val()
+		return nil
+	}
+}
+
+// Level reads a number from low to high, which is low if there is none.
+func Level(target *int, low, high int) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		*target = low
+		if !d.NextArg() {
+			return nil
+		}
+		level, err := strconv.Atoi(d.Val())
+		if err != nil || level < low || level > high {
+			return d.Errf("option %q needs a level from %d to %d, found %q", name, low, high, d.Val())
+		}
+		*target = level
+		return nil
+	}
+}
+
+// Texts reads one argument or more, none of them empty.
 func Texts(target *[]string) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		*target = d.RemainingArgs()
 		if len(*target) == 0 {
 			return d.Errf("option %q needs at least one value", name)
+		}
+		if slices.Contains(*target, "") {
+			return d.Errf("a value of option %q is empty", name)
 		}
 		return nil
 	}

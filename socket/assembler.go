@@ -13,14 +13,18 @@ import (
 // that stands in the bytes is unmasked where it is and handed out without being
 // copied; everything else goes through partial.
 type assembler struct {
-	partial *partial
-	begun   uint // counts what began and did not stand in the bytes from end to end
+	partial  *partial
+	begun    uint    // counts what began and did not stand in the bytes from end to end
+	rsv      byte    // the reserved bits that are allowed: RSV1 with permessage-deflate
+	inflated *buffer // the message that was handed out, if it came compressed
 }
 
 // event is one thing a client has said. The zero event is nothing yet.
 type event struct {
 	opcode  frames.Opcode // Text or Binary for a whole message, else the control frame's
 	payload []byte        // valid until the next call
+
+	compressed bool // payload is to be inflated
 }
 
 func (e event) none() bool { return e.opcode == frames.Continuation }
@@ -36,20 +40,45 @@ var (
 // is the largest message in bytes.
 func (a *assembler) next(p []byte, limit int) (event, int, error) {
 	a.settle()
+	e, n, err := a.nextFrames(p, limit)
+	if err == nil && e.compressed {
+		e, err = a.inflate(e, limit)
+	}
+	return e, n, err
+}
+
+// nextFrames is next without inflating.
+func (a *assembler) nextFrames(p []byte, limit int) (event, int, error) {
 	if a.partial == nil {
-		e, n, err := whole(p, limit)
+		e, n, err := whole(p, a.rsv, limit)
 		if n > 0 || err != nil || len(p) == 0 {
 			return e, n, err
 		}
-		a.partial = newPartial()
+		a.partial = newPartial(a.rsv)
 		a.begun++
 	}
 	return a.partial.next(p, limit)
 }
 
+// inflate undoes permessage-deflate (RFC 7692 section 6.2).
+func (a *assembler) inflate(e event, limit int) (event, error) {
+	a.inflated = getBuffer(min(4*len(e.payload), limit))
+	message, err := frames.AppendInflated(a.inflated.b, e.payload, limit)
+	a.inflated.b = message
+	switch {
+	case err != nil:
+		return event{}, err
+	case e.opcode == frames.Text && !utf8.Valid(message):
+		return event{}, frames.ErrInvalidUTF8
+	}
+	return event{opcode: e.opcode, payload: message}, nil
+}
+
 // settle takes back the event that was handed out last, and all memory if
 // nothing is incomplete.
 func (a *assembler) settle() {
+	putBuffer(a.inflated)
+	a.inflated = nil
 	if a.partial == nil {
 		return
 	}
@@ -65,6 +94,8 @@ func (a *assembler) incomplete() bool { return a.partial != nil }
 
 // reset forgets everything.
 func (a *assembler) reset() {
+	putBuffer(a.inflated)
+	a.inflated = nil
 	if a.partial != nil {
 		a.partial.free()
 	}
@@ -73,12 +104,12 @@ func (a *assembler) reset() {
 
 // whole reads a frame that is a message or a control frame of its own and
 // stands in p from end to end; n is 0 if that is not so.
-func whole(p []byte, limit int) (e event, n int, err error) {
+func whole(p []byte, rsv byte, limit int) (e event, n int, err error) {
 	h, n, err := frames.ParseHeader(p)
 	if n == 0 || err != nil {
 		return event{}, 0, err
 	}
-	if err := judge(h, false, 0, limit); err != nil {
+	if err := judge(h, false, rsv, 0, limit); err != nil {
 		return event{}, 0, err
 	}
 	if !h.Fin || uint64(len(p)-n) < h.Length {
@@ -86,16 +117,17 @@ func whole(p []byte, limit int) (e event, n int, err error) {
 	}
 	payload := p[n : n+int(h.Length)]
 	frames.Mask(payload, h.Key, 0)
-	if h.Opcode == frames.Text && !utf8.Valid(payload) {
+	e = event{h.Opcode, payload, h.RSV != 0}
+	if h.Opcode == frames.Text && !e.compressed && !utf8.Valid(payload) {
 		return event{}, 0, frames.ErrInvalidUTF8
 	}
-	return event{h.Opcode, payload}, n + len(payload), nil
+	return e, n + len(payload), nil
 }
 
 // judge applies the rules of the protocol and the size limit to a header, of
 // which have bytes of its message came before.
-func judge(h frames.Header, fragmented bool, have, limit int) error {
-	if err := frames.Check(h, fragmented, 0); err != nil {
+func judge(h frames.Header, fragmented bool, rsv byte, have, limit int) error {
+	if err := frames.Check(h, fragmented, rsv); err != nil {
 		return err
 	}
 	if !h.Opcode.IsControl() && h.Length > uint64(max(0, limit-have)) {

@@ -120,7 +120,7 @@ func TestAssembler(t *testing.T) {
 			if got := assemble(bytewise(stream)...); !got.equal(want) {
 				t.Fatalf("byte by byte: %v, want %v", got, want)
 			}
-			for i := range min(len(stream), 2000) {
+			for i := range min(len(stream), 300) { // a longer one repeats itself
 				if got := assemble(stream[:i], stream[i:]); !got.equal(want) {
 					t.Fatalf("cut at %d: %v, want %v", i, got, want)
 				}

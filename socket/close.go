@@ -48,12 +48,13 @@ func (c *Conn) queueClose() {
 	c.closeBy = time.Now().Add(closeTimeout)
 	c.armFor(c.closeBy)
 	var payload [frames.MaxControlPayload]byte
-	c.out.pushMessage(frames.Close, frames.AppendClose(payload[:0], c.closeCode, c.closeReason))
+	c.out.push(c.encode, frames.Close, frames.AppendClose(payload[:0], c.closeCode, c.closeReason))
+	c.peerClosed = c.peerClosed || c.oneWay
 }
 
 // drained takes the next step of closing once nothing waits to be written.
 func (c *Conn) drained() {
-	if !c.closing || c.gone || c.flushing || !c.out.empty() {
+	if c.link == nil || !c.closing || c.gone || c.flushing || !c.out.empty() {
 		return
 	}
 	switch {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -50,27 +49,36 @@ var (
 // connection has ended.
 type Conn struct {
 	// Immutable.
-	link     link
 	handler  Handler
 	settings *atomic.Pointer[Settings]
-	born     time.Time
+	oneWay   bool // the client cannot answer: an event stream
+
+	// Immutable once Serve or Start has begun, nil before.
+	link   link
+	polled *polled // the link, if a loop serves it
+	level  int     // of compression; 0 for none
+	encode encoder
+	born   time.Time
 
 	// Owned by the reader.
 	in    assembler
 	begun uint // the value of in.begun at the end of the last read
 	deaf  bool // a close frame or a violation has come: nothing after it counts
 	muted bool // we are closing: only the client's close frame counts
+	waits bool // it has stopped in the middle of what was read
 
 	mu sync.Mutex
 
 	// Guarded by mu.
 	out        queue
-	writing    int  // bytes that were taken from out and the socket has not taken
-	flushing   bool // a goroutine is writing them
-	corks      int  // while positive, out only collects
-	holds      int  // messages that are not settled
-	held       int  // their bytes
-	paused     bool // the reader waits for changed
+	writing    int     // bytes that were taken from out and the socket has not taken
+	flushing   bool    // a goroutine is writing them, or the loop will
+	rest       []byte  // for the loop: those bytes
+	restOwn    *buffer // to be put back once they are written
+	corks      int     // while positive, out only collects; Serve takes the first one out
+	holds      int     // messages that are not settled
+	held       int     // their bytes
+	paused     bool    // the reader waits for changed
 	changed    sync.Cond
 	progress   time.Time // when the socket last took something, while flushing
 	heard      time.Time // when the last bytes came
@@ -92,22 +100,77 @@ type Conn struct {
 	wake  time.Time // what the timer is armed for
 }
 
-// New returns the connection over conn, which must have no deadlines set.
-// Settings are looked up when they are needed, so that they can be replaced.
-func New(conn net.Conn, settings *atomic.Pointer[Settings], handler Handler) *Conn {
-	now := time.Now()
-	c := &Conn{link: newLink(conn), handler: handler, settings: settings, born: now, heard: now}
+// New returns a connection before its handshake: what it is told is kept until
+// Serve. Settings are looked up when they are needed, so that they can be
+// replaced.
+func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
+	c := &Conn{handler: handler, settings: settings, encode: frames.AppendMessage, corks: 1}
 	c.changed.L = &c.mu
 	return c
 }
 
-// Serve reads until the connection has ended and the handler was told so.
-// buffered is what the client sent behind its handshake; it is changed. A panic
-// ends the connection only.
-func (c *Conn) Serve(buffered []byte) {
+// Serve talks WebSocket over the connection, which must have no deadlines set,
+// until it has ended and the handler was told so. What the client sent behind its
+// handshake is changed. A panic ends the connection only.
+func (c *Conn) Serve(u *Upgraded) {
+	c.agree(u)
+	c.serve(newLink(u.Conn), u.Buffered)
+}
+
+// agree takes over what the handshake has agreed on.
+func (c *Conn) agree(u *Upgraded) {
+	if level := c.settings.Load().CompressionLevel; u.Compression && level > 0 {
+		c.level = level
+		c.in.rsv = frames.RSV1
+		c.encode = deflating[level]
+	}
+}
+
+// deflating holds the encoders of connections that compress, by level.
+var deflating = func() (by [frames.MaxLevel + 1]encoder) {
+	for level := range by {
+		by[level] = func(dst []byte, op frames.Opcode, payload []byte) []byte {
+			if op.IsControl() {
+				return frames.AppendMessage(dst, op, payload)
+			}
+			return frames.AppendDeflated(dst, op, payload, level)
+		}
+	}
+	return by
+}()
+
+func (c *Conn) serve(l link, buffered []byte) {
+	c.start(l)
+	c.run(buffered)
+}
+
+// Start is Serve without waiting for the end. A plain TCP connection is served
+// by a loop, where there are loops, others by a goroutine.
+func (c *Conn) Start(u *Upgraded) {
+	p := newPolled(u.Conn, c)
+	if p == nil {
+		go c.Serve(u)
+		return
+	}
+	c.agree(u)
+	c.start(p)
+	p.start(u.Buffered)
+}
+
+// start lets out what was kept.
+func (c *Conn) start(l link) {
 	c.mu.Lock()
-	c.arm(time.Now())
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	c.link, c.born, c.heard = l, now, now
+	c.polled, _ = l.(*polled)
+	c.arm(now)
+	c.corks--
+	c.pump()
+}
+
+// run reads until the end.
+func (c *Conn) run(buffered []byte) {
 	err := c.read(buffered)
 	if err == io.EOF {
 		c.linger()
@@ -137,6 +200,15 @@ func (c *Conn) read(buffered []byte) (err error) {
 // feed handles what one read brought.
 func (c *Conn) feed(p []byte) {
 	c.begin(len(p))
+	c.consume(p)
+	c.handler.Flush()
+	c.endBatch()
+}
+
+// consume hands over the messages in p. A rest is left only by a connection that
+// cannot wait and has to go on later.
+func (c *Conn) consume(p []byte) (rest []byte) {
+	c.waits = false
 	for len(p) > 0 && c.ready() {
 		e, n, err := c.in.next(p, c.settings.Load().MaxMessageSize)
 		p = p[n:]
@@ -148,8 +220,10 @@ func (c *Conn) feed(p []byte) {
 		}
 	}
 	c.in.settle()
-	c.handler.Flush()
-	c.endBatch()
+	if !c.waits {
+		return nil
+	}
+	return p
 }
 
 // begin starts to collect what a read leads to.
@@ -187,7 +261,9 @@ func (c *Conn) ready() bool {
 			return !gone
 		}
 		c.handler.Flush()
-		c.pause()
+		if !c.pause() {
+			return false
+		}
 	}
 	return false
 }
@@ -212,17 +288,20 @@ func (c *Conn) full() bool {
 }
 
 // pause sends what was collected and waits until the client may be read again.
-func (c *Conn) pause() {
+// Where it cannot wait it tells whether the client may be read on at once.
+func (c *Conn) pause() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.corks--
 	c.pump()
-	for c.full() {
-		c.paused = true
+	c.paused = c.full()
+	for c.paused && c.polled == nil {
 		c.changed.Wait()
+		c.paused = c.full()
 	}
-	c.paused = false
 	c.corks++
+	c.waits = c.paused
+	return !c.paused
 }
 
 // handle acts on one event of the client.
@@ -281,6 +360,37 @@ func (c *Conn) linger() {
 	}
 }
 
+// halfClosed notes that the client has ended its own direction and tells whether
+// we still have something to say.
+func (c *Conn) halfClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.peerClosed = true
+	c.drained()
+	return c.closeWanted && !c.gone
+}
+
+// lost ends the connection because of what reading it gave.
+func (c *Conn) lost(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut(err)
+}
+
+// isGone tells whether the connection has been ended.
+func (c *Conn) isGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
+// unpaused tells whether the client may be read again.
+func (c *Conn) unpaused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.paused || c.gone
+}
+
 // finish ends the connection for good and tells the handler.
 func (c *Conn) finish(err error) {
 	c.mu.Lock()
@@ -289,15 +399,20 @@ func (c *Conn) finish(err error) {
 	for c.flushing {
 		c.changed.Wait()
 	}
+	end := c.clear(err)
+	c.mu.Unlock()
+	c.link.wait()
+	c.handler.Closed(end)
+}
+
+// clear gives back what the connection holds and returns how it ended.
+func (c *Conn) clear(err error) End {
 	c.out.clear()
 	c.in.reset()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	end := c.summary(err)
-	c.mu.Unlock()
-	c.link.wait()
-	c.handler.Closed(end)
+	return c.summary(err)
 }
 
 func (c *Conn) summary(err error) End {
@@ -306,6 +421,9 @@ func (c *Conn) summary(err error) End {
 	end.Code, end.Reason = frames.Abnormal, ""
 	if c.closeWanted {
 		end.Code, end.Reason = c.closeCode, c.closeReason
+	}
+	if c.oneWay && !c.closeWanted {
+		end.Code, end.ByPeer = frames.GoingAway, true // there is no other way to leave
 	}
 	if end.Err == nil && !isGone(err) {
 		end.Err = err

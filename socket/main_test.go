@@ -6,5 +6,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Every goroutine that a test of this package leads to has ended at its end.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Every goroutine that a test of this package leads to has ended at its end, but
+// for the loops, which the process keeps.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyws/caddy-websocket/socket.(*loop).run"))
+}

@@ -10,6 +10,8 @@ import (
 // both: control frames may stand between the fragments of a message (RFC 6455
 // section 5.4).
 type partial struct {
+	rsv byte // the reserved bits that are allowed
+
 	header  [frames.MaxHeaderSize]byte // the next frame's, as far as it has come
 	headers int                        // its bytes
 
@@ -24,17 +26,21 @@ type partial struct {
 	text      frames.Validator
 	handedOut bool // message was given to the caller, until the next call
 
+	compressed bool // the message is, and text is checked once it is inflated
+
 	control  [frames.MaxControlPayload]byte
 	controls int // its bytes
 }
 
 var partials sync.Pool // of *partial, all zero
 
-func newPartial() *partial {
-	if s, ok := partials.Get().(*partial); ok {
-		return s
+func newPartial(rsv byte) *partial {
+	s, ok := partials.Get().(*partial)
+	if !ok {
+		s = new(partial)
 	}
-	return new(partial)
+	s.rsv = rsv
+	return s
 }
 
 // free gives back s and the message in it.
@@ -100,7 +106,7 @@ func (s *partial) begin(h frames.Header, limit int) error {
 	if s.message != nil {
 		have = len(s.message.b)
 	}
-	if err := judge(h, s.opcode != frames.Continuation, have, limit); err != nil {
+	if err := judge(h, s.opcode != frames.Continuation, s.rsv, have, limit); err != nil {
 		return err
 	}
 	s.open, s.frame, s.left, s.pos = true, h, h.Length, 0
@@ -113,7 +119,7 @@ func (s *partial) begin(h frames.Header, limit int) error {
 
 func (s *partial) beginFragment(h frames.Header) error {
 	if h.Opcode != frames.Continuation {
-		s.opcode, s.fragments = h.Opcode, 0
+		s.opcode, s.fragments, s.compressed = h.Opcode, 0, h.RSV != 0
 		s.text.Reset()
 	}
 	if s.fragments++; s.fragments > maxFragments {
@@ -132,7 +138,7 @@ func (s *partial) readPayload(p []byte) (took int, err error) {
 		s.controls += copy(s.control[s.controls:], p)
 		return len(p), nil
 	}
-	if s.opcode == frames.Text && !s.text.Write(p) {
+	if s.opcode == frames.Text && !s.compressed && !s.text.Write(p) {
 		return 0, frames.ErrInvalidUTF8
 	}
 	if s.message == nil {
@@ -148,13 +154,13 @@ func (s *partial) endFrame() (event, error) {
 	s.open = false
 	switch {
 	case s.frame.Opcode.IsControl():
-		return event{s.frame.Opcode, s.control[:s.controls]}, nil
+		return event{opcode: s.frame.Opcode, payload: s.control[:s.controls]}, nil
 	case !s.frame.Fin:
 		return event{}, nil
 	case s.opcode == frames.Text && !s.text.Done():
 		return event{}, frames.ErrInvalidUTF8
 	}
-	e := event{s.opcode, s.message.b}
+	e := event{s.opcode, s.message.b, s.compressed}
 	s.opcode, s.handedOut = frames.Continuation, true
 	return e, nil
 }

@@ -36,7 +36,14 @@ var testLinks = []struct {
 		return struct{ net.Conn }{server}, client
 	}},
 	{"tls", tlsPair},
+	{"loop", func(t testing.TB) (net.Conn, net.Conn) {
+		server, client := tcpPair(t)
+		return onLoop{server}, client
+	}},
 }
+
+// onLoop is a connection that Start is to serve, by a loop where there are some.
+type onLoop struct{ net.Conn }
 
 // overLinks runs a test over each link.
 func overLinks(t *testing.T, test func(t *testing.T, s *session)) {
@@ -98,7 +105,11 @@ type session struct {
 	t       testing.TB
 	message func(data []byte, binary bool)
 	flush   func()
-	ended   chan End // one for each call of Closed
+	ended   chan End // what Closed was called with
+	closed  atomic.Int32
+
+	looped net.Conn      // to be served by Start
+	over   chan struct{} // closed by Closed, then
 
 	client net.Conn
 	reader *bufio.Reader
@@ -112,27 +123,42 @@ func newSession(t testing.TB, server, client net.Conn) *session {
 	s := &session{t: t, ended: make(chan End, 10), client: client, reader: bufio.NewReader(client)}
 	var settings atomic.Pointer[Settings]
 	settings.Store(testSettings())
-	s.Conn = New(server, &settings, s)
+	s.Conn = New(&settings, s)
+	if l, ok := server.(onLoop); ok {
+		s.looped = l.Conn
+	} else {
+		s.link = newLink(server)
+	}
 	s.message, s.flush = s.Send, func() {}
 	return s
 }
 
 func (s *session) Message(data []byte, binary bool) { s.message(data, binary) }
 func (s *session) Flush()                           { s.flush() }
-func (s *session) Closed(e End)                     { s.ended <- e }
+func (s *session) Closed(e End) {
+	if s.closed.Add(1); s.looped != nil {
+		close(s.over)
+	}
+	s.ended <- e
+}
 
 // start serves until the test's end.
 func (s *session) start(buffered ...byte) {
 	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		s.Serve(buffered)
-	}()
+	if s.looped != nil {
+		s.over = served
+		s.Conn.Start(&Upgraded{Conn: s.looped, Buffered: buffered})
+	} else {
+		go func() {
+			defer close(served)
+			s.serve(s.link, buffered)
+		}()
+	}
 	s.t.Cleanup(func() {
 		s.client.Close()
 		s.receive("Serve to return", served)
-		if n := len(s.ended); n != 0 {
-			s.t.Errorf("Closed was called %d times more than the test saw", n)
+		if n := s.closed.Load(); n != 1 {
+			s.t.Errorf("Closed was called %d times", n)
 		}
 	})
 }
@@ -277,6 +303,6 @@ func closeFrame(code frames.CloseCode, reason string) []byte {
 // frame that has begun to leave.
 func (s *session) fill() (payload string) {
 	payload = strings.Repeat("x", 16<<20)
-	s.Write(serverText(payload))
+	s.Write(NewRun(serverText(payload)))
 	return payload
 }

@@ -51,13 +51,15 @@ func (q *queue) pushShared(p []byte) {
 	own.b = append(own.b, p...)
 }
 
-// pushMessage appends a message, encoded as one frame, to a buffer of the
-// queue's own.
-func (q *queue) pushMessage(op frames.Opcode, payload []byte) {
+// encoder appends a message in the form in which it goes over the connection.
+type encoder func(dst []byte, op frames.Opcode, payload []byte) []byte
+
+// push appends a message to a buffer of the queue's own.
+func (q *queue) push(encode encoder, op frames.Opcode, payload []byte) {
 	need := frames.MaxHeaderSize + len(payload)
 	own := q.room(need)
 	had := len(own.b)
-	own.b = frames.AppendMessage(own.b, op, payload)
+	own.b = encode(own.b, op, payload)
 	q.size += len(own.b) - had
 }
 
@@ -73,6 +75,15 @@ func (q *queue) room(n int) *buffer {
 	own := getBuffer(n)
 	q.segments = append(q.segments, segment{own: own})
 	return own
+}
+
+// prepend puts bytes that nobody will change before everything else.
+func (q *queue) prepend(p []byte) {
+	q.segments = slices.Insert(q.segments, 0, segment{shared: p})
+	q.size += len(p)
+	if q.update > 0 {
+		q.update++
+	}
 }
 
 // pushUpdate appends a state that makes the update still waiting, if any,

@@ -42,19 +42,23 @@ func (m *queueModel) taken(p []byte) bool {
 	return true
 }
 
+var noise = func() []byte {
+	p := make([]byte, 200_000)
+	rand.NewChaCha8([32]byte{}).Read(p)
+	return p
+}()
+
 // randomRun is some bytes, most of the time few.
 func randomRun(r *rand.Rand) []byte {
-	p := make([]byte, 1+r.IntN([]int{8, 8, 1000, 100_000}[r.IntN(4)]))
-	for i := range p {
-		p[i] = byte(r.Uint32())
-	}
-	return p
+	n := 1 + r.IntN([]int{8, 8, 1000, 100_000}[r.IntN(4)])
+	from := r.IntN(len(noise) - n)
+	return noise[from : from+n : from+n]
 }
 
 func TestQueueBehavesAsItsModel(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
-	for range 200 {
+	for range 50 {
 		var q queue
 		var m queueModel
 		for step := range 100 {
@@ -63,7 +67,7 @@ func TestQueueBehavesAsItsModel(t *testing.T) {
 				q.pushShared(run)
 				m = append(m, modelRun{run, false})
 			case 1:
-				q.pushMessage(frames.Text, run)
+				q.push(frames.AppendMessage, frames.Text, run)
 				m = append(m, modelRun{frames.AppendMessage(nil, frames.Text, run), false})
 			case 2, 3:
 				q.pushUpdate(run)
@@ -106,10 +110,13 @@ func checkTake(t *testing.T, q *queue, m *queueModel) {
 func TestQueueMemoryIsInProportionToItsSize(t *testing.T) {
 	const n = 20_000
 	for name, push := range map[string]func(q *queue, i int){
-		"runs":                 func(q *queue, i int) { q.pushShared([]byte{1, 2, 3}) },
-		"messages and runs":    func(q *queue, i int) { q.pushMessage(frames.Text, nil); q.pushShared([]byte{3}) },
-		"updates":              func(q *queue, i int) { q.pushUpdate(make([]byte, 600)) },
-		"messages and updates": func(q *queue, i int) { q.pushMessage(frames.Text, []byte{1}); q.pushUpdate([]byte{1, 2, 3}) },
+		"runs":              func(q *queue, i int) { q.pushShared([]byte{1, 2, 3}) },
+		"messages and runs": func(q *queue, i int) { q.push(frames.AppendMessage, frames.Text, nil); q.pushShared([]byte{3}) },
+		"updates":           func(q *queue, i int) { q.pushUpdate(make([]byte, 600)) },
+		"messages and updates": func(q *queue, i int) {
+			q.push(frames.AppendMessage, frames.Text, []byte{1})
+			q.pushUpdate([]byte{1, 2, 3})
+		},
 	} {
 		var q queue
 		for i := range n {
@@ -139,7 +146,7 @@ func TestQueueGathersSmallRuns(t *testing.T) {
 	var q queue
 	for range 100 {
 		q.pushShared(make([]byte, small))
-		q.pushMessage(frames.Text, []byte("hello"))
+		q.push(frames.AppendMessage, frames.Text, []byte("hello"))
 	}
 	if p, _ := q.take(); len(p) != 100*(small+7) || !q.empty() {
 		t.Errorf("the first write takes %d bytes and leaves %d", len(p), q.size)

@@ -11,6 +11,8 @@ type Settings struct {
 	PingInterval   time.Duration // silence after which a ping is sent
 	PingTimeout    time.Duration // how long to wait for any byte after a ping
 	WriteTimeout   time.Duration // how long a reader may take nothing
+
+	CompressionLevel int // 1 to 9 for new connections that agree on it; 0 for none
 }
 
 // Limits without an option: wide enough for every honest client.

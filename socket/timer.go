@@ -12,7 +12,7 @@ const never = 1 << 62
 // armFor makes sure that tick runs at the given time or earlier.
 func (c *Conn) armFor(at time.Time) {
 	switch {
-	case c.gone:
+	case c.gone || c.link == nil:
 	case c.timer == nil:
 		c.wake = at
 		c.timer = time.AfterFunc(time.Until(at), c.tick)
@@ -91,16 +91,16 @@ func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
 	if c.paused {
 		c.heard = now
 	}
-	if s.PingTimeout > 0 && c.pinged.After(c.heard) {
+	if s.PingTimeout > 0 && !c.oneWay && c.pinged.After(c.heard) {
 		return c.pongDue(now, s)
 	}
 	if wait := later(c.heard, c.pinged).Add(s.PingInterval).Sub(now); wait > 0 {
 		return wait
 	}
 	c.pinged = now
-	c.out.pushMessage(frames.Ping, nil)
+	c.out.push(c.encode, frames.Ping, nil)
 	c.pump()
-	if s.PingTimeout > 0 {
+	if s.PingTimeout > 0 && !c.oneWay {
 		return s.PingTimeout
 	}
 	return s.PingInterval

@@ -24,29 +24,28 @@ func (c *Conn) send(op frames.Opcode, payload []byte) {
 	if !op.IsControl() {
 		c.end.MessagesOut++
 	}
-	c.out.pushMessage(op, payload)
+	c.out.push(c.encode, op, payload)
 	c.pump()
 }
 
-// Write queues a run of encoded messages. It is shared: nobody may change it
-// any more.
-func (c *Conn) Write(run []byte) {
+// Write queues a run of messages.
+func (c *Conn) Write(run *Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open() {
-		c.out.pushShared(run)
+		c.out.pushShared(run.at(c.level))
 		c.pump()
 	}
 }
 
 // Update queues an encoded message that makes the one queued by the Update
-// before worthless: if that one is still waiting, it is dropped. It is shared
-// like the argument of Write. As only one waits, it never overflows.
-func (c *Conn) Update(run []byte) {
+// before worthless: if that one is still waiting, it is dropped. As only one
+// waits, it never overflows.
+func (c *Conn) Update(run *Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closing && !c.gone {
-		c.out.pushUpdate(run)
+		c.out.pushUpdate(run.at(c.level))
 		c.pump()
 	}
 }
@@ -140,7 +139,47 @@ func (c *Conn) startFlush(p []byte, own *buffer) {
 	if s := c.settings.Load(); s.WriteTimeout > 0 {
 		c.armFor(c.progress.Add(s.WriteTimeout))
 	}
+	if c.polled != nil {
+		c.rest, c.restOwn = p, own
+		c.polled.watchWrites(true)
+		return
+	}
 	go c.flush(p, own)
+}
+
+// writable writes what is left of a polled connection, as far as it takes it.
+func (c *Conn) writable() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.flushing && !c.gone {
+		n, err := c.link.tryWrite(c.rest)
+		if err != nil {
+			c.cut(err)
+			return
+		}
+		if n == 0 {
+			return
+		}
+		c.took(n)
+		if c.rest = c.rest[n:]; len(c.rest) == 0 {
+			c.nextRest()
+		}
+	}
+}
+
+// nextRest goes on with what waits, if anything does.
+func (c *Conn) nextRest() {
+	putBuffer(c.restOwn)
+	c.rest, c.restOwn = nil, nil
+	if !c.out.empty() {
+		c.rest, c.restOwn = c.out.take()
+		c.writing = len(c.rest)
+		return
+	}
+	c.flushing, c.writing = false, 0
+	c.polled.watchWrites(false)
+	c.resume()
+	c.drained()
 }
 
 func (c *Conn) flush(p []byte, own *buffer) {
@@ -155,6 +194,10 @@ func (c *Conn) flush(p []byte, own *buffer) {
 func (c *Conn) progressed(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.took(n)
+}
+
+func (c *Conn) took(n int) {
 	c.end.BytesOut += uint64(n)
 	c.writing -= n
 	c.progress = time.Now()
@@ -181,7 +224,12 @@ func (c *Conn) flushed(err error) (p []byte, own *buffer, more bool) {
 
 // resume wakes the reader if it waits and need not any more.
 func (c *Conn) resume() {
-	if c.paused && !c.full() {
-		c.changed.Broadcast()
+	if !c.paused || c.full() {
+		return
 	}
+	if c.polled != nil {
+		c.paused = false
+		c.polled.readOn()
+	}
+	c.changed.Broadcast()
 }

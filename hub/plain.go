@@ -1,0 +1,97 @@
+package hub
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// View is the state of a room as of its last commit.
+type View struct {
+	Epoch   string // of the state: it changes when the room begins anew
+	Version uint64 // operations applied since
+	Text    []byte
+	JSON    []byte // the message "state" of the subprotocol json
+}
+
+// ID names the state: epoch and version.
+func (v View) ID() string { return stateID(v.Epoch, v.Version) }
+
+func stateID(epoch string, version uint64) string {
+	return epoch + "-" + strconv.FormatUint(version, 10)
+}
+
+// View shows the state of a room; looking at one stores nothing. The errors are
+// those of Join.
+func (h *Hub) View(ctx context.Context, route *Route, room string) (View, error) {
+	r, err := h.find(ctx, route, room)
+	if err != nil {
+		return View{}, err
+	}
+	defer h.giveUp(r)
+	r.mu.Lock()
+	s := r.shown
+	r.mu.Unlock()
+	return View{
+		Epoch:   s.epoch,
+		Version: s.version,
+		Text:    s.view.Text,
+		JSON:    encode(kindState, languageJSON, s, s.version, s.view),
+	}, nil
+}
+
+// askTimeout bounds how long a plain request waits for its answer.
+const askTimeout = 30 * time.Second
+
+// Ask hands one message to the app on behalf of a visitor who is a member for
+// just that long: the app's Join and Leave are called, but others neither see
+// nor count him. The errors are those of Join.
+func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message) (Answer, error) {
+	a := newAnswer()
+	m, err := h.admit(ctx, route, v, func(*Member) port { return a })
+	if err != nil {
+		return Answer{}, err
+	}
+	a.Hold(0)
+	m.Message(msg.Data, msg.Binary)
+	m.Flush()
+	a.Release(0)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+		a.say(Answer{Status: http.StatusGatewayTimeout, Data: []byte("error: " + errUnknown.Error())})
+	}
+	m.depart()
+	return a.value, nil
+}
+
+// JoinEvents is Join for an event stream, which ServeEvents serves.
+func (h *Hub) JoinEvents(ctx context.Context, route *Route, v Visitor) (*Member, error) {
+	m, err := h.admit(ctx, route, v, func(m *Member) port {
+		m.language = languageEvents
+		return socket.NewEvents(&route.Settings, m)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// ServeEvents makes the member part of its room and writes what it is told to
+// the response, whose header has been written, until one of them ends.
+func (m *Member) ServeEvents(w http.ResponseWriter, r *http.Request) {
+	m.room.enter(m)
+	m.port.(*socket.Conn).ServeEvents(w, r)
+}
+
+// engineKey names a room for the engine.
+func engineKey(route *Route, room string) engines.Key {
+	return engines.Key{App: route.AppName, Room: room}
+}

@@ -1,0 +1,132 @@
+package hub
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// port is where what a member is told leaves. A [socket.Conn] is one, over a
+// WebSocket or an event stream; the answer to a POST is another. Its methods
+// do not block.
+type port interface {
+	Send(data []byte, binary bool)
+	Write(run *socket.Run)
+	Update(run *socket.Run)
+	Close(code frames.CloseCode, reason string)
+	Cork()
+	Uncork()
+	Hold(n int)
+	Release(n int)
+}
+
+// Answer is what came of a message that was sent by a plain request.
+type Answer struct {
+	Status int // 200, 204 without a reply, or the error's
+	Data   []byte
+	Binary bool
+}
+
+// answer is the port of a member that is there for one message. The first thing
+// it is told is the answer.
+type answer struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	holds int // while positive, an answer may still come
+	said  bool
+	value Answer
+	done  chan struct{} // closed once value is final
+}
+
+func newAnswer() *answer {
+	return &answer{value: Answer{Status: http.StatusNoContent}, done: make(chan struct{})}
+}
+
+// say makes the first answer the final one.
+func (a *answer) say(v Answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.said {
+		a.said, a.value = true, v
+		close(a.done)
+	}
+}
+
+// Send answers with a message.
+func (a *answer) Send(data []byte, binary bool) {
+	a.say(Answer{Status: http.StatusOK, Data: append([]byte(nil), data...), Binary: binary})
+}
+
+// refuse answers with an error, encoded as payload.
+func (a *answer) refuse(err error, payload []byte) {
+	a.say(Answer{Status: statusOf(err), Data: payload})
+}
+
+// Close answers with the status that means what the close code does.
+func (a *answer) Close(code frames.CloseCode, reason string) {
+	a.say(Answer{Status: statusOfCode(code), Data: []byte(reason)})
+}
+
+// Hold tells that an answer may come.
+func (a *answer) Hold(int) {
+	a.mu.Lock()
+	a.holds++
+	a.mu.Unlock()
+}
+
+// Release takes a Hold back. With the last one it is sure that none comes.
+func (a *answer) Release(int) {
+	a.mu.Lock()
+	a.holds--
+	none := a.holds == 0
+	a.mu.Unlock()
+	if none {
+		a.say(Answer{Status: http.StatusNoContent})
+	}
+}
+
+// What others do in the room is not told.
+func (*answer) Write(*socket.Run)  {}
+func (*answer) Update(*socket.Run) {}
+func (*answer) Cork()              {}
+func (*answer) Uncork()            {}
+
+// statusOf is the status for what an operation was refused for.
+func statusOf(err error) int {
+	switch err {
+	case errBusy, errUnavailable:
+		return http.StatusServiceUnavailable
+	case errUnknown:
+		return http.StatusGatewayTimeout
+	case errTooBig:
+		return http.StatusInsufficientStorage
+	}
+	return http.StatusBadRequest
+}
+
+// statusOfCode is the status for what a connection would be closed with.
+func statusOfCode(code frames.CloseCode) int {
+	switch code {
+	case frames.NormalClosure:
+		return http.StatusNoContent
+	case frames.UnsupportedData:
+		return http.StatusUnsupportedMediaType
+	case frames.PolicyViolation:
+		return http.StatusForbidden
+	case frames.MessageTooBig:
+		return http.StatusRequestEntityTooLarge
+	case frames.InternalError:
+		return http.StatusInternalServerError
+	case frames.GoingAway, frames.ServiceRestart, frames.TryAgainLater:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadRequest
+}
+
+// Interface guards
+var (
+	_ port = (*answer)(nil)
+	_ port = (*socket.Conn)(nil)
+)
