@@ -2,6 +2,7 @@ package caddyws
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -40,6 +41,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		http on|off|pass
 //		compression [<level>]
 //		max_message_size <size>
+//		message_rate <n>/s [<burst>]
 //		max_queue <size>
 //		ping <interval> [<timeout>] | off
 //		write_timeout <duration> | off
@@ -60,6 +62,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"http":             options.Word(&h.HTTP, httpOn, httpOff, httpPass),
 		"compression":      options.Level(&h.CompressionLevel, frames.MinLevel, frames.MaxLevel),
 		"max_message_size": options.Size(&h.MaxMessageSize),
+		"message_rate":     h.parseMessageRate,
 		"max_queue":        options.Size(&h.MaxQueue),
 		"ping":             h.parsePing,
 		"write_timeout":    options.DurationOrOff(&h.WriteTimeout),
@@ -133,6 +136,28 @@ func (h *Handler) parsePing(d *caddyfile.Dispenser) error {
 		return nil
 	}
 	return options.Duration(&h.PingTimeout)(d)
+}
+
+// parseMessageRate reads `message_rate <n>/s [<burst>]`.
+func (h *Handler) parseMessageRate(d *caddyfile.Dispenser) error {
+	var text string
+	if err := options.Text(&text)(d); err != nil {
+		return err
+	}
+	number, perSecond := strings.CutSuffix(text, "/s")
+	var err error
+	h.MessageRate, err = strconv.ParseFloat(number, 64)
+	if err != nil || !perSecond || !(h.MessageRate > 0) {
+		return d.Errf("%q is not a rate such as 10/s", text)
+	}
+	if !d.NextArg() {
+		return nil
+	}
+	h.MessageBurst, err = strconv.Atoi(d.Val())
+	if err != nil || h.MessageBurst < 1 {
+		return d.Errf("burst %q is not a number from 1", d.Val())
+	}
+	return nil
 }
 
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {

@@ -26,7 +26,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case h.HTTP == httpPass:
 		return next.ServeHTTP(w, r)
 	case h.HTTP == httpOff:
-		return refuse(w, notUpgrade())
+		return refuse(w, notUpgrade(r))
 	}
 	return h.servePlain(w, r)
 }
@@ -75,13 +75,14 @@ var (
 	errConnect    = errors.New("WebSocket over HTTP/2 and HTTP/3 is not supported")
 )
 
-// notUpgrade answers a request that could have been an upgrade.
-func notUpgrade() error {
-	return &socket.HandshakeError{
-		Status: http.StatusUpgradeRequired,
-		Header: http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}},
-		Err:    errNotUpgrade,
+// notUpgrade answers a request that could have been an upgrade. HTTP/2 and 3
+// forbid the headers that say so (RFC 9113, section 8.2.2).
+func notUpgrade(r *http.Request) error {
+	refused := &socket.HandshakeError{Status: http.StatusUpgradeRequired, Err: errNotUpgrade}
+	if r.ProtoMajor == 1 {
+		refused.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 	}
+	return refused
 }
 
 // refuse returns a handshake error as Caddy answers it, with its headers.

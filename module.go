@@ -147,6 +147,15 @@ type Handler struct {
 	// the connection with 1009. Default: 65536.
 	MaxMessageSize int `json:"max_message_size,omitempty"`
 
+	// How many messages a client may send in a second; a connection that sends
+	// more is closed with 1008, a plain request answered with 429 (counted for
+	// each user or, without users, each client IP). Default: 0, no limit.
+	MessageRate float64 `json:"message_rate,omitempty"`
+
+	// How many messages may come at once within message_rate. Default: the
+	// messages of a second, at least 1.
+	MessageBurst int `json:"message_burst,omitempty"`
+
 	// How many bytes may wait for a client that reads too slowly; beyond that
 	// it is closed with 1013. While more than half of it waits, nothing is read
 	// from that client. Default: 1048576.
@@ -168,6 +177,7 @@ type Handler struct {
 	route        *hub.Route
 	hub          *sharedHub
 	origins      origins
+	rates        *rates
 	subprotocols []string
 }
 
@@ -198,6 +208,7 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision loads the app and finds the hub.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.setDefaults()
+	h.rates = newRates(h.MessageRate, h.MessageBurst)
 	if err := h.loadApp(ctx); err != nil {
 		return err
 	}
@@ -212,6 +223,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) setDefaults() {
 	setDefault(&h.HTTP, httpOn)
 	setDefault(&h.MaxMessageSize, defaultMaxMessageSize)
+	setDefault(&h.MessageBurst, defaultBurst(h.MessageRate))
 	setDefault(&h.MaxQueue, defaultMaxQueue)
 	setDefault(&h.PingInterval, defaultPingInterval)
 	setDefault(&h.PingTimeout, defaultPingTimeout)
@@ -272,12 +284,16 @@ func (h *Handler) settings() socket.Settings {
 		PingTimeout:    time.Duration(h.PingTimeout),
 		WriteTimeout:   time.Duration(h.WriteTimeout),
 
+		MessageRate:  h.MessageRate,
+		MessageBurst: h.MessageBurst,
+
 		CompressionLevel: h.CompressionLevel,
 	}
 }
 
 // Bounds of the options.
 const (
+	maxMessageRate = 1000000
 	minMessageSize = 1
 	maxMessageSize = 1 << 30
 	minQueue       = 1 << 10
@@ -292,6 +308,8 @@ func (h *Handler) Validate() error {
 		oneOf("http", h.HTTP, httpOn, httpOff, httpPass),
 		inRange("compression_level", h.CompressionLevel, 0, frames.MaxLevel, ""),
 		inRange("max_message_size", h.MaxMessageSize, minMessageSize, maxMessageSize, " bytes"),
+		messageRate(h.MessageRate),
+		inRange("message_burst", h.MessageBurst, 1, maxMessageRate, ""),
 		inRange("max_queue", h.MaxQueue, minQueue, maxQueue, " bytes"),
 		periodOrOff("ping_interval", h.PingInterval),
 		period("ping_timeout", h.PingTimeout),
@@ -309,6 +327,13 @@ func oneOf(option, value string, allowed ...string) error {
 func inRange(option string, value, low, high int, unit string) error {
 	if value < low || value > high {
 		return fmt.Errorf("%s is %d, expected %d to %d%s", option, value, low, high, unit)
+	}
+	return nil
+}
+
+func messageRate(perSecond float64) error {
+	if !(perSecond >= 0 && perSecond <= maxMessageRate) {
+		return fmt.Errorf("message_rate is %v, expected more than 0 up to %d a second", perSecond, maxMessageRate)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ const allowedMethods = "GET, HEAD, POST, OPTIONS"
 var (
 	errMethod  = errors.New("method is not allowed")
 	errNotPure = errors.New("the app does not answer a GET with a message")
+	errTooFast = errors.New("more messages than message_rate allows")
 	errTooBig  = errors.New("message exceeds max_message_size")
 	errNotText = errors.New("body is not UTF-8; binary is sent as application/octet-stream")
 )
@@ -74,7 +75,7 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 // serveView shows the state of the room.
 func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, form contenttype.MediaType) error {
 	if _, ok := h.app.(apps.Stateful); !ok {
-		return refuse(w, notUpgrade())
+		return refuse(w, notUpgrade(r))
 	}
 	view, err := h.hub.View(r.Context(), h.route, room)
 	if err != nil {
@@ -132,6 +133,10 @@ func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string)
 
 // ask hands one message to the app and answers with its reply.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m apps.Message) error {
+	if !h.rates.allow(rateKey(r)) {
+		w.Header().Set("Retry-After", "1")
+		return caddyhttp.Error(http.StatusTooManyRequests, errTooFast)
+	}
 	forms := []contenttype.MediaType{typeText}
 	if h.speaksJSON() {
 		forms = append(forms, typeJSON)

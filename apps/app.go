@@ -1,5 +1,7 @@
 package apps
 
+import "time"
+
 // App handles the messages of one route. Receive is called for each message of
 // a connection, in order, and for different connections at the same time.
 //
@@ -52,6 +54,14 @@ type Stateful interface {
 	// NewState returns the state of a new room. It is called from many
 	// goroutines and must return a value of its own each time.
 	NewState() State
+}
+
+// Paced is a Stateful App whose updates need not be told one by one.
+type Paced interface {
+	// Every is the shortest time between two updates of a room; of those in
+	// between only the last is told, always. 0 tells each. Replies and events
+	// do not wait.
+	Every() time.Duration
 }
 
 // Greeter is a Stateful App that decides whether a joining connection is sent

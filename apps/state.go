@@ -8,7 +8,8 @@ import "time"
 // and no side effects; what has to happen outside is told in the [Outcome] and
 // done by the hub after the commit.
 //
-// The hub never calls two methods of one State at the same time.
+// The hub never calls two methods of one State at the same time. The bytes in
+// what Apply and View return are the hub's to keep: later calls don't change them.
 type State interface {
 	// Apply carries out one operation. An error refuses it: it must leave the
 	// state unchanged, and its text goes to the sender alone. op.Data is valid

@@ -11,6 +11,7 @@ import (
 func (r *Room) answer(batch []operation, results []result, now shown) {
 	a := newAnnouncement(results, now, r.news)
 	r.news = a.update
+	a.held = a.updated && r.pace.holds(r)
 	senders := gather(batch)
 	for i, op := range batch {
 		a.tellEvents(op.from, i)
@@ -64,6 +65,7 @@ type announcement struct {
 	results []result
 	update  apps.Body // the last one, perhaps of an earlier commit
 	updated bool      // it is of this one
+	held    bool      // it is not to be told yet
 	events  bool      // there are some
 
 	said [languages]struct {
@@ -128,22 +130,23 @@ func (a *announcement) tellEvents(m *Member, n int) {
 }
 
 // tell sends m the events and the update. While an answer is owed to m the update
-// waits for it, and then for a commit that brings the last such answer; who was
-// told as much by its own reply needs none.
+// waits for it, and then for a commit that brings the last such answer; it also
+// waits while the room's pace holds it. Who was told as much by its own reply
+// needs none.
 func (a *announcement) tell(m *Member) {
 	a.tellEvents(m, len(a.results))
 	m.turn.heard = 0
 	switch {
 	case !a.updated && !m.turn.missed:
 		return
-	case m.turn.owed:
+	case m.turn.taking && m.turn.version == a.now.version:
+		m.turn.missed = false
+		return
+	case m.turn.owed || a.held:
 		m.turn.missed = true
 		return
 	}
 	m.turn.missed = false
-	if m.turn.taking && m.turn.version == a.now.version {
-		return
-	}
 	if update := a.updateIn(m.language); len(update.Bytes()) > 0 {
 		m.port.Update(update)
 	}

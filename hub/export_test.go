@@ -1,5 +1,10 @@
 package hub
 
+import (
+	"maps"
+	"slices"
+)
+
 // WaitingBytes is the size of the operations that wait or are in a turn.
 func (h *Hub) WaitingBytes() int64 { return h.waiting.Load() }
 
@@ -16,4 +21,14 @@ func (m *Member) Waiting() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.inbox.messages)
+}
+
+// Wake has the updates told that wait for their time, in every room.
+func Wake(h *Hub) {
+	h.mu.Lock()
+	rooms := slices.Collect(maps.Values(h.rooms))
+	h.mu.Unlock()
+	for _, room := range rooms {
+		room.wake()
+	}
 }

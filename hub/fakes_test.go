@@ -19,6 +19,7 @@ type counterApp struct {
 	faults *faults
 	json   bool
 	onJoin func(apps.Conn) error
+	leave  func(apps.Conn)
 	greets func() bool
 }
 
@@ -35,6 +36,12 @@ func (a *counterApp) Join(c apps.Conn, _ apps.Handshake) error {
 		return a.onJoin(c)
 	}
 	return nil
+}
+
+func (a *counterApp) Leave(c apps.Conn) {
+	if a.leave != nil {
+		a.leave(c)
+	}
 }
 
 func (a *counterApp) Greets(apps.Conn) bool { return a.greets != nil && a.greets() }

@@ -204,3 +204,17 @@ func TestRoomsDoNotWaitForEachOther(t *testing.T) {
 	g.pass <- nil
 	stuck.Expect("1")
 }
+
+// The room of a member is there for as long as its Leave runs, also the last
+// one's.
+func TestWhatLeaveDoesCounts(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	app := newCounterApp()
+	app.leave = func(c apps.Conn) { c.Room().Apply(c, []byte("op")) }
+	route := hubtest.Route(app)
+	w.Join(route).Leave()
+	hubtest.Until(t, "the room to leave memory", func() bool { return w.Hub.Rooms() == 0 })
+	if view, err := w.Hub.View(context.Background(), route, "room"); err != nil || view.Version != 1 || string(view.Text) != "1" {
+		t.Errorf("the room shows %+v, %v", view, err)
+	}
+}

@@ -147,3 +147,14 @@ func TestAPanicOnJoiningKeepsTheClientOut(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A panic of Leave is logged, and the member is gone all the same.
+func TestAPanicOfLeaveIsLogged(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	app := newCounterApp()
+	app.leave = func(apps.Conn) { panic("leave panics") }
+	c := w.Join(hubtest.Route(app))
+	c.Leave()
+	hubtest.Until(t, "the room to leave memory", func() bool { return w.Hub.Rooms() == 0 })
+	checkLogged(t, w, "panic in app test: leave panics")
+}

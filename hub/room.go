@@ -38,6 +38,7 @@ type Room struct {
 	members   []*Member
 	dismissed bool // everybody is sent away, also who is about to enter
 	running   bool // somebody takes turns
+	due       bool // updates have waited long enough
 	engaged   bool // a reference is taken for what waits or is carried out
 	retired   bool // the room has left memory: nothing is done in it any more
 	outbox    outbox
@@ -50,6 +51,7 @@ type Room struct {
 	machine machine
 	crowd   []*Member // a copy of members; kept for its memory
 	news    apps.Body // the last update
+	pace    pace
 }
 
 // shown is the state of a room as of its last commit.
@@ -63,6 +65,9 @@ func newRoom(h *Hub, key engines.Key, app apps.App) *Room {
 	r := &Room{hub: h, key: key}
 	if stateful, ok := app.(apps.Stateful); ok {
 		r.machine.fresh, r.machine.report = stateful.NewState, r.report
+	}
+	if paced, ok := app.(apps.Paced); ok {
+		r.pace.every = paced.Every()
 	}
 	return r
 }

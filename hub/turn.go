@@ -40,7 +40,7 @@ func (r *Room) runOn() {
 }
 
 // busy tells whether anything waits.
-func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 }
+func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 || r.due }
 
 // run takes at most so many turns and tells whether nothing is left to do.
 func (r *Room) run(turns int) (done bool) {
@@ -61,7 +61,8 @@ func (r *Room) turn() bool {
 		r.mu.Unlock()
 		return false
 	}
-	messages, batch := r.outbox, r.takeBatch()
+	messages, batch, due := r.outbox, r.takeBatch(), r.due
+	r.due = false
 	r.outbox = outbox{} // the run is shared with members who have not read it yet
 	r.crowd = append(r.crowd[:0], r.members...)
 	r.mu.Unlock()
@@ -71,6 +72,9 @@ func (r *Room) turn() bool {
 	}
 	if len(batch) > 0 {
 		r.carryOut(batch)
+	}
+	if due {
+		r.catchUp()
 	}
 	clear(r.crowd[:cap(r.crowd)])
 	return true

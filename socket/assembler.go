@@ -32,6 +32,7 @@ func (e event) none() bool { return e.opcode == frames.Continuation }
 // The limits that the protocol leaves to the server.
 var (
 	errMessageTooBig = &frames.Error{Code: frames.MessageTooBig, Rule: "reading message: larger than the limit"}
+	errTooFast       = &frames.Error{Code: frames.PolicyViolation, Rule: "reading message: more than the rate allows"}
 	errTooFragmented = &frames.Error{Code: frames.PolicyViolation, Rule: "reading message: too many fragments"}
 )
 

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
@@ -62,10 +64,11 @@ type Conn struct {
 
 	// Owned by the reader.
 	in    assembler
-	begun uint // the value of in.begun at the end of the last read
-	deaf  bool // a close frame or a violation has come: nothing after it counts
-	muted bool // we are closing: only the client's close frame counts
-	waits bool // it has stopped in the middle of what was read
+	begun uint          // the value of in.begun at the end of the last read
+	deaf  bool          // a close frame or a violation has come: nothing after it counts
+	muted bool          // we are closing: only the client's close frame counts
+	waits bool          // it has stopped in the middle of what was read
+	rate  *rate.Limiter // of messages; nil until one comes that counts
 
 	mu sync.Mutex
 
@@ -308,16 +311,41 @@ func (c *Conn) pause() bool {
 func (c *Conn) handle(e event) error {
 	switch e.opcode {
 	case frames.Text, frames.Binary:
-		if !c.muted {
-			c.end.MessagesIn++ // owned by the reader until finish
-			c.handler.Message(e.payload, e.opcode == frames.Binary)
-		}
+		return c.handleMessage(e)
 	case frames.Ping:
 		c.send(frames.Pong, e.payload)
 	case frames.Close:
 		return c.handleClose(e.payload)
 	}
 	return nil
+}
+
+func (c *Conn) handleMessage(e event) error {
+	switch {
+	case c.muted:
+		return nil
+	case !c.mayAsk():
+		return errTooFast
+	}
+	c.end.MessagesIn++ // owned by the reader until finish
+	c.handler.Message(e.payload, e.opcode == frames.Binary)
+	return nil
+}
+
+// mayAsk tells whether one more message is within the rate.
+func (c *Conn) mayAsk() bool {
+	s := c.settings.Load()
+	if s.MessageRate <= 0 {
+		return true
+	}
+	if c.rate == nil {
+		c.rate = rate.NewLimiter(rate.Limit(s.MessageRate), s.MessageBurst)
+	}
+	if c.rate.Limit() != rate.Limit(s.MessageRate) {
+		c.rate.SetLimit(rate.Limit(s.MessageRate))
+		c.rate.SetBurst(s.MessageBurst)
+	}
+	return c.rate.Allow()
 }
 
 func (c *Conn) handleClose(payload []byte) error {

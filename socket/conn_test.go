@@ -523,3 +523,17 @@ func checkGorilla(t *testing.T, client *websocket.Conn) {
 		t.Fatalf("close: %v", err)
 	}
 }
+
+func TestConnClosesWhoSendsFasterThanTheRate(t *testing.T) {
+	overLinks(t, func(t *testing.T, s *session) {
+		slow := testSettings()
+		slow.MessageRate, slow.MessageBurst = 0.001, 2
+		s.settings.Store(slow)
+		s.start()
+		s.say(clientText("1"), clientText("2"), clientFrame(true, frames.Ping, "p"), clientText("3"))
+		s.expect(frames.Text, "1")
+		s.expect(frames.Text, "2")
+		s.expect(frames.Pong, "p")
+		s.expectClose(frames.PolicyViolation)
+	})
+}

@@ -12,6 +12,9 @@ type Settings struct {
 	PingTimeout    time.Duration // how long to wait for any byte after a ping
 	WriteTimeout   time.Duration // how long a reader may take nothing
 
+	MessageRate  float64 // messages a second that a client may send; more closes 1008; 0 for no limit
+	MessageBurst int     // how many of them at once
+
 	CompressionLevel int // 1 to 9 for new connections that agree on it; 0 for none
 }
 

@@ -7,6 +7,9 @@
 package sum
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -27,6 +30,11 @@ type App struct {
 	// Tell the new total to the sender only. Default: false, everybody in the
 	// room is told.
 	ReplyOnly bool `json:"reply_only,omitempty"`
+
+	// Tell the others at most one new total in this time; the last one is always
+	// told. From 10ms to 1m. Default: 0, every total is told as soon as they can
+	// take it.
+	Interval caddy.Duration `json:"every,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -42,13 +50,32 @@ func (App) CaddyModule() caddy.ModuleInfo {
 //	sum {
 //		greet
 //		reply_only
+//		every <duration>
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return options.Set{
 		"greet":      options.Flag(&a.Greet),
 		"reply_only": options.Flag(&a.ReplyOnly),
+		"every":      options.Duration(&a.Interval),
 	}.App(d)
 }
+
+// Bounds of the option every.
+const (
+	minInterval = caddy.Duration(10 * time.Millisecond)
+	maxInterval = caddy.Duration(time.Minute)
+)
+
+// Validate judges the option every.
+func (a *App) Validate() error {
+	if a.Interval != 0 && (a.Interval < minInterval || a.Interval > maxInterval) {
+		return fmt.Errorf("every is %v, expected 10ms to 1m", time.Duration(a.Interval))
+	}
+	return nil
+}
+
+// Every is the option every.
+func (a *App) Every() time.Duration { return time.Duration(a.Interval) }
 
 // Receive adds the number in m to the total.
 func (*App) Receive(c apps.Conn, m apps.Message) error {
@@ -78,6 +105,8 @@ var (
 	_ apps.App              = (*App)(nil)
 	_ apps.Stateful         = (*App)(nil)
 	_ apps.Greeter          = (*App)(nil)
+	_ apps.Paced            = (*App)(nil)
+	_ caddy.Validator       = (*App)(nil)
 	_ apps.Protocols        = (*App)(nil)
 	_ apps.Inline           = (*App)(nil)
 )

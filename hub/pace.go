@@ -1,0 +1,55 @@
+package hub
+
+import "time"
+
+// pace bounds how often a room's updates are told (apps.Paced). Replies and
+// events never wait. The last update is always told: a timer sees to it.
+type pace struct {
+	every time.Duration // immutable; 0 for no bound
+
+	// Owned by the turn.
+	told  time.Time // when an update was last told
+	armed bool      // a timer will have the others told
+}
+
+// holds tells whether updates have to wait.
+func (p *pace) holds(r *Room) bool {
+	if p.every == 0 {
+		return false
+	}
+	now := time.Now()
+	wait := p.told.Add(p.every).Sub(now)
+	if wait <= 0 {
+		p.told = now
+		return false
+	}
+	if !p.armed {
+		p.armed = true
+		time.AfterFunc(wait, r.wake)
+	}
+	return true
+}
+
+// wake has a turn taken in which the updates that waited are told.
+func (r *Room) wake() {
+	r.mu.Lock()
+	if r.retired {
+		r.mu.Unlock()
+		return
+	}
+	r.due = true
+	r.engage()
+	r.mu.Unlock()
+	r.kick()
+}
+
+// catchUp tells the newest update to the members who were not told it.
+func (r *Room) catchUp() {
+	r.pace.armed, r.pace.told = false, time.Now()
+	now := r.machine.shown()
+	r.settle(now)
+	a := newAnnouncement(nil, now, r.news)
+	for _, m := range r.crowd {
+		a.tell(m)
+	}
+}
