@@ -36,13 +36,13 @@ type server struct {
 	t   *testing.T
 	dir string // its storage and its admin socket
 
-	Port, TLSPort int
+	Port, TLSPort, OtherPort int
 }
 
-// start runs a Caddyfile. PORT and TLSPORT in it are free ports.
+// start runs a Caddyfile. PORT, TLSPORT and OTHERPORT in it are free ports.
 func start(t *testing.T, config string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), Port: freePort(t), TLSPort: freePort(t)}
+	s := &server{t: t, dir: t.TempDir(), Port: freePort(t), TLSPort: freePort(t), OtherPort: freePort(t)}
 	t.Cleanup(s.stop)
 	logged.reset()
 	s.load(config)
@@ -80,7 +80,7 @@ func (s *server) globals(config string) string {
 	if before, after, ok := strings.Cut(config, "END\n"); ok {
 		own, config = strings.TrimPrefix(strings.TrimSpace(before), "GLOBAL"), after
 	}
-	return strings.NewReplacer("TLSPORT", strconv.Itoa(s.TLSPort), "PORT", strconv.Itoa(s.Port)).Replace(`{
+	return strings.NewReplacer("TLSPORT", strconv.Itoa(s.TLSPort), "OTHERPORT", strconv.Itoa(s.OtherPort), "PORT", strconv.Itoa(s.Port)).Replace(`{
 		admin unix/` + s.dir + `/admin.sock
 		persist_config off
 		skip_install_trust
@@ -268,6 +268,24 @@ func (s *server) raw(request string) (*http.Response, string) {
 	return answer, string(body)
 }
 
+// waitForCertificate returns when Caddy can speak TLS. It has a certificate made
+// in the background and tells nobody when it is in use: so it is asked.
+func (s *server) waitForCertificate() {
+	s.t.Helper()
+	config := s.roots()
+	config.ServerName = "localhost"
+	for end := time.Now().Add(patience); ; {
+		conn, err := tls.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.TLSPort)), config)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
 // roots are the certificate authorities of Caddy's `tls internal`.
 func (s *server) roots() *tls.Config {
 	s.t.Helper()
@@ -415,9 +433,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"} { // Caddy writes there
-		os.Setenv(name, dir)
-	}
+	os.Setenv("XDG_DATA_HOME", dir) // Caddy writes there
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

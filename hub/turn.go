@@ -34,6 +34,7 @@ func (r *Room) runOn() {
 	defer func() {
 		if p := recover(); p != nil {
 			r.hub.log().Error("serving room", zap.String("room", r.key.Room), zap.Any("panic", p), zap.Stack("stack"))
+			r.hub.work.Go(r.runOn) // what waited still does
 		}
 	}()
 	r.run(math.MaxInt)

@@ -1,0 +1,109 @@
+package caddyws
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/options"
+)
+
+func init() {
+	caddy.RegisterModule(new(panicApp))
+	caddy.RegisterModule(new(inlinePanicApp))
+	caddy.RegisterModule(new(reportApp))
+	caddy.RegisterModule(new(notAnApp))
+	caddy.RegisterModule(new(failingHandler))
+	httpcaddyfile.RegisterHandlerDirective("test_failing", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		return new(failingHandler), nil
+	})
+	httpcaddyfile.RegisterDirectiveOrder("test_failing", httpcaddyfile.After, "respond")
+}
+
+// panicApp is an echo that panics when it is told to.
+type panicApp struct{}
+
+func (*panicApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.websocket.apps.test_panic", New: func() caddy.Module { return new(panicApp) }}
+}
+
+func (*panicApp) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return options.Set{}.App(d) }
+
+func (*panicApp) Receive(c apps.Conn, m apps.Message) error {
+	switch string(m.Data) {
+	case "panic":
+		panic("the app's\nown fault")
+	case "error":
+		return errors.New("the app's\nown error")
+	}
+	c.Room().Publish(m)
+	return nil
+}
+
+// Join panics or refuses when the query says so.
+func (*panicApp) Join(_ apps.Conn, h apps.Handshake) error {
+	switch {
+	case h.Query.Has("panic"):
+		panic("at the door")
+	case h.Query.Has("refuse"):
+		return errors.New("a secret reason")
+	}
+	return nil
+}
+
+// inlinePanicApp is the same on the connection's own loop.
+type inlinePanicApp struct{ panicApp }
+
+func (*inlinePanicApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.websocket.apps.test_panic_inline", New: func() caddy.Module { return new(inlinePanicApp) }}
+}
+
+func (*inlinePanicApp) Inline() {}
+
+// reportApp says what it knows of a client.
+type reportApp struct{}
+
+// report is what reportApp says.
+type report struct{ Room, ClientIP, User, Subprotocol, Query, Header string }
+
+func (*reportApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.websocket.apps.test_report", New: func() caddy.Module { return new(reportApp) }}
+}
+
+func (*reportApp) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return options.Set{}.App(d) }
+
+func (*reportApp) Join(c apps.Conn, h apps.Handshake) error {
+	text, err := json.Marshal(report{c.Room().Name(), c.ClientIP(), c.User(), c.Subprotocol(), h.Query.Get("q"), h.Header.Get("X-Test")})
+	c.Send(apps.Message{Data: text})
+	return err
+}
+
+func (*reportApp) Receive(apps.Conn, apps.Message) error { return nil }
+func (*reportApp) Subprotocols() []string                { return []string{"v2.test", "v1.test"} }
+
+// notAnApp stands in the apps' namespace and is none.
+type notAnApp struct{}
+
+func (*notAnApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.websocket.apps.test_not_an_app", New: func() caddy.Module { return new(notAnApp) }}
+}
+
+// failingHandler is somebody else's, and cannot be provisioned.
+type failingHandler struct{}
+
+func (*failingHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.test_failing", New: func() caddy.Module { return new(failingHandler) }}
+}
+
+func (*failingHandler) Provision(caddy.Context) error { return errors.New("somebody else's failure") }
+
+func (*failingHandler) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) error {
+	return nil
+}
