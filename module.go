@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
@@ -67,12 +69,31 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	key := string(module.(caddy.Module).CaddyModule().ID)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &sharedHub{hub.New(engine, logger)}, nil
+		return &sharedHub{Hub: hub.New(engine, logger)}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("opening engine: %w", err)
 	}
 	a.hub, a.poolKey = shared.(*sharedHub), key
+	return a.followEvents(ctx)
+}
+
+// followEvents has Handle called before the configuration stops.
+func (a *App) followEvents(ctx caddy.Context) error {
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("loading the events app: %w", err)
+	}
+	return events.(*caddyevents.App).On("stopping", a)
+}
+
+// Handle closes the hub when Caddy is about to end: the servers wait for streams
+// that are still open, some of an earlier configuration, before Cleanup is
+// called. A configuration that only makes way for the next one closes nothing.
+func (a *App) Handle(context.Context, caddy.Event) error {
+	if caddy.Exiting() {
+		return a.hub.Destruct()
+	}
 	return nil
 }
 
@@ -97,16 +118,22 @@ func (a *App) Cleanup() error {
 var hubs = caddy.NewUsagePool()
 
 // sharedHub is a hub in the pool.
-type sharedHub struct{ *hub.Hub }
+type sharedHub struct {
+	*hub.Hub
+	closing sync.Once
+}
 
 // closeTimeout bounds the end of a hub: systemd's default for Caddy is 5 s.
 const closeTimeout = 3 * time.Second
 
-// Destruct closes the hub when no configuration uses it any more.
-func (h *sharedHub) Destruct() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	return h.Close(ctx)
+// Destruct closes the hub when no configuration uses it any more, or Caddy ends.
+func (h *sharedHub) Destruct() (err error) {
+	h.closing.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		err = h.Close(ctx)
+	})
+	return err
 }
 
 // logger returns the logger of the configuration that is running now.
@@ -357,6 +384,7 @@ var (
 	_ caddy.App                   = (*App)(nil)
 	_ caddy.Provisioner           = (*App)(nil)
 	_ caddy.CleanerUpper          = (*App)(nil)
+	_ caddyevents.Handler         = (*App)(nil)
 	_ caddy.Destructor            = (*sharedHub)(nil)
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.Validator             = (*Handler)(nil)
