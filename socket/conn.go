@@ -148,16 +148,20 @@ func (c *Conn) serve(l link, buffered []byte) {
 }
 
 // Start is Serve without waiting for the end. A plain TCP connection is served
-// by a loop, where there are loops, others by a goroutine.
+// by a loop, where there are loops, TLS while it is silent, others by a goroutine.
 func (c *Conn) Start(u *Upgraded) {
-	p := newPolled(u.Conn, c)
-	if p == nil {
-		go c.Serve(u)
+	c.agree(u)
+	if p := newPolled(u.Conn, c); p != nil {
+		c.start(p)
+		p.start(u.Buffered)
 		return
 	}
-	c.agree(u)
-	c.start(p)
-	p.start(u.Buffered)
+	l := newSecure(u.Conn, c)
+	if l == nil {
+		l = newLink(u.Conn)
+	}
+	c.start(l)
+	go c.run(u.Buffered)
 }
 
 // start lets out what was kept.
@@ -172,10 +176,13 @@ func (c *Conn) start(l link) {
 	c.pump()
 }
 
-// run reads until the end.
+// run reads until the end, or until the link needs no goroutine for a while.
 func (c *Conn) run(buffered []byte) {
 	err := c.read(buffered)
-	if err == io.EOF {
+	switch err {
+	case errCold:
+		return // it is run again
+	case io.EOF:
 		c.linger()
 	}
 	c.finish(err)

@@ -2,9 +2,13 @@
 
 package socket
 
-import "net"
+import (
+	"errors"
+	"net"
+)
 
-// polled is the link of a connection that a loop serves; here there are none.
+// Here there are no loops: goroutines serve all connections.
+
 type polled struct{ link }
 
 func newPolled(net.Conn, *Conn) *polled { return nil }
@@ -12,3 +16,7 @@ func newPolled(net.Conn, *Conn) *polled { return nil }
 func (*polled) start([]byte)     {}
 func (*polled) readOn()          {}
 func (*polled) watchWrites(bool) {}
+
+func newSecure(net.Conn, *Conn) link { return nil }
+
+var errCold = errors.New("connection has turned cold") // never

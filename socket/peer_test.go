@@ -40,6 +40,10 @@ var testLinks = []struct {
 		server, client := tcpPair(t)
 		return onLoop{server}, client
 	}},
+	{"loop tls", func(t testing.TB) (net.Conn, net.Conn) {
+		server, client := tlsPair(t)
+		return onLoop{server}, client
+	}},
 }
 
 // onLoop is a connection that Start is to serve, by a loop where there are some.
