@@ -2,6 +2,7 @@ package caddyws
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -58,8 +59,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
 		member.Abandon()
-		var refused *socket.HandshakeError
-		if errors.As(err, &refused) {
+		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {
 			return refuse(w, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
@@ -91,9 +91,7 @@ func refuse(w http.ResponseWriter, err error) error {
 	if !errors.As(err, &refused) {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	for name, values := range refused.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), refused.Header)
 	return caddyhttp.Error(refused.Status, err)
 }
 

@@ -30,8 +30,8 @@ const (
 
 var errEnvelope = errors.New("decoding room: damaged")
 
-func (e envelope) append(dst []byte) []byte {
-	dst = append(dst, envelopeFormat)
+func (e envelope) encode() []byte {
+	dst := []byte{envelopeFormat}
 	dst = append(dst, e.epoch...)
 	dst = binary.AppendUvarint(dst, e.version)
 	dst = binary.AppendVarint(dst, e.at.UnixNano())

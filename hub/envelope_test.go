@@ -14,7 +14,7 @@ func TestEnvelopeComesBackAsItWas(t *testing.T) {
 		{epoch: "EPOCHEPO", version: 1<<64 - 1, at: time.Unix(1<<33, 999999999).UTC(), app: []byte("app\x00")},
 		{epoch: "EPOCHEPO", at: time.Unix(-1, 0).UTC(), app: bytes.Repeat([]byte("x"), 1000)},
 	} {
-		got, err := parseEnvelope(e.append(nil))
+		got, err := parseEnvelope(e.encode())
 		if err != nil || got.epoch != e.epoch || got.version != e.version || got.at != e.at || !bytes.Equal(got.app, e.app) || got.app == nil {
 			t.Errorf("%+v came back as %+v, %v", e, got, err)
 		}
@@ -24,7 +24,7 @@ func TestEnvelopeComesBackAsItWas(t *testing.T) {
 func TestEnvelopeByItsBytes(t *testing.T) {
 	e := envelope{epoch: "EPOCHEPO", version: 300, at: time.Unix(0, 5), app: []byte("app")}
 	const want = "\x01EPOCHEPO\xac\x02\x0aapp"
-	if got := e.append(nil); string(got) != want {
+	if got := e.encode(); string(got) != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for n := range len(want) - len("app") {
@@ -46,11 +46,11 @@ func FuzzEnvelope(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := first.append(nil)
+		again := first.encode()
 		clear(p)
 		second, err := parseEnvelope(again)
 		if err != nil || second.epoch != first.epoch || second.version != first.version || !second.at.Equal(first.at) ||
-			!bytes.Equal(second.app, first.app) || !bytes.Equal(second.append(nil), again) {
+			!bytes.Equal(second.app, first.app) || !bytes.Equal(second.encode(), again) {
 			t.Errorf("%+v became %+v, %v", first, second, err)
 		}
 	})

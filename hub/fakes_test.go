@@ -17,7 +17,6 @@ import (
 // counterApp is a stateful app whose messages are operations of a counter.
 type counterApp struct {
 	faults *faults
-	json   bool
 	onJoin func(apps.Conn) error
 	leave  func(apps.Conn)
 	greets func() bool
@@ -95,7 +94,6 @@ type counter struct {
 	faults *faults
 	n      int
 	bytes  int
-	last   string // time of the last operation
 }
 
 func (c *counter) Apply(op apps.Op) (apps.Outcome, error) {

@@ -206,7 +206,7 @@ func (m *machine) encode(next *envelope) (p []byte, view apps.Body, err error) {
 	if next.app, err = m.state.MarshalBinary(); err != nil {
 		return nil, apps.Body{}, fmt.Errorf("encoding state: %w", err)
 	}
-	p = next.append(nil)
+	p = next.encode()
 	next.app = p[len(p)-len(next.app):]
 	return p, m.state.View(), nil
 }

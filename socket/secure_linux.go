@@ -10,7 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // secure is the link over TLS on TCP. crypto/tls can only be read by a goroutine
@@ -139,14 +140,12 @@ func (s *secure) watch() (err error) {
 		operation = syscall.EPOLL_CTL_ADD
 		s.slot, s.generation = s.loop.place(s)
 	}
-	event := syscall.EpollEvent{Events: watchRead | epollOneShot, Fd: s.slot, Pad: s.generation}
+	event := syscall.EpollEvent{Events: watchRead | unix.EPOLLONESHOT, Fd: s.slot, Pad: s.generation}
 	controlled := s.raw.Control(func(fd uintptr) {
 		err = syscall.EpollCtl(s.loop.epoll, operation, int(fd), &event)
 	})
 	return errors.Join(controlled, err)
 }
-
-const epollOneShot = 1 << 30 // syscall.EPOLLONESHOT
 
 // inlineWrite is how much surely goes into an empty send buffer, whose smallest
 // size is 16 KiB by default (tcp(7), tcp_wmem), with what TLS adds.
@@ -162,14 +161,12 @@ func (s *secure) tryWrite(p []byte) (int, error) {
 }
 
 // unsent is how many bytes the socket has that the client has not received.
-func (s *secure) unsent() (n int32) {
-	n = -1
-	_ = s.raw.Control(func(fd uintptr) { // if it is closed, -1 it is
-		_, _, errno := syscall.RawSyscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n)))
-		if errno != 0 {
-			n = -1
-		}
-	})
+func (s *secure) unsent() int {
+	n, err := 0, error(nil)
+	closed := s.raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	if closed != nil || err != nil {
+		return -1
+	}
 	return n
 }
 

@@ -18,7 +18,7 @@ var passThrough = map[string]bool{
 // a plain TCP connection can be treated as one and the request is not kept.
 func Unwrap(conn net.Conn) net.Conn {
 	for passThrough[reflect.TypeOf(conn).String()] {
-		inner, ok := reflect.ValueOf(conn).Elem().FieldByName("Conn").Interface().(net.Conn)
+		inner, ok := reflect.TypeAssert[net.Conn](reflect.ValueOf(conn).Elem().FieldByName("Conn"))
 		if !ok {
 			return conn
 		}
