@@ -121,11 +121,16 @@ func TestMessagesHaveOneOrder(t *testing.T) {
 }
 
 // publisher is an app whose members say who is not to be sent their message.
-type publisher struct{ clients map[string]apps.Conn }
+type publisher struct {
+	mu      sync.Mutex
+	clients map[string]apps.Conn // guarded by mu
+}
 
 func (*publisher) Inline() {}
 
 func (p *publisher) Receive(c apps.Conn, m apps.Message) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var except []apps.Conn
 	for name := range strings.FieldsSeq(string(m.Data)) {
 		except = append(except, p.clients[name])
@@ -137,11 +142,13 @@ func (p *publisher) Receive(c apps.Conn, m apps.Message) error {
 // Whom a message excepts gets all others, and only those, also of one read.
 func TestExceptedMembersGetTheOtherMessages(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
-	app := &publisher{clients: make(map[string]apps.Conn)}
+	app := new(publisher)
 	route := hubtest.Route(app)
 	a, b, c := w.Join(route), w.Join(route), w.Join(route)
 	stranger := w.Enter(route, hub.Visitor{Room: "another"})
+	app.mu.Lock()
 	app.clients = map[string]apps.Conn{"a": a.Member, "b": b.Member, "s": stranger.Member}
+	app.mu.Unlock()
 	a.Send("a", "", "a b", "b b", "s", "b a", "end")
 	a.Expect("", "b b", "s", "end")
 	b.Expect("a", "", "s", "end")

@@ -65,6 +65,7 @@ func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*
 	m := newMember(room, route, v)
 	m.port = newPort(m)
 	if err := m.join(v.Handshake); err != nil {
+		m.endLife()
 		h.giveUp(room)
 		return nil, err
 	}

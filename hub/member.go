@@ -49,6 +49,7 @@ type Member struct {
 	// Guarded by mu.
 	value any
 	inbox inbox
+	life  life
 }
 
 var members atomic.Uint64
@@ -86,7 +87,7 @@ func (m *Member) Start(u *socket.Upgraded) {
 }
 
 // Abandon takes back a Join whose handshake failed.
-func (m *Member) Abandon() { m.leave() }
+func (m *Member) Abandon() { m.depart() }
 
 // join asks the app.
 func (m *Member) join(h apps.Handshake) (err error) {
@@ -140,6 +141,7 @@ func (m *Member) Closed(end socket.End) {
 
 // depart lets Leave be called, after the messages that still wait.
 func (m *Member) depart() {
+	m.endLife()
 	if m.route.inline || m.closeInbox() {
 		m.leave()
 	}

@@ -1,0 +1,23 @@
+// Package appstest drives an app without a network: clients join, send and
+// expect.
+//
+//	func TestTotalIsPushed(t *testing.T) {
+//		room := appstest.NewRoom(t, new(sum.App))
+//		ann, bob := room.Join(), room.Join(appstest.JSON)
+//		ann.Send("6")
+//		ann.Expect("6")
+//		bob.ExpectJSON(`{"type":"state","total":0}`)
+//		bob.ExpectJSON(`{"type":"update","total":6}`)
+//		room.Post("1").Expect(200, "7")
+//	}
+//
+// What lies between the app and its clients is the real thing: the hub, the
+// engine that keeps state in memory, and the WebSocket protocol over a pipe. So
+// the order of messages, what a panic does and what is committed when are those
+// of production.
+//
+// **A test never hangs**: what does not come within five seconds ends it, with
+// what came before. Everything works under testing/synctest too, where those
+// five seconds cost nothing. The methods of Room and Client that expect or wait
+// are for the goroutine of the test.
+package appstest

@@ -1,0 +1,229 @@
+package appstest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines/memory"
+	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// patience bounds every wait.
+const patience = 5 * time.Second
+
+// Room is one room of an app.
+type Room struct {
+	// Immutable.
+	t      testing.TB
+	engine *memory.Engine
+	route  *hub.Route
+	log    *zap.Logger
+	logged *observer.ObservedLogs
+
+	hub     *hub.Hub       // owned by the test's goroutine
+	clients []*Client      // the same
+	serving sync.WaitGroup // goroutines of clients
+}
+
+// The limits of connections are the defaults of the directive, without pings.
+const (
+	maxMessageSize = 64 << 10
+	maxQueue       = 1 << 20
+)
+
+// NewRoom returns an empty room of the app, which is closed at the end of the
+// test. The app is provisioned by the caller if it has to be.
+func NewRoom(t testing.TB, app apps.App) *Room {
+	t.Helper()
+	core, logged := observer.New(zapcore.InfoLevel)
+	r := &Room{t: t, engine: new(memory.Engine), logged: logged}
+	r.log = zap.New(zapcore.NewTee(core, zaptest.NewLogger(t).Core()))
+	r.route = hub.NewRoute("test", "test", app, socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue})
+	r.open()
+	t.Cleanup(r.close)
+	return r
+}
+
+func (r *Room) open() {
+	r.hub = hub.New(lasting{r.engine}, func() *zap.Logger { return r.log })
+}
+
+// lasting is an engine that outlives its hub.
+type lasting struct{ *memory.Engine }
+
+func (lasting) Close() error { return nil }
+
+// close lets all clients go and waits for the app.
+func (r *Room) close() {
+	r.t.Helper()
+	for _, c := range r.clients {
+		c.conn.Close()
+	}
+	for _, c := range r.clients {
+		c.await(c.gone, letGo)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := r.hub.Close(ctx); err != nil {
+		r.t.Errorf("the app still works for clients that left %v ago", patience)
+		return
+	}
+	r.serving.Wait()
+	r.clients = nil
+}
+
+// Restart sends all clients away and goes on with what is stored, as after a
+// restart of Caddy: state goes through MarshalBinary and UnmarshalBinary.
+func (r *Room) Restart() {
+	r.t.Helper()
+	r.close()
+	r.open()
+}
+
+// Option says something about a visitor.
+type Option func(*hub.Visitor)
+
+// JSON makes a visitor speak the subprotocol json, which the app must know.
+func JSON(v *hub.Visitor) { v.Subprotocol = hub.JSON }
+
+// Subprotocol makes a visitor speak a subprotocol of the app's.
+func Subprotocol(name string) Option { return func(v *hub.Visitor) { v.Subprotocol = name } }
+
+// User is the name that a visitor has logged in with.
+func User(name string) Option { return func(v *hub.Visitor) { v.User = name } }
+
+// ClientIP is the address that a visitor comes from. Default: 192.0.2.1.
+func ClientIP(ip string) Option { return func(v *hub.Visitor) { v.ClientIP = ip } }
+
+// Header adds a header to the visitor's handshake.
+func Header(name, value string) Option {
+	return func(v *hub.Visitor) { v.Handshake.Header.Add(name, value) }
+}
+
+// Query adds a parameter to the URL of the visitor's handshake.
+func Query(name, value string) Option {
+	return func(v *hub.Visitor) { v.Handshake.Query.Add(name, value) }
+}
+
+func (r *Room) visitor(options []Option) hub.Visitor {
+	r.t.Helper()
+	v := hub.Visitor{
+		Room:      "//test.example/room",
+		ClientIP:  "192.0.2.1",
+		Handshake: apps.Handshake{Header: http.Header{}, Query: url.Values{}},
+	}
+	for _, option := range options {
+		option(&v)
+	}
+	if v.Subprotocol != "" && !r.knows(v.Subprotocol) {
+		r.t.Fatalf("the app does not know the subprotocol %q", v.Subprotocol)
+	}
+	return v
+}
+
+func (r *Room) knows(subprotocol string) bool {
+	app, ok := r.route.App.(apps.Protocols)
+	return ok && slices.Contains(app.Subprotocols(), subprotocol)
+}
+
+// Join lets a new client in.
+func (r *Room) Join(options ...Option) *Client {
+	r.t.Helper()
+	member, err := r.hub.Join(r.t.Context(), r.route, r.visitor(options))
+	if err != nil {
+		r.t.Fatalf("joining: %v", err)
+	}
+	return r.serve(member)
+}
+
+// ExpectForbidden fails the test unless the app's Join refuses the visitor.
+func (r *Room) ExpectForbidden(options ...Option) {
+	r.t.Helper()
+	member, err := r.hub.Join(r.t.Context(), r.route, r.visitor(options))
+	if err == nil {
+		member.Abandon()
+	}
+	if !errors.Is(err, hub.ErrForbidden) {
+		r.t.Fatalf("joining: got error %v, expected that the app refuses", err)
+	}
+}
+
+// ExpectState fails the test unless text is what a GET shows.
+func (r *Room) ExpectState(text string) {
+	r.t.Helper()
+	view, err := r.hub.View(r.t.Context(), r.route, r.visitor(nil).Room)
+	if err != nil {
+		r.t.Fatalf("looking at the state: %v", err)
+	}
+	if string(view.Text) != text {
+		r.t.Fatalf("state is %q, expected %q", view.Text, text)
+	}
+}
+
+// ExpectLogged fails the test unless a line was logged that contains the text,
+// in its message or an error. What made a connection end is logged before.
+func (r *Room) ExpectLogged(text string) {
+	r.t.Helper()
+	for _, line := range r.logged.All() {
+		err, _ := line.ContextMap()["error"].(string)
+		if strings.Contains(line.Message, text) || strings.Contains(err, text) {
+			return
+		}
+	}
+	r.t.Fatalf("nothing with %q was logged", text)
+}
+
+// Answer is the response to a plain POST.
+type Answer struct {
+	t      testing.TB
+	Status int
+	Body   string
+}
+
+// Post sends a text message by a plain POST and returns the response.
+func (r *Room) Post(text string, options ...Option) *Answer {
+	r.t.Helper()
+	return r.ask(apps.Text(text), options)
+}
+
+// PostBinary sends a binary message by a plain POST and returns the response.
+func (r *Room) PostBinary(p []byte, options ...Option) *Answer {
+	r.t.Helper()
+	return r.ask(apps.Binary(p), options)
+}
+
+func (r *Room) ask(m apps.Message, options []Option) *Answer {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	answer, err := r.hub.Ask(ctx, r.route, r.visitor(options), m)
+	if err != nil {
+		r.t.Fatalf("posting: %v", err)
+	}
+	if ctx.Err() != nil {
+		r.t.Fatalf("posting: no answer within %v", patience)
+	}
+	return &Answer{r.t, answer.Status, string(answer.Data)}
+}
+
+// Expect fails the test unless the response has this status and body.
+func (a *Answer) Expect(status int, body string) {
+	a.t.Helper()
+	if a.Status != status || a.Body != body {
+		a.t.Fatalf("posting: got %d %q, expected %d %q", a.Status, a.Body, status, body)
+	}
+}

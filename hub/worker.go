@@ -1,0 +1,73 @@
+package hub
+
+import (
+	"context"
+	"sync"
+
+	"github.com/caddyws/caddy-websocket/apps"
+)
+
+// What apps that go on after Receive need: apps.Worker.
+
+// life is the context of a connection, which exists once an app has asked for it.
+type life struct {
+	ctx context.Context
+	end context.CancelFunc
+	was bool // the connection has ended
+}
+
+// Context ends with the connection.
+func (m *Member) Context() context.Context {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.life.ctx == nil {
+		m.life.ctx, m.life.end = context.WithCancel(context.Background())
+		if m.life.was {
+			m.life.end()
+		}
+	}
+	return m.life.ctx
+}
+
+// endLife ends the context, if there is one.
+func (m *Member) endLife() {
+	m.mu.Lock()
+	m.life.was = true
+	end := m.life.end
+	m.mu.Unlock()
+	if end != nil {
+		end()
+	}
+}
+
+// Hold keeps a message unsettled until release is called.
+func (m *Member) Hold(n int) (release func()) {
+	m.port.Hold(n)
+	return sync.OnceFunc(func() { m.port.Release(n) })
+}
+
+// Go runs f on a goroutine that the hub waits for; the room stays as long.
+func (m *Member) Go(f func()) {
+	m.room.refs.Add(1)
+	m.room.hub.visitors.Add(1)
+	go func() {
+		defer m.room.hub.giveUp(m.room)
+		m.Fail(m.try(f))
+	}()
+}
+
+func (m *Member) try(f func()) (err error) {
+	defer m.recovered(&err)
+	f()
+	return nil
+}
+
+// Fail acts on err as if Receive had returned it.
+func (m *Member) Fail(err error) {
+	if err != nil {
+		m.failed(err)
+	}
+}
+
+// Interface guards
+var _ apps.Worker = (*Member)(nil)
