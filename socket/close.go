@@ -7,7 +7,8 @@ import (
 )
 
 // Close ends the connection with a close frame, after what was queued before it
-// and after the messages that are held have been answered. The first code said
+// and after the messages that are held have been answered or 10 s have passed.
+// The first code said
 // counts. A code that must not be sent becomes 1011.
 func (c *Conn) Close(code frames.CloseCode, reason string) {
 	if !code.OnWire() {
@@ -28,6 +29,8 @@ func (c *Conn) wantClose(code frames.CloseCode, reason string) {
 func (c *Conn) setClose(code frames.CloseCode, reason string) {
 	if !c.closeWanted {
 		c.closeWanted, c.closeCode, c.closeReason = true, code, reason
+		c.closeBy = time.Now().Add(settleTimeout)
+		c.armFor(c.closeBy)
 		c.resume()
 	}
 }

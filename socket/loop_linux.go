@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,6 +39,8 @@ type loop struct {
 	buffer  []byte
 	events  [loopEvents]syscall.EpollEvent
 	ready   int
+	done    int       // of what is being worked through
+	current *polled   // whose handler is being called
 	handing []*polled // what something was read from in this tick
 	touched []*polled // what had to do with this tick
 	work    []owner   // taken from posted
@@ -131,14 +134,15 @@ func (l *loop) poll(fd uintptr) bool {
 }
 
 func (l *loop) tick() {
-	for i := range l.events[:l.ready] {
-		l.dispatch(&l.events[i])
+	for l.done = 0; l.done < l.ready; {
+		l.dispatch()
 	}
-	for _, o := range l.takePosted() {
-		o.attend()
+	l.takePosted()
+	for l.done = 0; l.done < len(l.work); {
+		l.attend()
 	}
-	for _, p := range l.handing {
-		p.guard(p.conn.handler.Flush)
+	for l.done = 0; l.done < len(l.handing); {
+		l.flush()
 	}
 	for _, p := range l.handing {
 		p.conn.endBatch()
@@ -151,25 +155,57 @@ func (l *loop) tick() {
 	l.handing, l.touched = l.handing[:0], l.touched[:0]
 }
 
-// dispatch acts on one event.
-func (l *loop) dispatch(e *syscall.EpollEvent) {
-	if e.Fd == 0 {
-		var count [8]byte
-		_, _ = syscall.Read(l.wake, count[:]) // only resets it
-		return
-	}
-	if s := &l.slots[e.Fd]; s.owner != nil && s.generation == e.Pad {
-		s.owner.event(e.Events)
+// dispatch acts on the events that are left. A panic ends it, and only the
+// connection that it is about; so for attend and flush.
+func (l *loop) dispatch() {
+	defer l.recover()
+	for l.done < l.ready {
+		e := &l.events[l.done]
+		l.done++
+		if e.Fd == 0 {
+			var count [8]byte
+			_, _ = syscall.Read(l.wake, count[:]) // only resets it
+			continue
+		}
+		if s := &l.slots[e.Fd]; s.owner != nil && s.generation == e.Pad {
+			s.owner.event(e.Events)
+		}
 	}
 }
 
-// takePosted returns what was posted since the last tick.
-func (l *loop) takePosted() []owner {
+// attend does what was posted.
+func (l *loop) attend() {
+	defer l.recover()
+	for l.done < len(l.work) {
+		o := l.work[l.done]
+		l.done++
+		o.attend()
+	}
+}
+
+// flush tells those who were handed something that this was all.
+func (l *loop) flush() {
+	defer l.recover()
+	for l.done < len(l.handing) {
+		l.current = l.handing[l.done]
+		l.done++
+		l.current.conn.handler.Flush()
+	}
+}
+
+// recover ends the connection whose handler has panicked.
+func (l *loop) recover() {
+	if v := recover(); v != nil && l.current != nil {
+		l.current.conn.lost(fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+	}
+}
+
+// takePosted takes what was posted since the last tick.
+func (l *loop) takePosted() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	clear(l.work[:cap(l.work)])
 	l.work, l.posted = l.posted, l.work[:0]
-	l.mu.Unlock()
-	return l.work
 }
 
 // place gives a place to its owner, with the name that events bear.

@@ -3,11 +3,9 @@
 package socket
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -88,6 +86,7 @@ func stashed(rest []byte) *buffer {
 
 // event acts on what the socket is ready for.
 func (p *polled) event(events uint32) {
+	p.loop.current = p
 	p.loop.touched = append(p.loop.touched, p)
 	if events&watchWrite != 0 {
 		p.conn.writable()
@@ -103,6 +102,7 @@ func (p *polled) event(events uint32) {
 // attend begins, goes on reading, or ends.
 func (p *polled) attend() {
 	p.posted.Store(false)
+	p.loop.current = p
 	if p.slot == 0 && !p.closed {
 		p.add()
 	}
@@ -161,22 +161,10 @@ func (p *polled) resume() {
 func (p *polled) consume(bytes []byte, arrived int) {
 	p.conn.begin(arrived)
 	p.loop.handing = append(p.loop.handing, p)
-	var rest []byte
-	p.guard(func() { rest = p.conn.consume(bytes) })
-	if len(rest) > 0 {
+	if rest := p.conn.consume(bytes); len(rest) > 0 {
 		p.paused, p.stash = true, stashed(rest)
 		p.watch(watchRead, false)
 	}
-}
-
-// guard keeps a panic to the connection that it is about.
-func (p *polled) guard(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			p.conn.lost(fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
-		}
-	}()
-	f()
 }
 
 // endIfGone gives the descriptor back once the connection has ended.

@@ -38,7 +38,10 @@ type secure struct {
 	slot       int32
 	generation int32
 
-	cold bool // guarded by of.mu
+	// Guarded by of.mu.
+	cold   bool
+	ask    func(fd uintptr) // askUnsent
+	answer int
 }
 
 // hot is how long a connection is waited for by a goroutine.
@@ -162,12 +165,18 @@ func (s *secure) tryWrite(p []byte) (int, error) {
 
 // unsent is how many bytes the socket has that the client has not received.
 func (s *secure) unsent() int {
-	n, err := 0, error(nil)
-	closed := s.raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
-	if closed != nil || err != nil {
-		return -1
+	if s.ask == nil {
+		s.ask = s.askUnsent // bound once: no call allocates
 	}
-	return n
+	s.answer = -1
+	_ = s.raw.Control(s.ask) // if it is closed, -1 it is
+	return s.answer
+}
+
+func (s *secure) askUnsent(fd uintptr) {
+	if n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+		s.answer = n
+	}
 }
 
 func (s *secure) close() {

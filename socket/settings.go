@@ -20,9 +20,10 @@ type Settings struct {
 
 // Limits without an option: wide enough for every honest client.
 const (
-	maxFragments    = 4096            // frames of one message; more closes 1008
-	assemblyTimeout = time.Minute     // from a message's first byte to its last; longer closes 1008
-	closeTimeout    = 3 * time.Second // for the peer's half of the close handshake
-	maxUnanswered   = 64              // messages handed over and not settled; then reading stops
-	maxUnsettled    = 256 << 10       // their bytes
+	maxFragments    = 4096             // frames of one message; more closes 1008
+	assemblyTimeout = time.Minute      // from a message's first byte to its last; longer closes 1008
+	settleTimeout   = 10 * time.Second // for held messages, once a close frame is wanted
+	closeTimeout    = 3 * time.Second  // for the peer's half of the close handshake
+	maxUnanswered   = 64               // messages handed over and not settled; then reading stops
+	maxUnsettled    = 256 << 10        // their bytes
 )

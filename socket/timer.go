@@ -42,15 +42,22 @@ func (c *Conn) arm(now time.Time) {
 	}
 }
 
+// closeDue bounds closing: first the wait for held messages, then that for the
+// client.
 func (c *Conn) closeDue(now time.Time) time.Duration {
-	if !c.closing {
+	if !c.closeWanted {
 		return never
 	}
 	if wait := c.closeBy.Sub(now); wait > 0 {
 		return wait
 	}
-	c.cut(errNoEnd)
-	return never
+	if c.closing {
+		c.cut(errNoEnd)
+		return never
+	}
+	c.queueClose()
+	c.pump()
+	return closeTimeout
 }
 
 func (c *Conn) writeDue(now time.Time, s *Settings) time.Duration {
@@ -82,14 +89,14 @@ func (c *Conn) messageDue(now time.Time) time.Duration {
 }
 
 // pingDue sends a ping to a client that has been silent for the interval and
-// cuts one that stays silent. A client whose reading is paused cannot be heard:
-// the write timeout watches it.
+// cuts one that stays silent. A client whose reading is paused is pinged but
+// cannot be heard: the write timeout watches it.
 func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
 	if s.PingInterval <= 0 || c.closing {
 		return never
 	}
 	if c.paused {
-		c.heard = now
+		c.heard = later(c.heard, c.pinged)
 	}
 	if s.PingTimeout > 0 && !c.oneWay && c.pinged.After(c.heard) {
 		return c.pongDue(now, s)
