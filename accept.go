@@ -13,6 +13,7 @@ var (
 	typeText   = contenttype.NewMediaType("text/plain")
 	typeJSON   = contenttype.NewMediaType("application/json")
 	typeEvents = contenttype.NewMediaType("text/event-stream")
+	typePage   = contenttype.NewMediaType("text/html")
 )
 
 var errAccept = errors.New("there is no answer of a media type that is accepted")

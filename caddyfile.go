@@ -39,6 +39,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		room <template>
 //		origins <host|origin|*>...
 //		http on|off|pass
+//		page
 //		compression [<level>]
 //		max_message_size <size>
 //		message_rate <n>/s [<burst>]
@@ -60,6 +61,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"room":             options.Text(&h.Room),
 		"origins":          options.Texts(&h.Origins),
 		"http":             options.Word(&h.HTTP, httpOn, httpOff, httpPass),
+		"page":             options.Flag(&h.Page),
 		"compression":      options.Level(&h.CompressionLevel, frames.MinLevel, frames.MaxLevel),
 		"max_message_size": options.Size(&h.MaxMessageSize),
 		"message_rate":     h.parseMessageRate,
@@ -147,7 +149,7 @@ func (h *Handler) parseMessageRate(d *caddyfile.Dispenser) error {
 	number, perSecond := strings.CutSuffix(text, "/s")
 	var err error
 	h.MessageRate, err = strconv.ParseFloat(number, 64)
-	if err != nil || !perSecond || !(h.MessageRate > 0) {
+	if err != nil || !perSecond || !(h.MessageRate > 0 && h.MessageRate <= maxMessageRate) { // not Inf, which JSON lacks
 		return d.Errf("%q is not a rate such as 10/s", text)
 	}
 	if !d.NextArg() {

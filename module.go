@@ -164,6 +164,9 @@ type Handler struct {
 	// hands them to the next handler. Default: on.
 	HTTP string `json:"http,omitempty"`
 
+	// Show a live page to browsers that open the URL. Default: false.
+	Page bool `json:"page,omitempty"`
+
 	// Compress messages of 256 bytes and more for clients that offer
 	// permessage-deflate, at a level from 1 (fastest) to 9 (smallest). Each
 	// message is compressed by itself, and once for all who are sent it.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/page"
 )
 
 // The methods that a plain request may use.
@@ -62,11 +63,21 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	if query := r.URL.Query(); query.Has("message") {
 		return h.serveQuery(w, r, room, query.Get("message"))
 	}
-	form, err := accepted(r, typeText, typeJSON, typeEvents)
-	if err != nil {
-		return err
+	forms := []contenttype.MediaType{typeText, typeJSON, typeEvents}
+	if h.Page {
+		forms = append(forms, typePage)
 	}
-	if form.EqualsMIME(typeEvents) {
+	form, err := accepted(r, forms...)
+	switch {
+	case err != nil:
+		return err
+	case form.EqualsMIME(typePage) && h.speaksJSON():
+		page.Serve(w, r)
+		return nil
+	case form.EqualsMIME(typePage):
+		page.ServeText(w, r)
+		return nil
+	case form.EqualsMIME(typeEvents):
 		return h.serveEvents(w, r, room)
 	}
 	return h.serveView(w, r, room, form)

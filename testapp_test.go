@@ -25,6 +25,11 @@ func init() {
 		return new(failingHandler), nil
 	})
 	httpcaddyfile.RegisterDirectiveOrder("test_failing", httpcaddyfile.After, "respond")
+	caddy.RegisterModule(new(hidingHandler))
+	httpcaddyfile.RegisterHandlerDirective("test_hiding", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		return new(hidingHandler), nil
+	})
+	httpcaddyfile.RegisterDirectiveOrder("test_hiding", httpcaddyfile.Before, "respond")
 }
 
 // panicApp is an echo that panics when it is told to.
@@ -106,4 +111,15 @@ func (*failingHandler) Provision(caddy.Context) error { return errors.New("someb
 
 func (*failingHandler) ServeHTTP(http.ResponseWriter, *http.Request, caddyhttp.Handler) error {
 	return nil
+}
+
+// hidingHandler wraps the ResponseWriter in one that cannot be unwrapped.
+type hidingHandler struct{}
+
+func (*hidingHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.test_hiding", New: func() caddy.Module { return new(hidingHandler) }}
+}
+
+func (*hidingHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return next.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
 }
