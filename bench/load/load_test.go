@@ -1,0 +1,179 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// serve starts a server that calls handle for each message, numbered from 0,
+// and returns its address.
+func serve(t *testing.T, handle func(c *websocket.Conn, i int, text []byte)) string {
+	t.Helper()
+	upgrader := websocket.Upgrader{Subprotocols: []string{"json"}}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		for i := 0; ; i++ {
+			_, text, err := c.ReadMessage()
+			if err != nil {
+				return
+			}
+			handle(c, i, text)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// send writes a text. Who has found a lie reads no more.
+func send(c *websocket.Conn, text string) {
+	_ = c.WriteMessage(websocket.TextMessage, []byte(text)) // see above
+}
+
+// A server that lies is found out, whatever the work.
+func TestGeneratorFindsLies(t *testing.T) {
+	echoWork := func(g *Generator) error { return g.Echo(1, 32, 1, "/", false) }
+	broadcastWork := func(g *Generator) error { return g.Broadcast(1, 4, 0, "/") }
+	sumWork := func(g *Generator) error { return g.Sum(1, 1, 4, "/") }
+	reply := func(total int) string { return fmt.Sprintf(`{"type":"reply","version":1,"total":%d}`, total) }
+	for name, test := range map[string]struct {
+		work   func(*Generator) error
+		handle func(c *websocket.Conn, i int, text []byte)
+		want   string
+	}{
+		"echo of somebody else's": {echoWork, func(c *websocket.Conn, i int, text []byte) {
+			if i == 5 {
+				text = bytes.Replace(text, []byte("00000000"), []byte("00000001"), 1)
+			}
+			send(c, string(text))
+		}, "echo of"},
+		"echo twice": {echoWork, func(c *websocket.Conn, i int, text []byte) {
+			if i == 5 {
+				frame := append([]byte{0x81, byte(len(text))}, text...)
+				_, _ = c.NetConn().Write(append(frame, frame...)) // at once, so that both are read
+				return
+			}
+			send(c, string(text))
+		}, "came again"},
+		"broadcast lost": {broadcastWork, func(c *websocket.Conn, i int, text []byte) {
+			if i != 5 {
+				send(c, string(text))
+			}
+		}, "message 4 came as"},
+		"broadcast twice": {broadcastWork, func(c *websocket.Conn, i int, text []byte) {
+			send(c, string(text))
+			if i == 5 {
+				send(c, string(text))
+			}
+		}, "message 5 came as"},
+		"total twice": {sumWork, func(c *websocket.Conn, i int, _ []byte) {
+			if i >= 5 {
+				i--
+			}
+			send(c, reply(i+1))
+		}, "replied before"},
+		"total falls": {sumWork, func(c *websocket.Conn, i int, _ []byte) {
+			if i == 5 {
+				i = 2
+			}
+			send(c, reply(i+1))
+		}, "came after"},
+		"total too high": {sumWork, func(c *websocket.Conn, i int, _ []byte) {
+			if i >= 5 {
+				i++
+			}
+			send(c, reply(i+1))
+		}, "increments"},
+		"error": {sumWork, func(c *websocket.Conn, _ int, _ []byte) {
+			send(c, `{"type":"error","error":"busy"}`)
+		}, "no total"},
+		"end": {echoWork, func(c *websocket.Conn, _ int, _ []byte) { c.Close() }, "closed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := run(t, serve(t, test.handle), test.work)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error is %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func run(t *testing.T, addr string, work func(*Generator) error) error {
+	t.Helper()
+	g, err := New(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if err := work(g); err != nil {
+		t.Fatal(err)
+	}
+	_, err = g.Run(100, 5*time.Second)
+	return err
+}
+
+// What is in flight at the end of a phase belongs to it.
+func TestPhaseEndsWithNothingInFlight(t *testing.T) {
+	addr := serve(t, func(c *websocket.Conn, _ int, text []byte) { send(c, string(text)) })
+	g, err := New(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if err := g.Echo(3, 32, 4, "/", false); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		p, err := g.Run(50, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Count < 50 || p.Count%4 != 0 {
+			t.Errorf("counted %d messages, want at least 50 in whole windows of 4", p.Count)
+		}
+		if g.work.(*echo).flying != 0 {
+			t.Errorf("%d in flight", g.work.(*echo).flying)
+		}
+	}
+	if p, err := g.Run(math.MaxInt, 0); err != nil || p.Count != 0 {
+		t.Errorf("a phase of no time: %+v, %v", p, err)
+	}
+}
+
+// Frames are cut at every boundary and wherever a read ends.
+func TestCutFrame(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536} {
+		payload := bytes.Repeat([]byte{'x'}, n)
+		masked := appendMasked(nil, opText, payload)
+		header := len(masked) - n - 4
+		frame := append(append([]byte(nil), masked[:header]...), payload...)
+		frame[1] &= 0x7f
+		for _, have := range []int{0, 1, 2, header, len(frame) - 1} {
+			if have >= len(frame) {
+				continue
+			}
+			if _, _, size, err := cutFrame(frame[:have]); size != 0 || err != nil {
+				t.Errorf("%d of %d bytes are a frame of %d, %v", have, len(frame), size, err)
+			}
+		}
+		opcode, got, size, err := cutFrame(append(frame, 0x81))
+		if err != nil || opcode != opText || size != len(frame) || !bytes.Equal(got, payload) {
+			t.Errorf("%d bytes: opcode %d, size %d of %d, %v", n, opcode, size, len(frame), err)
+		}
+	}
+	if _, _, _, err := cutFrame([]byte{0x01, 0}); err == nil {
+		t.Error("a fragment is taken")
+	}
+}

@@ -1,0 +1,129 @@
+package peers
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy" // a peer
+	_ "github.com/caddyserver/caddy/v2/modules/caddytls"               // its certificates
+	_ "github.com/caddyserver/caddy/v2/modules/logging"                // its log formats
+
+	_ "github.com/caddyws/caddy-websocket" // what is measured
+)
+
+func init() { caddy.RegisterModule(gorillaModule{}) }
+
+type object = map[string]any
+
+func serveOurs(addr string, secure *tls.Config) error {
+	return serveCaddy(addr, secure,
+		route("/echo", object{"handler": "websocket", "app": object{"name": "echo"}}),
+		route("/chat", object{"handler": "websocket", "app": object{"name": "broadcast"}}),
+		route("/sum", object{"handler": "websocket", "app": object{"name": "sum"}}),
+	)
+}
+
+func serveGorillaCaddy(addr string, secure *tls.Config) error {
+	return serveCaddy(addr, secure, route("/*", object{"handler": "bench_gorilla"}))
+}
+
+// Upstream is the address of the gorilla server that the peer reverse-proxy
+// stands before. Whoever starts the peer sets it.
+var Upstream string
+
+func serveReverseProxy(addr string, secure *tls.Config) error {
+	return serveCaddy(addr, secure, route("/*", object{
+		"handler":   "reverse_proxy",
+		"upstreams": []object{{"dial": Upstream}},
+	}))
+}
+
+func route(path string, handler object) object {
+	return object{"match": []object{{"path": []string{path}}}, "handle": []object{handler}}
+}
+
+// serveCaddy serves routes with Caddy's defaults, but for what has nothing to
+// do with serving: the admin endpoint and logs below the level of errors.
+func serveCaddy(addr string, secure *tls.Config, routes ...object) error {
+	server := object{
+		"listen":          []string{addr},
+		"routes":          routes,
+		"automatic_https": object{"disable": true},
+	}
+	running := object{"http": object{"servers": object{"bench": server}}}
+	if secure != nil {
+		certificate, err := pemOf(secure.Certificates[0])
+		if err != nil {
+			return err
+		}
+		server["tls_connection_policies"] = []object{{}}
+		running["tls"] = object{"certificates": object{"load_pem": []object{certificate}}}
+	}
+	config, err := json.Marshal(object{
+		"admin":   object{"disabled": true, "config": object{"persist": false}},
+		"logging": object{"logs": object{"default": object{"level": "ERROR"}}},
+		"apps":    running,
+	})
+	if err != nil {
+		return err
+	}
+	if err := caddy.Load(config, true); err != nil {
+		return err
+	}
+	select {}
+}
+
+func pemOf(certificate tls.Certificate) (object, error) {
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	encode := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return object{
+		"certificate": encode("CERTIFICATE", certificate.Certificate[0]),
+		"key":         encode("PRIVATE KEY", key),
+	}, nil
+}
+
+// gorillaModule is the obvious plugin: gorilla in a Caddy handler.
+type gorillaModule struct{ handler http.Handler }
+
+// CaddyModule returns the Caddy module information.
+func (gorillaModule) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.bench_gorilla",
+		New: func() caddy.Module { return new(gorillaModule) },
+	}
+}
+
+func (m *gorillaModule) Provision(caddy.Context) error {
+	m.handler = gorillaHandler(false, true)
+	return nil
+}
+
+func (m *gorillaModule) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	m.handler.ServeHTTP(hijacker{w}, r)
+	return nil
+}
+
+// hijacker shows gorilla that Caddy's writer can be taken over.
+type hijacker struct{ http.ResponseWriter }
+
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(h.ResponseWriter).Hijack()
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*gorillaModule)(nil)
+	_ caddyhttp.MiddlewareHandler = (*gorillaModule)(nil)
+)

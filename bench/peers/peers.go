@@ -1,0 +1,75 @@
+// Package peers has the servers that are compared. Each serves
+//
+//	/echo   sends back what came
+//	/chat   sends what came to everybody on the path
+//	/sum    adds up what came and tells everybody the total, some of them
+//
+// in the way its library's own examples do, without compression.
+package peers
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Peer is a server to compare with.
+type Peer struct {
+	Name string
+	What string // for the report
+
+	TLS bool // it can serve with a certificate
+	Sum bool // it serves /sum
+
+	// Serve serves on addr until the process ends. Over TLS if secure is not
+	// nil.
+	Serve func(addr string, secure *tls.Config) error
+}
+
+// All are the peers, in the order of the report.
+var All = []Peer{
+	{Name: "ours", What: "this module in Caddy", TLS: true, Sum: true, Serve: serveOurs},
+	{Name: "raw-epoll", What: "raw epoll, no checks: the floor", Serve: serveEpoll},
+	{Name: "raw-net", What: "raw Go net.Conn, no checks", Serve: serveNet},
+	{Name: "gws", What: "gws", TLS: true, Serve: serveGWS},
+	{Name: "gobwas", What: "gobwas/ws", Serve: serveGobwas},
+	{Name: "nbio", What: "nbio", Serve: serveNBIO},
+	{Name: "gorilla", What: "gorilla, chat example", TLS: true, Sum: true, Serve: serveGorilla},
+	{Name: "gorilla-prepared", What: "gorilla, PreparedMessage", TLS: true, Serve: serveGorillaPrepared},
+	{Name: "gorilla-caddy", What: "gorilla inside Caddy", TLS: true, Sum: true, Serve: serveGorillaCaddy},
+	{Name: "coder", What: "coder/websocket", TLS: true, Serve: serveCoder},
+	{Name: "melody", What: "melody", TLS: true, Serve: serveMelody},
+	{Name: "reverse-proxy", What: "Caddy reverse_proxy + gorilla", TLS: true, Sum: true, Serve: serveReverseProxy},
+}
+
+// Names returns the names of all peers.
+func Names() []string {
+	names := make([]string, len(All))
+	for i, p := range All {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// Find returns the peer with that name.
+func Find(name string) (Peer, error) {
+	i := slices.IndexFunc(All, func(p Peer) bool { return p.Name == name })
+	if i < 0 {
+		return Peer{}, fmt.Errorf("unknown peer %q, there are %s", name, strings.Join(Names(), ", "))
+	}
+	return All[i], nil
+}
+
+// serveHandler serves h by net/http alone.
+func serveHandler(addr string, secure *tls.Config, h http.Handler) error {
+	server := &http.Server{Addr: addr, Handler: h, TLSConfig: secure, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	if secure != nil {
+		return server.ListenAndServeTLS("", "")
+	}
+	return server.ListenAndServe()
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"runtime/metrics"
+	"runtime/pprof"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/bench/peers"
+)
+
+// usage is what a server has used since it was started.
+type usage struct {
+	CPU    time.Duration // user and system
+	Allocs uint64        // objects on the heap
+	RSS    int           // bytes; asked for separately, as it takes a collection
+}
+
+func (u usage) minus(v usage) usage { return usage{u.CPU - v.CPU, u.Allocs - v.Allocs, u.RSS - v.RSS} }
+
+func (u usage) plus(v usage) usage { return usage{u.CPU + v.CPU, u.Allocs + v.Allocs, u.RSS + v.RSS} }
+
+// serve is the command `bench serve <peer> <addr>`.
+func serve(args []string) error {
+	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	secure := flags.Bool("tls", false, "serve over TLS, with a certificate made now")
+	controlled := flags.Bool("controlled", false, "take commands on stdin and answer on descriptor 3")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 2 {
+		return errors.New("usage: bench serve [-tls] <peer> <addr>")
+	}
+	peer, err := peers.Find(flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	var config *tls.Config
+	if *secure {
+		if !peer.TLS {
+			return fmt.Errorf("%s has no TLS", peer.Name)
+		}
+		if config, err = peers.Certificate(); err != nil {
+			return err
+		}
+	}
+	var behind *server
+	if peer.Name == "reverse-proxy" {
+		if behind, err = startServer("gorilla", false, nil); err != nil {
+			return err
+		}
+		defer behind.stop()
+		peers.Upstream = behind.addr
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- peer.Serve(flags.Arg(1), config) }()
+	if *controlled {
+		go func() { failed <- obey(behind) }()
+	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	select {
+	case err = <-failed:
+	case <-interrupted:
+	}
+	return err
+}
+
+// obey carries out the commands of the process that started this one, and
+// returns when it is gone.
+func obey(behind *server) error {
+	answers := json.NewEncoder(os.NewFile(3, "answers"))
+	commands := bufio.NewScanner(os.Stdin)
+	for commands.Scan() {
+		u, err := carryOut(commands.Text())
+		if err == nil && behind != nil {
+			var v usage
+			if v, err = behind.ask(commands.Text()); err == nil {
+				u = u.plus(v)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if err := answers.Encode(u); err != nil {
+			return err
+		}
+	}
+	return commands.Err()
+}
+
+// The commands.
+const (
+	commandUsage   = "usage"   // CPU and Allocs
+	commandMemory  = "memory"  // RSS, after a collection
+	commandProfile = "profile" // write a CPU profile to the file that is named behind
+	commandDone    = "done"    // end the profile
+)
+
+func carryOut(command string) (usage, error) {
+	name, file, _ := strings.Cut(command, " ")
+	switch name {
+	case commandUsage:
+		return used()
+	case commandMemory:
+		debug.FreeOSMemory()
+		debug.FreeOSMemory() // what pools held
+		rss, err := residentSize()
+		return usage{RSS: rss}, err
+	case commandProfile:
+		f, err := os.Create(file) //nolint:gosec // named by whoever runs this
+		if err != nil {
+			return usage{}, err
+		}
+		return usage{}, pprof.StartCPUProfile(f)
+	case commandDone:
+		pprof.StopCPUProfile()
+		return usage{}, nil
+	}
+	return usage{}, fmt.Errorf("unknown command %q", command)
+}
+
+func used() (usage, error) {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		return usage{}, err
+	}
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(sample)
+	return usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Allocs: sample[0].Value.Uint64()}, nil
+}
+
+// residentSize returns the resident set of this process. /proc/self/status is
+// cheaper and wrong by some pages for each thread.
+func residentSize() (int, error) {
+	rollup, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := bytes.Cut(rollup, []byte("\nRss:"))
+	var kib int
+	if _, err := fmt.Sscan(string(after), &kib); err != nil {
+		return 0, fmt.Errorf("reading smaps_rollup: %w", err)
+	}
+	return kib << 10, nil
+}

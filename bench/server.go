@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// server is a peer that runs as a process of its own.
+type server struct {
+	addr     string
+	cmd      *exec.Cmd
+	commands io.WriteCloser
+	answers  *json.Decoder
+	out      *os.File
+}
+
+// startTimeout is how long a server may take until it accepts connections.
+const startTimeout = 15 * time.Second
+
+// startServer starts a peer on cpus, or where this process may run if there are
+// none.
+func startServer(peer string, secure bool, cpus []int) (*server, error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	in, out, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Close() }() // the server has it
+	s := &server{addr: addr, out: in, answers: json.NewDecoder(in)}
+	s.cmd = exec.Command(program, "serve", "-controlled", "-tls="+strconv.FormatBool(secure), peer, addr) //nolint:gosec,noctx // itself, until stop
+	s.cmd.Stderr, s.cmd.ExtraFiles = os.Stderr, []*os.File{out}
+	s.cmd.Env = os.Environ()
+	if len(cpus) > 0 {
+		s.cmd.Env = append(s.cmd.Env, "GOMAXPROCS="+strconv.Itoa(len(cpus)))
+	}
+	if s.commands, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := startOn(s.cmd, cpus); err != nil {
+		return nil, err
+	}
+	if err := s.wait(); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("starting %s: %w", peer, err)
+	}
+	return s, nil
+}
+
+// startOn starts cmd on cpus: a process has the affinity of the thread that
+// made it.
+func startOn(cmd *exec.Cmd, cpus []int) error {
+	if len(cpus) == 0 {
+		return cmd.Start()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return err
+	}
+	set := cpuSet(cpus)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return err
+	}
+	defer func() { _ = unix.SchedSetaffinity(0, &before) }() // it was allowed before
+	return cmd.Start()
+}
+
+// wait returns when the server accepts connections.
+func (s *server) wait() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	for {
+		conn, err := dialer.DialContext(ctx, "tcp", s.addr)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// ask sends a command and returns the answer.
+func (s *server) ask(command string) (usage, error) {
+	var u usage
+	if _, err := fmt.Fprintln(s.commands, command); err != nil {
+		return u, err
+	}
+	return u, s.answers.Decode(&u)
+}
+
+// stop ends the process.
+func (s *server) stop() {
+	_ = s.commands.Close() // tells it
+	timer := time.AfterFunc(time.Second, func() { _ = s.cmd.Process.Kill() })
+	_ = s.cmd.Wait() // it ends either way
+	timer.Stop()
+	_ = s.out.Close() // likewise
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for a moment
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }() // nothing is left to be done
+	return l.Addr().String(), nil
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/bench/load"
+	"github.com/caddyws/caddy-websocket/bench/peers"
+)
+
+// work is one row of the report: what the clients do.
+type work struct {
+	name   string
+	kind   string // echo, broadcast, sum, idle
+	n      int    // clients
+	size   int    // echo: bytes
+	sender int    // sum: how many of the clients send
+	window int    // messages in flight
+	rate   int    // broadcast: messages a second, instead of a window
+	alone  bool   // idle: not in a room
+	tls    bool
+}
+
+const worksHelp = `
+  echo-SxN[-wW][-tls]    N clients send texts of S bytes, W in flight each, and compare what comes back
+  broadcast-N[-wW]       one of N clients in a room sends texts of 32 bytes, W in flight
+  broadcast-N-rR         the same, R texts a second: for latencies
+  sum-NxK[-wW]           K of N clients in a room add 1, W in flight each (default 4), and all watch the total
+  idle-N[-alone][-tls]   N clients connect to a room, or to no room, and wait: memory, and CPU time of accepting`
+
+var workForm = regexp.MustCompile(`^(echo|broadcast|sum|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|alone|tls))*)$`)
+
+// parseWork reads a work's name.
+func parseWork(name string) (work, error) {
+	m := workForm.FindStringSubmatch(name)
+	if m == nil {
+		return work{}, fmt.Errorf("unknown work %q, there are%s", name, worksHelp)
+	}
+	w := work{name: name, kind: m[1], window: 1}
+	first, second := number(m[2]), number(m[3])
+	switch w.kind {
+	case "echo":
+		w.size, w.n = first, second
+	case "sum":
+		w.n, w.sender, w.window = first, second, 4
+	default:
+		w.n = first
+	}
+	for option := range strings.SplitSeq(m[4], "-") {
+		switch {
+		case option == "":
+		case option == "tls":
+			w.tls = true
+		case option == "alone":
+			w.alone = true
+		case option[0] == 'w':
+			w.window = number(option[1:])
+		case option[0] == 'r':
+			w.rate = number(option[1:])
+		}
+	}
+	return w, w.check()
+}
+
+func number(digits string) int {
+	n, _ := strconv.Atoi(digits) // they are digits, or none; too many are refused as 0 or out of bounds
+	return n
+}
+
+// maxClients leaves room for a port of each within the kernel's default range.
+const maxClients = 20_000
+
+func (w work) check() error {
+	for _, rule := range []struct {
+		broken bool
+		rule   string
+	}{
+		{outside(w.n, 1, maxClients), fmt.Sprintf("1 to %d clients", maxClients)},
+		{outside(w.window, 1, 1024), "1 to 1024 messages in flight"},
+		{outside(w.rate, 0, 1000), "at most 1000 messages a second"},
+		{w.kind == "echo" && outside(w.size, 16, 32<<10), "16 to 32768 bytes"},
+		{w.kind == "sum" && outside(w.sender, 1, w.n), "1 to all clients send"},
+		{w.tls && (w.kind == "broadcast" || w.kind == "sum" || w.window > 1), "TLS is for idle, and for echo with one message in flight"},
+	} {
+		if rule.broken {
+			return fmt.Errorf("work %q: %s", w.name, rule.rule)
+		}
+	}
+	return nil
+}
+
+func outside(n, least, most int) bool { return n < least || n > most }
+
+// runs tells whether a peer can do the work.
+func (w work) runs(p peers.Peer) bool {
+	return (!w.tls || p.TLS) && (w.kind != "sum" || p.Sum)
+}
+
+func (w work) connect(g *load.Generator) error {
+	switch w.kind {
+	case "echo":
+		return g.Echo(w.n, w.size, w.window, "/echo", w.tls)
+	case "broadcast":
+		return g.Broadcast(w.n, w.window, w.rate, "/chat")
+	case "sum":
+		return g.Sum(w.n, w.sender, w.window, "/sum")
+	}
+	return g.Idle(w.n, w.idlePath(), w.tls)
+}
+
+func (w work) idlePath() string {
+	if w.alone {
+		return "/echo"
+	}
+	return "/chat"
+}
+
+// result is what one run of a work with one peer has measured.
+type result struct {
+	CPU       float64 // s per million messages, or per million connections accepted
+	Rate      float64 // a second
+	P50, P99  float64 // ms
+	Allocs    float64 // a message
+	PerClient float64 // KiB of resident memory
+}
+
+// settings are what all runs have in common.
+type settings struct {
+	cpus     []int
+	time     time.Duration
+	warm     time.Duration
+	profile  string // folder
+	messages int    // ends a run too, if not 0
+}
+
+// run starts the peer, lets the clients work and stops it.
+func (w work) run(peer string, s settings) (result, error) {
+	server, err := startServer(peer, w.tls, s.cpus)
+	if err != nil {
+		return result{}, err
+	}
+	defer server.stop()
+	g, err := load.New(server.addr)
+	if err != nil {
+		return result{}, err
+	}
+	defer g.Close()
+	if w.kind == "idle" {
+		return w.idle(server, g)
+	}
+	if err := w.connect(g); err != nil {
+		return result{}, err
+	}
+	if _, err := g.Run(math.MaxInt, s.warm); err != nil {
+		return result{}, fmt.Errorf("warming up: %w", err)
+	}
+	if s.profile == "" {
+		return busy(server, g, s)
+	}
+	file := filepath.Join(s.profile, peer+"-"+w.name+".pprof")
+	if _, err := server.ask(commandProfile + " " + file); err != nil {
+		return result{}, err
+	}
+	res, err := busy(server, g, s)
+	if err != nil {
+		return result{}, err
+	}
+	_, err = server.ask(commandDone)
+	return res, err
+}
+
+// busy measures one phase.
+func busy(server *server, g *load.Generator, s settings) (result, error) {
+	before, err := server.ask(commandUsage)
+	if err != nil {
+		return result{}, err
+	}
+	phase, err := g.Run(s.limit(), s.time)
+	if err != nil {
+		return result{}, err
+	}
+	after, err := server.ask(commandUsage)
+	if err != nil {
+		return result{}, err
+	}
+	return measured(phase, after.minus(before)), nil
+}
+
+func (s settings) limit() int {
+	if s.messages > 0 {
+		return s.messages
+	}
+	return math.MaxInt
+}
+
+func measured(p load.Phase, used usage) result {
+	count := float64(p.Count)
+	return result{
+		CPU:    used.CPU.Seconds() / count * 1e6,
+		Rate:   count / p.Took.Seconds(),
+		P50:    float64(p.Latency.ValueAtQuantile(50)) / 1000,
+		P99:    float64(p.Latency.ValueAtQuantile(99)) / 1000,
+		Allocs: float64(used.Allocs) / count,
+	}
+}
+
+// idle measures accepting and waiting. The first clients are not counted: they
+// make the server touch what it touches once.
+func (w work) idle(s *server, g *load.Generator) (result, error) {
+	const first = 100
+	if err := g.Idle(first, w.idlePath(), w.tls); err != nil {
+		return result{}, err
+	}
+	small, err := s.ask(commandMemory)
+	if err != nil {
+		return result{}, err
+	}
+	before, err := s.ask(commandUsage)
+	if err != nil {
+		return result{}, err
+	}
+	begin := time.Now()
+	if err := w.connect(g); err != nil {
+		return result{}, err
+	}
+	took := time.Since(begin)
+	time.Sleep(settle) // goroutines of the handshake end
+	after, err := s.ask(commandUsage)
+	if err != nil {
+		return result{}, err
+	}
+	large, err := s.ask(commandMemory)
+	if err != nil {
+		return result{}, err
+	}
+	n := float64(w.n)
+	return result{
+		CPU:       after.minus(before).CPU.Seconds() / n * 1e6,
+		Rate:      n / took.Seconds(),
+		PerClient: float64(large.RSS-small.RSS) / n / 1024,
+		Allocs:    float64(after.minus(before).Allocs) / n,
+	}, nil
+}
+
+// settle is how long idle clients wait before the server's memory is read.
+const settle = 300 * time.Millisecond
