@@ -20,10 +20,10 @@ import (
 // there is nothing to answer with.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	switch {
+	case socket.IsUpgrade(r), socket.IsConnect(r):
+		return h.serveUpgrade(w, r)
 	case r.Method == http.MethodConnect:
 		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
-	case socket.IsUpgrade(r):
-		return h.serveUpgrade(w, r)
 	case h.HTTP == httpPass:
 		return next.ServeHTTP(w, r)
 	case h.HTTP == httpOff:
@@ -53,7 +53,8 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	return h.upgrade(w, r, member)
 }
 
-// upgrade answers 101. From then on the connection is the hub's.
+// upgrade answers 101, or 200 to a CONNECT. From then on the connection is the
+// hub's; a stream of HTTP/2 or 3 is served before returning, as it must be.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
 	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
 	up, err := socket.Upgrade(w, r, offer)
@@ -65,6 +66,11 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 		logger().Debug("client left during the handshake", zap.Error(err))
 		return nil
 	}
+	if up.IsStream() {
+		defer withoutIdleTimeouts(r)()
+		member.Serve(up)
+		return nil
+	}
 	up.Conn = socket.Unwrap(up.Conn)
 	member.Start(up)
 	return nil
@@ -72,7 +78,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 
 var (
 	errNotUpgrade = errors.New("this is a WebSocket endpoint: the request asks for no upgrade")
-	errConnect    = errors.New("WebSocket over HTTP/2 and HTTP/3 is not supported")
+	errConnect    = errors.New("the protocol asked for by CONNECT is not websocket")
 )
 
 // notUpgrade answers a request that could have been an upgrade. HTTP/2 and 3
@@ -117,7 +123,8 @@ func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, hub
 
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 	if errors.Is(err, hub.ErrForbidden) {
-		return caddyhttp.Error(http.StatusForbidden, err)
+		logger().Info("app refused a connection", zap.String("route", h.Name), zap.Error(err))
+		return caddyhttp.Error(http.StatusForbidden, hub.ErrForbidden) // the app's reason is not for clients
 	}
 	w.Header().Set("Retry-After", retryAfter)
 	return caddyhttp.Error(http.StatusServiceUnavailable, err)

@@ -54,7 +54,6 @@ func TestAppsAnswer(t *testing.T) {
 // Who has seen the 101 is in the room: nothing that is published from then on
 // passes him by.
 func TestMemberFromTheHandshakeOn(t *testing.T) {
-	t.Skip("package hub lets a member in only behind the 101")
 	s := start(t, ":PORT {\n websocket broadcast\n}")
 	for i := range 200 {
 		path := "/" + strconv.Itoa(i)

@@ -120,14 +120,15 @@ func isNavigation(r *http.Request) bool {
 // round, a proxy in front may have ended TLS.
 func sameOrigin(r *http.Request, origin *url.URL) bool {
 	scheme := "https"
-	if r.TLS == nil {
-		scheme = origin.Scheme
+	if r.TLS == nil && origin.Scheme == "http" {
+		scheme = "http"
 	}
 	own, err := parseOrigin(scheme + "://" + r.Host)
 	return err == nil && own.String() == origin.String()
 }
 
-// parseOrigin reads scheme://host[:port] and brings it to one form: lower case,
+// parseOrigin reads scheme://host[:port], where the scheme may be that of an
+// app's own pages such as capacitor, and brings it to one form: lower case,
 // without the scheme's default port. "null" and anything more than an origin
 // are errors.
 func parseOrigin(text string) (*url.URL, error) {
@@ -135,7 +136,7 @@ func parseOrigin(text string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "" ||
+	if u.Scheme == "" || u.Host == "" || u.Hostname() == "" ||
 		u.Path != "" || strings.ContainsAny(text, "?#") || u.User != nil || u.Opaque != "" {
 		return nil, errOrigin
 	}
@@ -147,8 +148,5 @@ func parseOrigin(text string) (*url.URL, error) {
 }
 
 func defaultPort(scheme string) string {
-	if scheme == "https" {
-		return "443"
-	}
-	return "80"
+	return map[string]string{"http": "80", "https": "443"}[scheme]
 }

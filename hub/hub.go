@@ -49,11 +49,16 @@ func New(engine engines.Engine, log func() *zap.Logger) *Hub {
 }
 
 // Join finds the room and asks the app whether the visitor may enter. The
-// returned member sees and counts for nothing until Serve; exactly one of Serve
-// and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable],
+// returned member is in the room: what it is told is kept until it has a
+// connection, so that a client misses nothing from its 101 on. Exactly one of
+// Start, Serve and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable],
 // [ErrClosed] and, with its stack, a panic of the app.
 func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
-	return h.admit(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
+	m, err := h.admit(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
+	if err == nil {
+		m.room.enter(m)
+	}
+	return m, err
 }
 
 // admit is Join for a member over any port.

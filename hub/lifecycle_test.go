@@ -164,8 +164,8 @@ func TestRefusedAndAbandonedJoinsLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := m.Room().Len(); n != 0 {
-		t.Errorf("%d members before Serve", n)
+	if n := m.Room().Len(); n != 1 {
+		t.Errorf("%d members before the handshake is answered", n)
 	}
 	m.Abandon()
 	app.onJoin = func(apps.Conn) error { return errors.New("no") }

@@ -71,23 +71,23 @@ func newMember(room *Room, route *Route, v Visitor) *Member {
 	return m
 }
 
-// Serve makes the member part of its room and reads from conn until the end;
-// then it has left the room. buffered is what the client sent behind its
-// handshake.
+// Serve sends the member what it was told so far and reads from its connection
+// until the end; then it has left the room.
 func (m *Member) Serve(u *socket.Upgraded) {
-	m.room.enter(m)
 	m.port.(*socket.Conn).Serve(u)
 }
 
 // Start is Serve without waiting for the end, for connections that need none of
 // the handshake's any more.
 func (m *Member) Start(u *socket.Upgraded) {
-	m.room.enter(m)
 	m.port.(*socket.Conn).Start(u)
 }
 
 // Abandon takes back a Join whose handshake failed.
-func (m *Member) Abandon() { m.depart() }
+func (m *Member) Abandon() {
+	m.room.exit(m)
+	m.depart()
+}
 
 // join asks the app.
 func (m *Member) join(h apps.Handshake) (err error) {

@@ -78,16 +78,15 @@ func (h *Hub) JoinEvents(ctx context.Context, route *Route, v Visitor) (*Member,
 		m.language = languageEvents
 		return socket.NewEvents(&route.Settings, m)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		m.room.enter(m)
 	}
-	return m, nil
+	return m, err
 }
 
-// ServeEvents makes the member part of its room and writes what it is told to
-// the response, whose header has been written, until one of them ends.
+// ServeEvents writes what the member is told to the response, whose header has
+// been written, until one of them ends.
 func (m *Member) ServeEvents(w http.ResponseWriter, r *http.Request) {
-	m.room.enter(m)
 	m.port.(*socket.Conn).ServeEvents(w, r)
 }
 

@@ -117,6 +117,10 @@ func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
 // handshake is changed. A panic ends the connection only.
 func (c *Conn) Serve(u *Upgraded) {
 	c.agree(u)
+	if u.IsStream() {
+		c.serve(u.stream, nil)
+		return
+	}
 	c.serve(newLink(u.Conn), u.Buffered)
 }
 

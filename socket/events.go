@@ -26,7 +26,7 @@ func NewEvents(settings *atomic.Pointer[Settings], handler Handler) *Conn {
 // stream has ended and the handler was told so. The response is not used any
 // more when it returns.
 func (c *Conn) ServeEvents(w http.ResponseWriter, r *http.Request) {
-	l := &response{w: w, control: http.NewResponseController(w), request: r.Context().Done(), end: make(chan struct{})}
+	l := newResponse(w, r)
 	c.mu.Lock()
 	c.out.prepend([]byte(comment)) // so that the header leaves at once, whoever buffers it
 	c.mu.Unlock()
@@ -110,6 +110,10 @@ type response struct {
 	request <-chan struct{} // closed when the client has gone
 	end     chan struct{}   // closed when we end it
 	once    sync.Once
+}
+
+func newResponse(w http.ResponseWriter, r *http.Request) *response {
+	return &response{w: w, control: http.NewResponseController(w), request: r.Context().Done(), end: make(chan struct{})}
 }
 
 // read waits for the end: nothing ever arrives.

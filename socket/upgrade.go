@@ -25,7 +25,8 @@ type Offer struct {
 	Compression bool
 }
 
-// Upgraded is an HTTP/1.1 connection after its 101. Neither the request nor
+// Upgraded is an HTTP/1.1 connection after its 101, or a stream of HTTP/2 or
+// HTTP/3 after its 200. Neither the request nor
 // its ResponseWriter is referenced by it, as long as Conn, which was made by
 // whoever wrapped the ResponseWriter, doesn't do so.
 type Upgraded struct {
@@ -44,7 +45,13 @@ type Upgraded struct {
 	// Compression tells that permessage-deflate was agreed, with
 	// server_no_context_takeover and client_no_context_takeover.
 	Compression bool
+
+	stream link // instead of Conn: a stream of HTTP/2 or HTTP/3
 }
+
+// IsStream tells that the connection is a stream of HTTP/2 or HTTP/3, which lives
+// no longer than its handler: Conn is nil, and it must be served by Serve.
+func (u *Upgraded) IsStream() bool { return u.stream != nil }
 
 // IsUpgrade tells whether r asks for a WebSocket over HTTP/1: whether its
 // Upgrade header contains the token websocket (RFC 6455, section 4.2.1). A
@@ -67,6 +74,9 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 	if err := CheckHandshake(r); err != nil {
 		return nil, err
 	}
+	if IsConnect(r) {
+		return upgradeStream(w, r, o)
+	}
 	if !handshakeCanHijack(w) {
 		return nil, handshakeRefusal(http.StatusNotImplemented, "%T can't hand over its connection", w)
 	}
@@ -80,7 +90,12 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Upgraded{conn, buffered, subprotocol, answer.Get("Sec-Websocket-Extensions") != ""}, nil
+	return &Upgraded{
+		Conn:        conn,
+		Buffered:    buffered,
+		Subprotocol: subprotocol,
+		Compression: answer.Get("Sec-Websocket-Extensions") != "",
+	}, nil
 }
 
 // handshakeAnswer has gorilla write the 101 and returns its headers. gorilla

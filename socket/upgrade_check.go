@@ -37,6 +37,9 @@ func handshakeRefusal(status int, format string, args ...any) *HandshakeError {
 // and what is left of it would be taken for frames. (Caddy would also arm a read
 // deadline for draining it, on a connection that is no longer its own.)
 func CheckHandshake(r *http.Request) error {
+	if IsConnect(r) {
+		r = connectRequest(r)
+	}
 	switch {
 	case !r.ProtoAtLeast(1, 1):
 		return handshakeRefusal(http.StatusBadRequest, "HTTP/1.1 is needed")

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/options"
 )
 
 func init() { caddy.RegisterModule(new(Engine)) }
@@ -45,14 +46,7 @@ func (*Engine) CaddyModule() caddy.ModuleInfo {
 
 // UnmarshalCaddyfile reads `memory`; the engine has no options.
 func (e *Engine) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next()
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	if d.NextBlock(0) {
-		return d.Errf("engine memory has no options, found %q", d.Val())
-	}
-	return nil
+	return options.Set{}.App(d)
 }
 
 // Load returns a copy of a room's bytes.

@@ -1,0 +1,106 @@
+package socket
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// IsConnect tells whether r opens a WebSocket on a stream of HTTP/2 (RFC 8441)
+// or HTTP/3 (RFC 9220), by an extended CONNECT.
+func IsConnect(r *http.Request) bool {
+	if r.Method != http.MethodConnect {
+		return false
+	}
+	switch r.ProtoMajor {
+	case 2:
+		return r.Header.Get(":protocol") == "websocket"
+	case 3:
+		return r.Proto == "websocket"
+	}
+	return false
+}
+
+// connectRequest is an extended CONNECT as the handshake of HTTP/1.1 that means
+// the same: the stream needs neither the headers that ask for an upgrade nor a
+// key (RFC 8441 section 5).
+func connectRequest(r *http.Request) *http.Request {
+	key := make([]byte, 16)
+	_, _ = rand.Read(key) // never fails
+	header := r.Header.Clone()
+	header.Del(":protocol")
+	header.Set("Connection", "Upgrade")
+	header.Set("Upgrade", "websocket")
+	header.Set("Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(key))
+	return &http.Request{
+		Method: http.MethodGet, URL: r.URL, Host: r.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header,
+	}
+}
+
+// upgradeStream is Upgrade for an extended CONNECT: the answer is 200, and from
+// then on the stream carries frames. The caller must Serve before the handler
+// returns.
+func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error) {
+	request := connectRequest(r)
+	subprotocol := Subprotocol(request, o.Subprotocols)
+	answer, err := handshakeAnswer(request, subprotocol, o.Compression)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"Upgrade", "Connection", "Sec-Websocket-Accept"} {
+		answer.Del(name)
+	}
+	for name, values := range answer {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(http.StatusOK)
+	l := &stream2{response: newResponse(w, r), body: r.Body}
+	if err := l.control.Flush(); err != nil {
+		return nil, errors.Join(errors.New("sending the handshake"), err)
+	}
+	return &Upgraded{stream: l, Subprotocol: subprotocol, Compression: answer.Get("Sec-Websocket-Extensions") != ""}, nil
+}
+
+// stream2 is the link over a stream of HTTP/2 or HTTP/3: what comes is the
+// request's body, what goes the response's.
+type stream2 struct {
+	*response
+	body io.ReadCloser
+}
+
+func (l *stream2) read() (*buffer, error) {
+	b := getBuffer(streamRead)
+	n, err := l.body.Read(b.b[:cap(b.b)])
+	if n > 0 {
+		b.b = b.b[:n]
+		return b, nil
+	}
+	putBuffer(b)
+	select {
+	case <-l.end:
+		return nil, net.ErrClosed
+	default:
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return nil, err
+}
+
+// close ends reading; the stream ends in good order when the handler returns.
+func (l *stream2) close() {
+	l.response.close()
+	_ = l.control.SetReadDeadline(time.Now()) // some bodies end by this, some by the other
+	_ = l.body.Close()
+}
+
+func (l *stream2) abort() {
+	l.response.abort()
+	l.close()
+}
