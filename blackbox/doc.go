@@ -1,0 +1,17 @@
+// Package blackbox tests a built Caddy from outside. It starts the binary,
+// speaks to it over sockets as its users' programs do, and knows nothing of what
+// is inside: it imports no other package of this module, so that it judges any
+// later change of the inside by what can be seen of it.
+//
+// **A rule that users can rely on has a row in a table here**: transports, origins,
+// handshakes, frames, apps. Every test has a Caddy of its own on ports of its own.
+// Its log must show no panic and no data race (go test -race builds it with the
+// race detector), and it must end by itself when it is told to.
+//
+// Programs that are needed beside Go, such as a browser, are looked for. Without
+// them a test is skipped and says why; where the environment has CI=true it fails.
+//
+//	BLACKBOX_CADDY=/usr/bin/caddy go test ./blackbox
+//
+// tests a binary that is there already.
+package blackbox

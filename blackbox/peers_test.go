@@ -1,0 +1,148 @@
+package blackbox
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Clients that nobody here wrote.
+
+const peersConfig = `:PORT {
+	websocket /echo echo
+	websocket /sum sum
+	websocket /deflate {
+		app echo
+		compression
+	}
+}`
+
+// run runs a program, which must succeed.
+func run(t *testing.T, env []string, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, name, args...)
+	command.Env = append(os.Environ(), env...)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, output)
+	}
+}
+
+const pythonClient = `
+import asyncio, sys
+import websockets
+
+async def main(url):
+    for path in "/echo", "/deflate":
+        async with websockets.connect(url + path, max_size=None) as ws:
+            if path == "/deflate":
+                assert [e.name for e in ws.extensions] == ["permessage-deflate"], ws.extensions
+            for message in "hello", "", "\u00e4\u20ac\U0001f600", b"\x00\xff", b"", "x" * 65536, b"y" * 65536:
+                await ws.send(message)
+                assert await ws.recv() == message, message
+            await ws.send(["in ", "three ", "fragments"])
+            assert await ws.recv() == "in three fragments"
+            await (await ws.ping(b"are you there"))
+            await ws.close(4000, "bye")
+            assert ws.close_code == 4000, ws.close_code
+
+    async with websockets.connect(url + "/sum") as one, \
+            websockets.connect(url + "/sum", subprotocols=["soap", "json"]) as other:
+        assert other.subprotocol == "json"
+        assert '"type":"state"' in await other.recv()
+        await one.send("1")
+        assert await one.recv() == "1"
+        assert '"version":1,"total":1}' in await other.recv()
+        await other.send('{"value":3}')
+        assert await one.recv() == "4"
+
+    async with websockets.connect(url + "/echo", max_size=None) as ws:
+        await ws.send("x" * 65537)
+        try:
+            await ws.recv()
+            assert False
+        except websockets.ConnectionClosed as e:
+            assert ws.close_code == 1009, e
+
+asyncio.run(asyncio.wait_for(main(sys.argv[1]), 25))
+`
+
+// Debian's python3-websockets.
+func TestPythonClient(t *testing.T) {
+	python := need(t, "/usr/bin/python3", "python3")
+	if exec.Command(python, "-c", "import websockets").Run() != nil {
+		missing(t, "python3-websockets is not installed")
+	}
+	s := start(t, peersConfig)
+	run(t, nil, python, "-c", pythonClient, "ws://"+s.address())
+}
+
+const nodeClient = `
+const WebSocket = require('ws');
+const assert = require('assert');
+const url = process.argv[2];
+
+// open connects, and returns a function that waits for the next message.
+function open(path, ...more) {
+  const ws = new WebSocket(url + path, ...more);
+  const waiting = [], come = [];
+  ws.on('message', (data, binary) => {
+    const m = binary ? data : data.toString();
+    waiting.length ? waiting.shift()(m) : come.push(m);
+  });
+  ws.next = () => new Promise(done => come.length ? done(come.shift()) : waiting.push(done));
+  return new Promise((done, failed) => ws.on('open', () => done(ws)).on('error', failed));
+}
+
+async function main() {
+  for (const path of ['/echo', '/deflate']) {
+    const ws = await open(path);
+    assert.strictEqual(ws.extensions, path === '/deflate' ? 'permessage-deflate' : '');
+    for (const m of ['hello', '', '\u00e4\u20ac\u{1f600}', 'x'.repeat(65536)]) {
+      ws.send(m);
+      assert.strictEqual(await ws.next(), m);
+    }
+    ws.send(Buffer.from([0, 255]));
+    assert.deepStrictEqual(await ws.next(), Buffer.from([0, 255]));
+    ws.send('in ', { fin: false });
+    ws.send('two', { fin: true });
+    assert.strictEqual(await ws.next(), 'in two');
+    ws.ping('are you there');
+    await new Promise(done => ws.once('pong', done));
+    ws.close(4000, 'bye');
+    assert.strictEqual(await new Promise(done => ws.once('close', done)), 4000);
+  }
+  const one = await open('/sum'), other = await open('/sum', ['soap', 'json']);
+  assert.strictEqual(other.protocol, 'json');
+  assert.strictEqual(JSON.parse(await other.next()).type, 'state');
+  one.send('1');
+  assert.strictEqual(await one.next(), '1');
+  assert.strictEqual(JSON.parse(await other.next()).total, 1);
+  other.send(JSON.stringify({ value: 3 }));
+  assert.strictEqual(await one.next(), '4');
+  one.close();
+  other.close();
+}
+
+main().catch(e => { console.error(e); process.exit(1); });
+`
+
+// The package ws of npm, as Debian's node-ws or installed globally.
+func TestNodeClient(t *testing.T) {
+	node := need(t, "node")
+	path := "NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules:" + os.Getenv("NODE_PATH")
+	probe := exec.Command(node, "-e", "require('ws')")
+	probe.Env = append(os.Environ(), path)
+	if probe.Run() != nil {
+		missing(t, "node-ws is not installed")
+	}
+	s := start(t, peersConfig)
+	file := filepath.Join(t.TempDir(), "client.js")
+	if err := os.WriteFile(file, []byte(nodeClient), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, []string{path}, node, file, "ws://"+s.address())
+}

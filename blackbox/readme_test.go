@@ -1,0 +1,108 @@
+package blackbox
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// sample is a command of the README and what it prints. One that is ended with ^C
+// prints at least that.
+type sample struct {
+	command string
+	prints  []string
+	forEver bool
+}
+
+// samples reads a section's fenced console block: lines that begin with "$ " are
+// commands.
+func samples(t *testing.T, file, section string) (all []sample) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	after, _, _ = strings.Cut(after, "\n## ")
+	_, after, _ = strings.Cut(after, "\n```console\n")
+	block, _, found := strings.Cut(after, "\n```\n")
+	if !found {
+		t.Fatalf("%s has no console block under %s", file, section)
+	}
+	for line := range strings.SplitSeq(block, "\n") {
+		command, isCommand := strings.CutPrefix(line, "$ ")
+		switch {
+		case isCommand:
+			all = append(all, sample{command: command})
+		case len(all) == 0:
+			t.Fatalf("%s: %q stands before any command", file, line)
+		case line == "^C":
+			all[len(all)-1].forEver = true
+		default:
+			all[len(all)-1].prints = append(all[len(all)-1].prints, line)
+		}
+	}
+	return all
+}
+
+var anyEpoch = regexp.MustCompile(`[0-9A-Z]{8}-`)
+
+// sampled makes texts with different epochs the same.
+func sampled(line string) string {
+	return anyEpoch.ReplaceAllString(masked(strings.TrimRight(line, "\r\n")), "E-")
+}
+
+// The curl lines of the README's table of transports print what stands there.
+func TestReadmeTransports(t *testing.T) {
+	need(t, "curl")
+	config, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, strings.ReplaceAll(string(config), ":8080", ":PORT"))
+	all := samples(t, "../README.md", "Transports")
+	if len(all) < 9 {
+		t.Fatalf("there are %d commands", len(all))
+	}
+	for _, sample := range all {
+		t.Run(sample.command, func(t *testing.T) {
+			command := strings.ReplaceAll(sample.command, "localhost:8080", "localhost:"+strconv.Itoa(s.Port))
+			sample.check(t, command)
+		})
+	}
+}
+
+// check runs the command as it was completed.
+func (s sample) check(t *testing.T, command string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "sh", "-c", "exec "+command)
+	output, err := shell.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(output)
+	for _, want := range s.prints {
+		got, err := lines.ReadString('\n')
+		if sampled(got) != sampled(want) || err != nil && err != io.EOF {
+			t.Errorf("printed %q, %v, want %q", got, err, want)
+		}
+	}
+	if s.forEver {
+		shell.Process.Kill()
+	} else if rest, _ := io.ReadAll(lines); len(rest) > 0 {
+		t.Errorf("printed %q more", rest)
+	}
+	if err := shell.Wait(); err != nil && !s.forEver {
+		t.Errorf("the command ended with %v", err)
+	}
+}

@@ -1,0 +1,281 @@
+package blackbox
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait; only a failing test comes so far.
+const patience = 30 * time.Second
+
+// caddy is the binary that is tested.
+var caddy string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "blackbox")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := 1
+	if caddy = os.Getenv("BLACKBOX_CADDY"); caddy != "" || build(dir) {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// build makes the binary, with the race detector if the tests have it.
+func build(dir string) bool {
+	caddy = filepath.Join(dir, "caddy")
+	args := []string{"build", "-buildvcs=false", "-o", caddy}
+	if race {
+		args = append(args, "-race")
+	}
+	command := exec.Command("go", append(args, "../cmd/caddy")...)
+	if output, err := command.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building Caddy: %v\n%s", err, output)
+		return false
+	}
+	return true
+}
+
+// server is a running Caddy.
+type server struct {
+	t       *testing.T
+	dir     string // everything it writes
+	process *exec.Cmd
+	ended   chan struct{} // closed when the process has
+	err     error         // how it did
+	log     *lines
+	stopped sync.Once
+
+	Port, TLSPort, OtherPort int
+}
+
+// start runs Caddy with a Caddyfile, which may begin with global options between
+// GLOBAL and END. PORT, TLSPORT and OTHERPORT in it are free ports.
+func start(t *testing.T, config string) *server {
+	t.Helper()
+	for range 5 {
+		if s := tryStart(t, config); s != nil {
+			t.Cleanup(s.stop)
+			return s
+		}
+	}
+	t.Fatal("there is no free port")
+	return nil
+}
+
+// tryStart is start, but returns nil if somebody else took one of the ports
+// first.
+func tryStart(t *testing.T, config string) *server {
+	t.Helper()
+	ports := freePorts(t, 3)
+	s := &server{
+		t: t, dir: t.TempDir(), ended: make(chan struct{}), log: &lines{changed: make(chan struct{})},
+		Port: ports[0], TLSPort: ports[1], OtherPort: ports[2],
+	}
+	file := filepath.Join(s.dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(s.caddyfile(config)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.process = exec.Command(caddy, "run", "--adapter", "caddyfile", "--config", file)
+	s.process.Env = append(os.Environ(), "HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
+	s.process.Stdout, s.process.Stderr = s.log, s.log
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		s.err = s.process.Wait()
+		s.log.Write([]byte("the process has ended\n"))
+		close(s.ended)
+	}()
+	line := s.log.wait(t, "serving initial configuration", "the process has ended")
+	if strings.Contains(line, "serving initial configuration") {
+		return s
+	}
+	if s.log.has("address already in use") {
+		return nil
+	}
+	t.Fatalf("Caddy did not start:\n%s", s.log)
+	return nil
+}
+
+// caddyfile completes a Caddyfile.
+func (s *server) caddyfile(config string) string {
+	own := ""
+	if before, after, ok := strings.Cut(config, "END\n"); ok {
+		own, config = strings.TrimPrefix(strings.TrimSpace(before), "GLOBAL"), after
+	}
+	return strings.NewReplacer(
+		"TLSPORT", strconv.Itoa(s.TLSPort),
+		"OTHERPORT", strconv.Itoa(s.OtherPort),
+		"PORT", strconv.Itoa(s.Port),
+	).Replace(`{
+		admin off
+		persist_config off
+		skip_install_trust
+		auto_https disable_redirects
+		https_port TLSPORT
+		storage file_system ` + s.dir + own + "\n}\n" + config)
+}
+
+// stop ends Caddy as a service manager does, and looks at what it leaves.
+func (s *server) stop() {
+	s.stopped.Do(func() {
+		if err := s.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			s.t.Error(err)
+		}
+		select {
+		case <-s.ended:
+		case <-time.After(patience):
+			s.process.Process.Kill()
+			<-s.ended
+			s.t.Error("Caddy did not end on SIGTERM")
+		}
+		if s.err != nil {
+			s.t.Errorf("Caddy ended with %v", s.err)
+		}
+		s.checkLog()
+	})
+}
+
+// checkLog fails the test if the log shows what must never happen.
+func (s *server) checkLog() {
+	for _, never := range []string{"panic", "DATA RACE", "fatal error", `"level":"error"`} {
+		if s.log.has(never) {
+			s.t.Errorf("the log has %q:\n%s", never, s.log)
+			return
+		}
+	}
+}
+
+// freePorts returns ports that were free a moment ago.
+func freePorts(t *testing.T, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// address is where the server listens.
+func (s *server) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)) }
+
+// url of a path, on the port without TLS.
+func (s *server) url(path string) string { return "http://" + s.address() + path }
+
+// tls returns a configuration that trusts the server's `tls internal`, for the
+// host localhost. The certificate is made in the background: it waits for it.
+func (s *server) tls() *tls.Config {
+	s.t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		var pem []byte
+		if pem, err = os.ReadFile(filepath.Join(s.dir, "pki/authorities/local/root.crt")); err != nil {
+			continue
+		}
+		config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
+		config.RootCAs.AppendCertsFromPEM(pem)
+		var conn *tls.Conn
+		if conn, err = tls.Dial("tcp", s.tlsAddress(), config); err == nil {
+			conn.Close()
+			return config
+		}
+	}
+	s.t.Fatalf("no TLS: %v\n%s", err, s.log)
+	return nil
+}
+
+func (s *server) tlsAddress() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.TLSPort))
+}
+
+// lines is what a process has printed.
+type lines struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{} // closed by the next write
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	text, _ := l.snapshot()
+	return text
+}
+
+func (l *lines) snapshot() (string, chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String(), l.changed
+}
+
+func (l *lines) has(text string) bool { return strings.Contains(l.String(), text) }
+
+// wait returns the first line, now or later, with one of the texts.
+func (l *lines) wait(t *testing.T, texts ...string) string {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		all, changed := l.snapshot()
+		for line := range strings.Lines(all) {
+			for _, text := range texts {
+				if strings.Contains(line, text) && strings.HasSuffix(line, "\n") {
+					return line
+				}
+			}
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("%q was not printed, but\n%s", texts, all)
+		}
+	}
+}
+
+// need returns the path of a program, or skips the test.
+func need(t *testing.T, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	missing(t, strings.Join(names, " or ")+" is not installed")
+	return ""
+}
+
+// missing skips a test, except where everything has to be there.
+func missing(t *testing.T, reason string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
