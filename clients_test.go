@@ -50,7 +50,7 @@ func TestCurl(t *testing.T) {
 	need(t, "curl", "--version")
 	s := start(t, ":PORT {\n websocket /echo echo\n websocket /off {\n app echo\n http off\n }\n}\nhttps://localhost:TLSPORT {\n tls internal\n websocket echo\n}")
 	s.waitForCertificate()
-	clear := fmt.Sprintf("http://localhost:%d", s.Port)
+	plain := fmt.Sprintf("http://localhost:%d", s.Port)
 	upgrade := []string{
 		"--http1.1", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
 		"-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-H", "Sec-WebSocket-Version: 13",
@@ -60,9 +60,9 @@ func TestCurl(t *testing.T) {
 		args []string
 		want int
 	}{
-		"another site's page":  {clear + "/echo", append(upgrade, "-H", "Origin: https://evil.example"), http.StatusForbidden},
-		"an old version":       {clear + "/echo", append(upgrade, "-H", "Sec-WebSocket-Version: 8"), http.StatusUpgradeRequired},
-		"no upgrade":           {clear + "/off", nil, http.StatusUpgradeRequired},
+		"another site's page":  {plain + "/echo", append(upgrade, "-H", "Origin: https://evil.example"), http.StatusForbidden},
+		"an old version":       {plain + "/echo", append(upgrade, "-H", "Sec-WebSocket-Version: 8"), http.StatusUpgradeRequired},
+		"no upgrade":           {plain + "/off", nil, http.StatusUpgradeRequired},
 		"no upgrade, HTTP/2":   {fmt.Sprintf("https://localhost:%d/", s.TLSPort), []string{"--http2", "--cacert", filepath.Join(s.dir, "pki/authorities/local/root.crt")}, http.StatusUpgradeRequired},
 		"no upgrade, HTTP/1.1": {fmt.Sprintf("https://localhost:%d/", s.TLSPort), []string{"--http1.1", "--cacert", filepath.Join(s.dir, "pki/authorities/local/root.crt")}, http.StatusUpgradeRequired},
 	} {

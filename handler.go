@@ -20,10 +20,10 @@ import (
 // there is nothing to answer with.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	switch {
-	case socket.IsUpgrade(r), socket.IsConnect(r):
-		return h.serveUpgrade(w, r)
-	case r.Method == http.MethodConnect:
+	case r.Method == http.MethodConnect && !socket.IsConnect(r):
 		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
+	case socket.IsConnect(r), socket.IsUpgrade(r):
+		return h.serveUpgrade(w, r)
 	case h.HTTP == httpPass:
 		return next.ServeHTTP(w, r)
 	case h.HTTP == httpOff:

@@ -189,7 +189,7 @@ func (s *server) dial(path string, headers ...string) *client {
 }
 
 func (s *server) tryDial(path string, headers ...string) (*client, *http.Response, error) {
-	host := ""
+	var host string
 	if !strings.HasPrefix(path, "/") {
 		host, path, _ = strings.Cut(path, "/")
 		path = "/" + path

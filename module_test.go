@@ -588,11 +588,11 @@ func TestFailedReloadsChangeNothing(t *testing.T) {
 	}
 	defer occupied.Close()
 	good := string(s.json(total("new")))
-	edit := func(old, new string) []byte {
-		if !strings.Contains(good, old) {
-			t.Fatalf("%q is not in %s", old, good)
+	edit := func(part, by string) []byte {
+		if !strings.Contains(good, part) {
+			t.Fatalf("%q is not in %s", part, good)
 		}
-		return []byte(strings.Replace(good, old, new, 1))
+		return []byte(strings.Replace(good, part, by, 1))
 	}
 	for i, test := range []struct {
 		name   string

@@ -136,7 +136,11 @@ func parseOrigin(text string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.Scheme == "" || u.Host == "" || u.Hostname() == "" ||
+	switch u.Scheme {
+	case "", "ws", "wss", "ftp": // no page is from there
+		return nil, errOrigin
+	}
+	if u.Host == "" || u.Hostname() == "" ||
 		u.Path != "" || strings.ContainsAny(text, "?#") || u.User != nil || u.Opaque != "" {
 		return nil, errOrigin
 	}

@@ -25,7 +25,7 @@ func originRequest(host string, secure bool, headers ...string) *http.Request {
 
 // The origin rule without anything listed.
 func TestOwnOrigin(t *testing.T) {
-	const clear, secure = false, true
+	const plain, secure = false, true
 	for _, test := range []struct {
 		host    string
 		secure  bool
@@ -60,28 +60,28 @@ func TestOwnOrigin(t *testing.T) {
 		{"[::1]", secure, "https://[::2]", false},
 		{"[::1]:8443", secure, "https://[::1]", false},
 
-		{"example.com", clear, "http://example.com", true},
-		{"example.com", clear, "https://example.com", true}, // a proxy in front may have ended TLS
-		{"example.com:80", clear, "http://example.com", true},
-		{"example.com", clear, "http://example.com:80", true},
-		{"example.com:443", clear, "https://example.com", true},
-		{"example.com:8080", clear, "http://example.com:8080", true},
-		{"example.com:8080", clear, "https://example.com:8080", true},
-		{"[::1]:8080", clear, "http://[::1]:8080", true},
-		{"[::1]:80", clear, "http://[::1]", true},
-		{"localhost:8080", clear, "http://localhost:8080", true},
+		{"example.com", plain, "http://example.com", true},
+		{"example.com", plain, "https://example.com", true}, // a proxy in front may have ended TLS
+		{"example.com:80", plain, "http://example.com", true},
+		{"example.com", plain, "http://example.com:80", true},
+		{"example.com:443", plain, "https://example.com", true},
+		{"example.com:8080", plain, "http://example.com:8080", true},
+		{"example.com:8080", plain, "https://example.com:8080", true},
+		{"[::1]:8080", plain, "http://[::1]:8080", true},
+		{"[::1]:80", plain, "http://[::1]", true},
+		{"localhost:8080", plain, "http://localhost:8080", true},
 
-		{"example.com", clear, "http://example.com:8080", false},
-		{"example.com:8080", clear, "http://example.com", false},
-		{"example.com:8080", clear, "http://example.com:8081", false},
-		{"localhost:8080", clear, "http://127.0.0.1:8080", false},
-		{"example.com", clear, "ftp://example.com", false},
-		{"example.com", clear, "ws://example.com", false},
-		{"", clear, "http://", false},
-		{"", clear, "http://example.com", false},
+		{"example.com", plain, "http://example.com:8080", false},
+		{"example.com:8080", plain, "http://example.com", false},
+		{"example.com:8080", plain, "http://example.com:8081", false},
+		{"localhost:8080", plain, "http://127.0.0.1:8080", false},
+		{"example.com", plain, "ftp://example.com", false},
+		{"example.com", plain, "ws://example.com", false},
+		{"", plain, "http://", false},
+		{"", plain, "http://example.com", false},
 
 		{"example.com", secure, "null", false},
-		{"null", clear, "null", false},
+		{"null", plain, "null", false},
 		{"example.com", secure, "", false},
 		{"example.com", secure, "example.com", false},
 		{"example.com", secure, "//example.com", false},
@@ -141,12 +141,12 @@ func TestListedOrigins(t *testing.T) {
 		{"* a.example", "https://any.example", "null"},
 	} {
 		o := mustOrigins(t, strings.Fields(test.list)...)
-		for _, origin := range strings.Fields(test.allowed) {
+		for origin := range strings.FieldsSeq(test.allowed) {
 			if err := o.check(originRequest("own.example", true, "Origin: "+origin)); err != nil {
 				t.Errorf("list %q refuses %q", test.list, origin)
 			}
 		}
-		for _, origin := range strings.Fields(test.refused) {
+		for origin := range strings.FieldsSeq(test.refused) {
 			if err := o.check(originRequest("own.example", true, "Origin: "+origin)); err == nil {
 				t.Errorf("list %q allows %q", test.list, origin)
 			}

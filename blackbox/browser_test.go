@@ -140,7 +140,7 @@ func TestEventSourceInTwoWindows(t *testing.T) {
 		w.waitFor("total", strconv.Itoa(2*i+2))
 	}
 	one.waitFor("total", "4")
-	s.join(t, "/total").send("-4.5")
+	s.dial(t, "/total").send("-4.5")
 	for _, w := range []window{one, two} {
 		w.waitFor("total", "-0.5")
 	}

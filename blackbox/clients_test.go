@@ -106,20 +106,6 @@ func (s *server) dial(t *testing.T, path string, header ...string) *client {
 	return dialWith(t, &websocket.Dialer{}, "ws://"+s.address()+path, header...)
 }
 
-// join is dial for a client that is sent nothing on joining. When it returns, the
-// client is a member: a 101 alone does not promise that, the answer to a ping does.
-func (s *server) join(t *testing.T, path string, header ...string) *client {
-	t.Helper()
-	c := s.dial(t, path, header...)
-	if _, err := c.NetConn().Write([]byte(ping("joined"))); err != nil {
-		t.Fatal(err)
-	}
-	if f, err := readFrame(c.NetConn()); err != nil || f.op != opPong {
-		t.Fatalf("joining %s: %q, %v", path, show(f), err)
-	}
-	return c
-}
-
 // dialTLS connects to a path over TLS.
 func (s *server) dialTLS(t *testing.T, path string, header ...string) *client {
 	t.Helper()

@@ -246,7 +246,7 @@ func TestStateHasATag(t *testing.T) {
 // What one transport changes the others show: a URL is one room.
 func TestTransportsShareARoom(t *testing.T) {
 	s := start(t, transportsConfig)
-	ws, events := s.join(t, "/sum/a"), s.events(t, "/sum/a")
+	ws, events := s.dial(t, "/sum/a"), s.events(t, "/sum/a")
 	events.expect("0")
 	s.post(t, "/sum/a", "1", "1")
 	ws.expect("1")
@@ -257,7 +257,7 @@ func TestTransportsShareARoom(t *testing.T) {
 	s.shows(t, "/sum/a", "3")
 	s.shows(t, "/sum/b", "0")
 
-	chat, listener := s.join(t, "/chat/a"), s.events(t, "/chat/a")
+	chat, listener := s.dial(t, "/chat/a"), s.events(t, "/chat/a")
 	if a := s.ask(t, "POST", "/chat/a", "from a POST"); a.status != http.StatusNoContent {
 		t.Fatalf("%+v", a)
 	}
@@ -309,6 +309,64 @@ func TestErrorsAreHandled(t *testing.T) {
 	c := s.connect(t)
 	c.write(changed("GET /sum HTTP/1.1", "Sec-WebSocket-Version: 8"))
 	head("426", "", "").is(426, "sorry: 426", "Sec-WebSocket-Version: 13").check(t, c.response())
+}
+
+// The option page answers a browser with a page, and everybody else as before.
+func TestPage(t *testing.T) {
+	s := start(t, `:PORT {
+		websocket /sum {
+			app sum
+			page
+		}
+		websocket /echo {
+			app echo
+			page
+		}
+	}`)
+	const browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	for _, path := range []string{"/sum", "/echo"} {
+		a := s.ask(t, "GET", path, "", browser)
+		if a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(a.body, "new WebSocket(") ||
+			!strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") || a.header.Get("Vary") != "Accept, Origin" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
+		if h := s.ask(t, "HEAD", path, "", browser); h.status != http.StatusOK || h.body != "" || h.header.Get("ETag") != a.header.Get("ETag") {
+			t.Errorf("HEAD %s: %+v", path, h)
+		}
+		link := s.ask(t, "GET", path, "", browser, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+		if link.status != http.StatusOK || link.body != a.body {
+			t.Errorf("a link to %s leads to %d", path, link.status)
+		}
+	}
+	s.shows(t, "/sum", "0")
+	head("JSON", "GET", "/sum", wantsJSON).is(200, `{"type":"state","epoch":"E","version":0,"total":0}`, "").check(t, s.ask(t, "GET", "/sum", "", wantsJSON))
+	head("no page", "GET", "/echo").is(426, "", upgradeNeeded).check(t, s.ask(t, "GET", "/echo", ""))
+}
+
+// Who sends more than message_rate is told so: by 429, or by 1008.
+func TestMessageRate(t *testing.T) {
+	s := start(t, `:PORT {
+		websocket /sum {
+			app sum
+			message_rate 0.001/s 2
+		}
+		websocket /echo {
+			app echo
+			message_rate 0.001/s 2
+		}
+	}`)
+	s.post(t, "/sum", "1", "1")
+	s.post(t, "/sum", "1", "2")
+	head("", "", "").is(429, "", "Retry-After: 1").check(t, s.ask(t, "POST", "/sum", "1"))
+	s.shows(t, "/sum", "2")
+	for range 2 {
+		head("", "", "").is(200, "x", answerHeaders).check(t, s.ask(t, "GET", "/echo?message=x", ""))
+	}
+	head("", "", "").is(429, "", "Retry-After: 1").check(t, s.ask(t, "GET", "/echo?message=x", ""))
+	c := s.dial(t, "/echo")
+	c.send("1", "2", "3")
+	c.expect("1", "2")
+	c.expectClose(1008)
 }
 
 // Over HTTP/2 there are no upgrades, and everything else is the same.

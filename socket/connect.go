@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -56,9 +57,7 @@ func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, 
 	for _, name := range []string{"Upgrade", "Connection", "Sec-Websocket-Accept"} {
 		answer.Del(name)
 	}
-	for name, values := range answer {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer)
 	w.WriteHeader(http.StatusOK)
 	l := &stream2{response: newResponse(w, r), body: r.Body}
 	if err := l.control.Flush(); err != nil {
