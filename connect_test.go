@@ -14,6 +14,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/http2"
 
 	"github.com/caddyws/caddy-websocket/frames"
 )
@@ -58,15 +59,20 @@ func (s *server) connect(path, protocol string) *http.Request {
 func (s *server) overHTTP2(path, protocol string) *bidirectional {
 	s.t.Helper()
 	s.waitForCertificate()
-	transport := &http.Transport{TLSClientConfig: s.roots(), ForceAttemptHTTP2: true}
+	// That of net/http refuses the header :protocol.
+	transport := &http2.Transport{TLSClientConfig: s.roots()} //nolint:staticcheck // see above
 	body, writer := io.Pipe()
 	request := s.connect(path, protocol)
 	request.Body = body
-	answer, err := transport.RoundTrip(request)
+	answer, err := transport.RoundTrip(request) //nolint:staticcheck // see above
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	done := func() { writer.Close(); answer.Body.Close(); transport.CloseIdleConnections() }
+	done := func() {
+		writer.Close()
+		answer.Body.Close()
+		transport.CloseIdleConnections() //nolint:staticcheck // see above
+	}
 	s.t.Cleanup(done)
 	return &bidirectional{Writer: writer, Reader: answer.Body, status: answer.StatusCode, header: answer.Header, done: done}
 }
