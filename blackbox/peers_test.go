@@ -130,19 +130,38 @@ async function main() {
 main().catch(e => { console.error(e); process.exit(1); });
 `
 
-// The package ws of npm, as Debian's node-ws or installed globally.
+// The package ws of npm: Debian's node-ws, or as ../testdata/ws pins it.
 func TestNodeClient(t *testing.T) {
 	node := need(t, "node")
-	path := "NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules:" + os.Getenv("NODE_PATH")
-	probe := exec.Command(node, "-e", "require('ws')")
-	probe.Env = append(os.Environ(), path)
-	if probe.Run() != nil {
-		missing(t, "node-ws is not installed")
+	modules := "/usr/share/nodejs"
+	if _, err := os.Stat(filepath.Join(modules, "ws")); err != nil {
+		modules = installWS(t)
 	}
 	s := start(t, peersConfig)
 	file := filepath.Join(t.TempDir(), "client.js")
 	if err := os.WriteFile(file, []byte(nodeClient), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, []string{path}, node, file, "ws://"+s.address())
+	run(t, []string{"NODE_PATH=" + modules}, node, file, "ws://"+s.address())
+}
+
+// installWS has npm install ws in a folder of the test's, and returns that of the
+// modules.
+func installWS(t *testing.T) string {
+	t.Helper()
+	npm, dir := need(t, "npm"), t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		text, err := os.ReadFile(filepath.Join("../testdata/ws", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command := exec.Command(npm, "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	if output, err := command.CombinedOutput(); err != nil {
+		missing(t, "npm does not install ws: "+err.Error()+"\n"+string(output))
+	}
+	return filepath.Join(dir, "node_modules")
 }
