@@ -35,7 +35,7 @@ type End struct {
 	Err      error            // why the connection was cut, if it was
 	Duration time.Duration
 
-	MessagesIn, MessagesOut uint64 // out: as far as sent to this client alone
+	MessagesIn, MessagesOut uint64 // out: also those that a newer update has replaced
 	BytesIn, BytesOut       uint64 // payloads, headers and control frames
 }
 

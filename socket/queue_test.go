@@ -168,3 +168,16 @@ func TestBuffersHaveTheRoomThatIsAskedFor(t *testing.T) {
 	}
 	putBuffer(nil)
 }
+
+func TestRunCountsItsMessages(t *testing.T) {
+	two := append(serverText("one"), serverText("two\n\n")...)
+	for encoded, want := range map[string]uint64{
+		"":                    0,
+		string(two):           2,
+		string(EventsOf(two)): 2,
+	} {
+		if got := NewRun([]byte(encoded)).messages; got != want {
+			t.Errorf("%q: %d messages", encoded, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -10,7 +11,8 @@ import (
 // connections. What they do to it, such as compressing it, is also done once.
 // Safe for concurrent use.
 type Run struct {
-	plain []byte
+	plain    []byte
+	messages uint64
 
 	mu       sync.Mutex
 	deflated [frames.MaxLevel + 1][]byte // guarded by mu; by level
@@ -18,7 +20,24 @@ type Run struct {
 
 // NewRun returns the run of the given bytes: frames as a server sends them or,
 // for connections made by NewEvents, events. Nobody may change them any more.
-func NewRun(encoded []byte) *Run { return &Run{plain: encoded} }
+func NewRun(encoded []byte) *Run { return &Run{plain: encoded, messages: count(encoded)} }
+
+// count counts messages: frames, whose first byte has its first bit set since
+// each is a message of its own, or events.
+func count(encoded []byte) (messages uint64) {
+	if len(encoded) > 0 && encoded[0] < 0x80 {
+		return uint64(bytes.Count(encoded, []byte("\n\n")))
+	}
+	for len(encoded) > 0 {
+		h, n, err := frames.ParseHeader(encoded)
+		if n == 0 || err != nil {
+			break // it is ours: never
+		}
+		encoded = encoded[n+int(h.Length):]
+		messages++
+	}
+	return messages
+}
 
 // Bytes returns what the run was made of.
 func (r *Run) Bytes() []byte { return r.plain }

@@ -33,6 +33,7 @@ func (c *Conn) Write(run *Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open() {
+		c.end.MessagesOut += run.messages
 		c.out.pushShared(run.at(c.level))
 		c.pump()
 	}
@@ -45,6 +46,7 @@ func (c *Conn) Update(run *Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closing && !c.gone {
+		c.end.MessagesOut += run.messages
 		c.out.pushUpdate(run.at(c.level))
 		c.pump()
 	}
