@@ -56,16 +56,22 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 // upgrade answers 101, or 200 to a CONNECT. From then on the connection is the
 // hub's; a stream of HTTP/2 or 3 is served before returning, as it must be.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
+	started := false
+	defer func() { // whoever else writes the answer may panic
+		if !started {
+			member.Abandon()
+		}
+	}()
 	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
-		member.Abandon()
 		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {
 			return refuse(w, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
 		return nil
 	}
+	started = true
 	if up.IsStream() {
 		defer withoutIdleTimeouts(r)()
 		member.Serve(up)

@@ -11,7 +11,7 @@
 // Programs that are needed beside Go, such as a browser, are looked for. Without
 // them a test is skipped and says why; where the environment has CI=true it fails.
 //
-//	BLACKBOX_CADDY=/usr/bin/caddy go test ./blackbox
+//	BLACKBOX_CADDY=/usr/bin/caddy go test -count=1 ./blackbox
 //
 // tests a binary that is there already.
 package blackbox

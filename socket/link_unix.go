@@ -115,6 +115,8 @@ func retry(call func(fd int, p []byte) (int, error), fd uintptr, p []byte) (int,
 	}
 }
 
+func (t *tcp) unsent() int { return unsent(t.raw) }
+
 func (t *tcp) closeWrite() { _ = t.conn.CloseWrite() } // the connection ends either way
 
 func (t *tcp) abort() { t.close() }

@@ -10,7 +10,7 @@ func TestIdleConnHoldsNoBuffer(t *testing.T) {
 	server, client := tcpPair(t)
 	s := newSession(t, server, client)
 	link := s.link.(*tcp)
-	s.Conn.start(link)
+	s.Conn.start(link, &Upgraded{})
 	s.say(clientText("hello")[:3])
 	read := make(chan struct{})
 	go func() {

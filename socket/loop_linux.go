@@ -150,9 +150,18 @@ func (l *loop) tick() {
 	for _, p := range l.touched {
 		p.endIfGone()
 	}
-	clear(l.handing)
-	clear(l.touched)
-	l.handing, l.touched = l.handing[:0], l.touched[:0]
+	l.current = nil
+	l.handing, l.touched, l.work = emptied(l.handing), emptied(l.touched), emptied(l.work)
+}
+
+// emptied returns a list for the next tick. After a burst it is not kept.
+func emptied[T any](list []T) []T {
+	const keep = 4096
+	if cap(list) > keep {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }
 
 // dispatch acts on the events that are left. A panic ends it, and only the
@@ -204,8 +213,7 @@ func (l *loop) recover() {
 func (l *loop) takePosted() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	clear(l.work[:cap(l.work)])
-	l.work, l.posted = l.posted, l.work[:0]
+	l.work, l.posted = l.posted, l.work
 }
 
 // place gives a place to its owner, with the name that events bear.

@@ -13,7 +13,8 @@ type polled struct{ link }
 
 func newPolled(net.Conn, *Conn) *polled { return nil }
 
-func (*polled) start([]byte)     {}
+func (*polled) keep([]byte)      {}
+func (*polled) start()           {}
 func (*polled) readOn()          {}
 func (*polled) watchWrites(bool) {}
 

@@ -68,12 +68,14 @@ func duplicate(conn *net.TCPConn) (int, error) {
 	return int(dup), err
 }
 
-// start lets the loop serve the connection, which has sent buffered already.
-func (p *polled) start(buffered []byte) {
+// keep has the loop begin with what the client has sent already.
+func (p *polled) keep(buffered []byte) {
 	p.paused = len(buffered) > 0
 	p.stash = stashed(buffered)
-	p.loop.post(p, &p.posted)
 }
+
+// start lets the loop serve the connection.
+func (p *polled) start() { p.loop.post(p, &p.posted) }
 
 func stashed(rest []byte) *buffer {
 	if len(rest) == 0 {
@@ -232,6 +234,13 @@ func (p *polled) tryWrite(b []byte) (int, error) {
 		return 0, nil
 	}
 	return max(n, 0), err
+}
+
+func (p *polled) unsent() int {
+	if p.released {
+		return -1
+	}
+	return unsentOf(p.fd)
 }
 
 func (p *polled) closeWrite() { _ = syscall.Shutdown(p.fd, syscall.SHUT_WR) } // the connection ends either way

@@ -117,6 +117,7 @@ func (s *secure) wake() {
 
 // event wakes the connection; it was asked for once.
 func (s *secure) event(uint32) {
+	s.loop.current = nil
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	s.wake()
@@ -125,6 +126,7 @@ func (s *secure) event(uint32) {
 // attend waits for a cold connection and forgets one that has ended.
 func (s *secure) attend() {
 	s.posted.Store(false)
+	s.loop.current = nil
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	switch {
@@ -174,9 +176,7 @@ func (s *secure) unsent() int {
 }
 
 func (s *secure) askUnsent(fd uintptr) {
-	if n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
-		s.answer = n
-	}
+	s.answer = unsentOf(int(fd))
 }
 
 func (s *secure) close() {

@@ -67,8 +67,21 @@ func (c *Conn) writeDue(now time.Time, s *Settings) time.Duration {
 	if wait := c.progress.Add(s.WriteTimeout).Sub(now); wait > 0 {
 		return wait
 	}
+	if c.takes() {
+		c.progress = now
+		return s.WriteTimeout
+	}
 	c.cut(errSlow)
 	return never
+}
+
+// takes tells whether the client has received something since we last looked. A
+// socket says that it takes more only when a good part of its buffer is free,
+// which may be a long time for a slow but willing client.
+func (c *Conn) takes() bool {
+	before := c.unsent
+	c.unsent = c.link.unsent()
+	return c.unsent >= 0 && c.unsent < before
 }
 
 // messageDue closes on a client that does not finish what it has begun, unless
@@ -105,6 +118,7 @@ func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
 		return wait
 	}
 	c.pinged = now
+	c.unsent = c.link.unsent()
 	c.out.push(c.encode, frames.Ping, nil)
 	c.pump()
 	if s.PingTimeout > 0 && !c.oneWay {
@@ -117,6 +131,10 @@ func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
 func (c *Conn) pongDue(now time.Time, s *Settings) time.Duration {
 	if wait := c.pinged.Add(s.PingTimeout).Sub(now); wait > 0 {
 		return wait
+	}
+	if c.takes() || c.progress.After(c.pinged) {
+		c.heard = now // the ping may still be on its way
+		return s.PingInterval
 	}
 	c.cut(errSilent)
 	return never

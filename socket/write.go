@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -138,6 +140,7 @@ func (c *Conn) pump() {
 func (c *Conn) startFlush(p []byte, own *buffer) {
 	c.flushing, c.writing = true, len(p)
 	c.progress = time.Now()
+	c.unsent = c.link.unsent()
 	if s := c.settings.Load(); s.WriteTimeout > 0 {
 		c.armFor(c.progress.Add(s.WriteTimeout))
 	}
@@ -186,10 +189,21 @@ func (c *Conn) nextRest() {
 
 func (c *Conn) flush(p []byte, own *buffer) {
 	for more := true; more; {
-		err := c.link.write(p, c.progressed)
+		err := c.writeOut(p)
 		putBuffer(own)
 		p, own, more = c.flushed(err)
 	}
+}
+
+// writeOut writes p. A response's writer is somebody else's code: a panic of it
+// ends the connection only.
+func (c *Conn) writeOut(p []byte) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return c.link.write(p, c.progressed)
 }
 
 // progressed notes that the socket has taken n bytes.
