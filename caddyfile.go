@@ -68,7 +68,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"max_queue":        options.Size(&h.MaxQueue),
 		"ping":             h.parsePing,
 		"write_timeout":    options.DurationOrOff(&h.WriteTimeout),
-	}.Block(d)
+	}.Block(d, "the options of an app go into app <name> { ... }")
 	if err == nil && h.AppRaw == nil {
 		return d.Errf("websocket needs an app, one of %s", appNames())
 	}

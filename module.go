@@ -335,6 +335,7 @@ const (
 // Validate tells everything that is wrong with the options at once.
 func (h *Handler) Validate() error {
 	return errors.Join(
+		h.checkPage(),
 		oneOf("http", h.HTTP, httpOn, httpOff, httpPass),
 		inRange("compression_level", h.CompressionLevel, 0, frames.MaxLevel, ""),
 		inRange("max_message_size", h.MaxMessageSize, minMessageSize, maxMessageSize, " bytes"),
@@ -345,6 +346,14 @@ func (h *Handler) Validate() error {
 		period("ping_timeout", h.PingTimeout),
 		periodOrOff("write_timeout", h.WriteTimeout),
 	)
+}
+
+// checkPage refuses a page that would never be shown.
+func (h *Handler) checkPage() error {
+	if h.Page && h.HTTP != httpOn {
+		return fmt.Errorf("page is of no use with http %s", h.HTTP)
+	}
+	return nil
 }
 
 func oneOf(option, value string, allowed ...string) error {

@@ -529,6 +529,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": {"name": "echo"}, "max_queue": 1023`, "", "max_queue is 1023, expected 1024 to 1073741824 bytes"},
 		{`"app": {"name": "echo"}, "ping_interval": "9ms"`, "", "ping_interval is 9ms, expected 10ms to 24h"},
 		{`"app": {"name": "echo"}, "ping_interval": -2`, "", "ping_interval is -2ns"},
+		{`"app": {"name": "echo"}, "page": true, "http": "off"`, "", "page is of no use with http off"},
 		{`"app": {"name": "echo"}, "ping_timeout": -1`, "", "ping_timeout is -1ns"},
 		{`"app": {"name": "echo"}, "write_timeout": "25h"`, "", "write_timeout is 25h0m0s"},
 		{`"app": {"name": "echo"}, "max_queue": 1, "ping_timeout": "1ms"`, "", `bytes\nping_timeout is 1ms`}, // all at once

@@ -17,7 +17,7 @@ type origins struct {
 	list map[string]bool // scheme://host[:port], normalized
 }
 
-var errOrigin = errors.New("origin is not allowed")
+var errOrigin = errors.New("origin is not allowed, see the option origins")
 
 // parseOrigins reads the option origins.
 func parseOrigins(list []string) (origins, error) {

@@ -24,15 +24,16 @@ type Reader func(d *caddyfile.Dispenser) error
 type Set map[string]Reader
 
 // Block reads the block that d stands before, if there is one. Every argument
-// and nested block must have been read by its option.
-func (s Set) Block(d *caddyfile.Dispenser) error {
+// and nested block must have been read by its option. Hints are added to what is
+// said of an unknown option.
+func (s Set) Block(d *caddyfile.Dispenser, hints ...string) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		read, known := s[name]
 		switch {
 		case !known:
-			return d.Errf("unknown option %q, %s", name, s.allowed())
+			return d.Errf("unknown option %q, %s", name, strings.Join(append([]string{s.allowed()}, hints...), "; "))
 		case seen[name]:
 			return d.Errf("option %q is given twice", name)
 		}
