@@ -276,7 +276,7 @@ func TestSilentClientsArePinged(t *testing.T) {
 	s := start(t, `:PORT {
 		websocket /patient {
 			app echo
-			ping 50ms 2s
+			ping 50ms 1m
 		}
 		websocket /hasty {
 			app echo
@@ -285,7 +285,7 @@ func TestSilentClientsArePinged(t *testing.T) {
 	}`)
 	c := s.connect(t)
 	c.upgrade("/patient")
-	for range 2 {
+	for range 3 {
 		f := c.frame()
 		if f.op != opPing || !f.fin || f.rsv != 0 {
 			t.Fatalf("got %q, want a ping", show(f))

@@ -2,7 +2,12 @@
 
 package socket
 
-import "testing"
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
 
 // An idle connection holds no buffer: neither for reading, nor for writing, nor
 // for what was incomplete.
@@ -44,4 +49,36 @@ func TestIdleConnHoldsNoBuffer(t *testing.T) {
 func (s *session) abortForTest() {
 	s.link.abort()
 	s.client.Close()
+}
+
+// A client that reads slowly but all the time is not one that takes nothing,
+// though the socket says for long that it has no room.
+func TestSlowReaderIsNotCut(t *testing.T) {
+	for name, server := range map[string]func(net.Conn) net.Conn{
+		"tcp":  func(c net.Conn) net.Conn { return c },
+		"loop": func(c net.Conn) net.Conn { return onLoop{c} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			below, client := tcpPair(t)
+			s := newSession(t, server(below), client)
+			patient := testSettings()
+			patient.WriteTimeout, patient.MaxQueue = 200*time.Millisecond, 64<<20
+			s.settings.Store(patient)
+			s.start()
+			message := make([]byte, 1<<20)
+			for range 16 {
+				s.Send(message, true)
+			}
+			p := make([]byte, 64<<10)
+			for range 64 { // 1.3 s, six times the timeout
+				time.Sleep(20 * time.Millisecond) // it is slow
+				if _, err := io.ReadFull(client, p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s.isGone() {
+				t.Errorf("it was cut: %+v", s.summary(nil))
+			}
+		})
+	}
 }

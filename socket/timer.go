@@ -122,7 +122,7 @@ func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
 	c.out.push(c.encode, frames.Ping, nil)
 	c.pump()
 	if s.PingTimeout > 0 && !c.oneWay {
-		return s.PingTimeout
+		return min(s.PingTimeout, s.PingInterval)
 	}
 	return s.PingInterval
 }

@@ -217,6 +217,7 @@ func (c *Conn) took(n int) {
 	c.end.BytesOut += uint64(n)
 	c.writing -= n
 	c.progress = time.Now()
+	c.unsent = c.link.unsent()
 	c.resume()
 }
 
