@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/socket"
@@ -79,7 +78,7 @@ func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*
 
 // find returns the room with a reference taken and its state loaded.
 func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error) {
-	room, err := h.refer(engineKey(route, name), route.App)
+	room, err := h.refer(engineKey(route, name), route)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +91,7 @@ func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error
 
 // refer takes a reference to the room, which it makes if there is none: two
 // rooms of one key never exist at the same time. giveUp gives it back.
-func (h *Hub) refer(key engines.Key, app apps.App) (*Room, error) {
+func (h *Hub) refer(key engines.Key, route *Route) (*Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -100,7 +99,7 @@ func (h *Hub) refer(key engines.Key, app apps.App) (*Room, error) {
 	}
 	room, ok := h.rooms[key]
 	if !ok {
-		room = newRoom(h, key, app)
+		room = newRoom(h, key, route)
 		h.rooms[key] = room
 	}
 	room.refs.Add(1)

@@ -61,14 +61,12 @@ type shown struct {
 	view    apps.Body
 }
 
-func newRoom(h *Hub, key engines.Key, app apps.App) *Room {
+func newRoom(h *Hub, key engines.Key, route *Route) *Room {
 	r := &Room{hub: h, key: key}
-	if stateful, ok := app.(apps.Stateful); ok {
+	if stateful, ok := route.App.(apps.Stateful); ok {
 		r.machine.fresh, r.machine.report = stateful.NewState, r.report
 	}
-	if paced, ok := app.(apps.Paced); ok {
-		r.pace.every = paced.Every()
-	}
+	r.pace.every = route.every
 	return r
 }
 

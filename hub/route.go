@@ -2,6 +2,7 @@ package hub
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/socket"
@@ -18,13 +19,17 @@ type Route struct {
 	// Settings of its connections; replaced as a whole.
 	Settings atomic.Pointer[socket.Settings]
 
-	inline bool // App.Receive may run where messages are read
+	inline bool          // App.Receive may run where messages are read
+	every  time.Duration // between the updates of a room
 }
 
 // NewRoute returns a route for an app.
 func NewRoute(name, appName string, app apps.App, settings socket.Settings) *Route {
 	_, inline := app.(apps.Inline)
 	r := &Route{Name: name, AppName: appName, App: app, inline: inline}
+	if paced, ok := app.(apps.Paced); ok {
+		r.every = paced.Every()
+	}
 	r.Settings.Store(&settings)
 	return r
 }
