@@ -28,7 +28,7 @@ func (c *Conn) wantClose(code frames.CloseCode, reason string) {
 
 func (c *Conn) setClose(code frames.CloseCode, reason string) {
 	if !c.closeWanted {
-		c.closeWanted, c.closeCode, c.closeReason = true, code, reason
+		c.closeWanted, c.end.Code, c.end.Reason = true, code, reason
 		c.closeBy = time.Now().Add(settleTimeout)
 		c.armFor(c.closeBy)
 		c.resume()
@@ -51,7 +51,7 @@ func (c *Conn) queueClose() {
 	c.closeBy = time.Now().Add(closeTimeout)
 	c.armFor(c.closeBy)
 	var payload [frames.MaxControlPayload]byte
-	c.out.push(c.encode, frames.Close, frames.AppendClose(payload[:0], c.closeCode, c.closeReason))
+	c.out.push(c.encode, frames.Close, frames.AppendClose(payload[:0], c.end.Code, c.end.Reason))
 	c.peerClosed = c.peerClosed || c.oneWay
 }
 

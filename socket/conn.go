@@ -60,7 +60,6 @@ type Conn struct {
 	polled *polled // the link, if a loop serves it
 	level  int     // of compression; 0 for none
 	encode encoder
-	born   time.Time
 
 	// Owned by the reader.
 	in    assembler
@@ -89,9 +88,7 @@ type Conn struct {
 	pinged     time.Time // when the last ping was sent
 	assembling time.Time // when the unfinished message began; zero if there is none
 
-	closeWanted bool // a close frame is to be sent once nothing is held
-	closeCode   frames.CloseCode
-	closeReason string
+	closeWanted bool // a close frame, with the code and reason in end, is to be sent once nothing is held
 	closing     bool // it has been queued: nothing may follow
 	closeBy     time.Time
 	peerClosed  bool // the client's close frame, or the end of its stream, has come
@@ -103,6 +100,10 @@ type Conn struct {
 	timer *time.Timer
 	wake  time.Time // what the timer is armed for
 }
+
+// processStart is what the start of a connection is kept relative to, in
+// end.Duration.
+var processStart = time.Now()
 
 // New returns a connection before its handshake: what it is told is kept until
 // Serve. Settings are looked up when they are needed, so that they can be
@@ -175,7 +176,8 @@ func (c *Conn) start(l link, u *Upgraded) {
 	defer c.mu.Unlock()
 	c.agree(u)
 	now := time.Now()
-	c.link, c.born, c.heard = l, now, now
+	c.link, c.heard = l, now
+	c.end.Duration = -now.Sub(processStart) // the end will be added
 	c.polled, _ = l.(*polled)
 	c.arm(now)
 	c.corks--
@@ -458,13 +460,13 @@ func (c *Conn) clear(err error) End {
 
 func (c *Conn) summary(err error) End {
 	end := c.end
-	end.Duration = time.Since(c.born)
-	end.Code, end.Reason = frames.Abnormal, ""
-	if c.closeWanted {
-		end.Code, end.Reason = c.closeCode, c.closeReason
-	}
-	if c.oneWay && !c.closeWanted {
+	end.Duration += time.Since(processStart)
+	switch {
+	case c.closeWanted:
+	case c.oneWay:
 		end.Code, end.ByPeer = frames.GoingAway, true // there is no other way to leave
+	default:
+		end.Code = frames.Abnormal
 	}
 	if end.Err == nil && !isGone(err) {
 		end.Err = err
