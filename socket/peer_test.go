@@ -153,9 +153,10 @@ func (s *session) start(buffered ...byte) {
 		s.over = served
 		s.Conn.Start(&Upgraded{Conn: s.looped, Buffered: buffered})
 	} else {
+		s.Conn.start(s.link, &Upgraded{})
 		go func() {
 			defer close(served)
-			s.serve(s.link, buffered)
+			s.run(buffered)
 		}()
 	}
 	s.t.Cleanup(func() {
