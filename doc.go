@@ -3,21 +3,25 @@
 //
 // # A message's way
 //
-//	request -> handler.go  who asks, for which room; the handshake
-//	        -> socket      frames in
+//	request -> handler.go  who asks, for which room, over which transport
+//	        -> socket      the handshake, frames in
 //	        -> hub         the room: order, commit, members
 //	        -> apps/...    what the message means
 //	        -> hub, socket one encoded frame to every member
 //
-// A URL is a room: whoever is on it shares what the route's app keeps there.
+// A URL is a room: whoever is on it shares what the route's app keeps there. Plain
+// requests meet the same room: plain.go has GET and POST, events.go the stream of
+// events. Of media types that a request likes equally it gets the one it names
+// first, where the design said text: so the defaults of HTTP libraries get JSON.
 //
 // # Lifecycle
 //
 // Connections and rooms belong to a hub, which belongs to the process and not to
 // a configuration: it is kept in a pool by the engine that stores its rooms, and
 // each configuration that is provisioned takes a reference. **A configuration
-// reload, also one that fails, closes no connection and loses no total.** What
-// may hold a configuration in memory (the request, its replacer, loggers) is
-// left behind at the handshake: ServeHTTP returns once the connection is
-// upgraded.
+// reload, also one that fails, closes no connection and loses no total**, as long
+// as the configuration has a websocket route. What may hold a configuration in
+// memory (the request, its replacer, loggers) is left behind at the handshake:
+// over HTTP/1.1 ServeHTTP returns once the connection is upgraded. Streams of
+// HTTP/2 and 3 and of events end with their handler, so it stays.
 package caddyws

@@ -8,8 +8,7 @@ import (
 
 // Close ends the connection with a close frame, after what was queued before it
 // and after the messages that are held have been answered or 10 s have passed.
-// The first code said
-// counts. A code that must not be sent becomes 1011.
+// The first code said counts. A code that must not be sent becomes 1011.
 func (c *Conn) Close(code frames.CloseCode, reason string) {
 	if !code.OnWire() {
 		code = frames.InternalError

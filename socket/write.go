@@ -136,7 +136,8 @@ func (c *Conn) pump() {
 	c.drained()
 }
 
-// startFlush leaves the rest to a goroutine that lives until nothing waits.
+// startFlush leaves the rest to the loop that serves the connection, or to a
+// goroutine that lives until nothing waits.
 func (c *Conn) startFlush(p []byte, own *buffer) {
 	c.flushing, c.writing = true, len(p)
 	c.progress = time.Now()
