@@ -46,6 +46,10 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		max_queue <size>
 //		ping <interval> [<timeout>] | off
 //		write_timeout <duration> | off
+//		max_age <duration>
+//		max_connections_per_ip <n>
+//		forget <duration>
+//		close_on_reload
 //	}
 //
 // The app is named either behind the directive or by the option app, which
@@ -68,6 +72,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"max_queue":        options.Size(&h.MaxQueue),
 		"ping":             h.parsePing,
 		"write_timeout":    options.DurationOrOff(&h.WriteTimeout),
+
+		"max_age":                options.Duration(&h.MaxAge),
+		"max_connections_per_ip": options.Count(&h.MaxConnectionsPerIP),
+		"forget":                 options.Duration(&h.Forget),
+		"close_on_reload":        options.Flag(&h.CloseOnReload),
 	}.Block(d, "the options of an app go into app <name> { ... }")
 	if err == nil && h.AppRaw == nil {
 		return d.Errf("websocket needs an app, one of %s", appNames())
@@ -179,9 +188,19 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //
 //	websocket {
 //		engine <name> [<args...>]
+//		drain <duration> | off
+//		max_connections <n>
+//		max_rooms <n>
+//		max_stored_rooms <n>
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return options.Set{"engine": a.parseEngine}.App(d)
+	return options.Set{
+		"engine":           a.parseEngine,
+		"drain":            options.DurationOrOff(&a.Drain),
+		"max_connections":  options.Count(&a.MaxConnections),
+		"max_rooms":        options.Count(&a.MaxRooms),
+		"max_stored_rooms": options.Count(&a.MaxStoredRooms),
+	}.App(d)
 }
 
 func (a *App) parseEngine(d *caddyfile.Dispenser) error {

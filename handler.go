@@ -133,5 +133,8 @@ func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 		return caddyhttp.Error(http.StatusForbidden, hub.ErrForbidden) // the app's reason is not for clients
 	}
 	w.Header().Set("Retry-After", retryAfter)
+	if errors.Is(err, hub.ErrFullForClient) {
+		return caddyhttp.Error(http.StatusTooManyRequests, err)
+	}
 	return caddyhttp.Error(http.StatusServiceUnavailable, err)
 }

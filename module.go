@@ -1,22 +1,17 @@
 package caddyws
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/options"
@@ -30,117 +25,7 @@ import (
 	_ "github.com/caddyws/caddy-websocket/engines/memory"
 )
 
-func init() {
-	caddy.RegisterModule(App{})
-	caddy.RegisterModule(Handler{})
-}
-
-// App is what all websocket routes of the process share. It need not be
-// configured.
-type App struct {
-	// Where the state of rooms is kept. Default: memory.
-	EngineRaw json.RawMessage `json:"engine,omitempty" caddy:"namespace=websocket.engines inline_key=name"`
-
-	hub     *sharedHub
-	poolKey string // what Cleanup has to give back; empty if nothing was taken
-}
-
-// CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{
-		ID:  "websocket",
-		New: func() caddy.Module { return new(App) },
-	}
-}
-
-// Provision takes the hub that runs over the engine: the one of the
-// configuration before, if the engine is the same.
-func (a *App) Provision(ctx caddy.Context) error {
-	if a.EngineRaw == nil {
-		a.EngineRaw = json.RawMessage(`{"name":"memory"}`)
-	}
-	module, err := ctx.LoadModule(a, "EngineRaw")
-	if err != nil {
-		return fmt.Errorf("loading engine: %w", err)
-	}
-	engine, ok := module.(engines.Engine)
-	if !ok {
-		return fmt.Errorf("loading engine: %T is not an engine", module)
-	}
-	key := string(module.(caddy.Module).CaddyModule().ID)
-	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &sharedHub{Hub: hub.New(engine, logger)}, nil
-	})
-	if err != nil {
-		return fmt.Errorf("opening engine: %w", err)
-	}
-	a.hub, a.poolKey = shared.(*sharedHub), key
-	return a.followEvents(ctx)
-}
-
-// followEvents has Handle called before the configuration stops.
-func (a *App) followEvents(ctx caddy.Context) error {
-	events, err := ctx.App("events")
-	if err != nil {
-		return fmt.Errorf("loading the events app: %w", err)
-	}
-	return events.(*caddyevents.App).On("stopping", a)
-}
-
-// Handle closes the hub when Caddy is about to end: the servers wait for streams
-// that are still open, some of an earlier configuration, before Cleanup is
-// called. A configuration that only makes way for the next one closes nothing.
-func (a *App) Handle(context.Context, caddy.Event) error {
-	if caddy.Exiting() {
-		return a.hub.Destruct()
-	}
-	return nil
-}
-
-// Start does nothing: the first request does what there is to do.
-func (*App) Start() error { return nil }
-
-// Stop does nothing: connections outlive a configuration.
-func (*App) Stop() error { return nil }
-
-// Cleanup gives back the hub, which ends with the last configuration that has
-// it.
-func (a *App) Cleanup() error {
-	if a.poolKey == "" {
-		return nil
-	}
-	_, err := hubs.Delete(a.poolKey)
-	return err
-}
-
-// hubs holds the hubs that are running, by engine. Configurations that follow
-// each other share one, so that connections and totals live through a reload.
-var hubs = caddy.NewUsagePool()
-
-// sharedHub is a hub in the pool.
-type sharedHub struct {
-	*hub.Hub
-	closing sync.Once
-}
-
-// closeTimeout bounds the end of a hub: systemd's default for Caddy is 5 s.
-const closeTimeout = 3 * time.Second
-
-// Destruct closes the hub when no configuration uses it any more, or Caddy ends.
-func (h *sharedHub) Destruct() (err error) {
-	h.closing.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		if err = h.Close(ctx); errors.Is(err, context.DeadlineExceeded) {
-			logger().Warn("clients did not finish the close handshake in time")
-			err = nil
-		}
-	})
-	return err
-}
-
-// logger returns the logger of the configuration that is running now.
-func logger() *zap.Logger { return caddy.Log().Named("http.handlers.websocket") }
+func init() { caddy.RegisterModule(Handler{}) }
 
 // Handler makes a route a live endpoint: it upgrades WebSocket requests and
 // hands their messages to an app. Everybody on one URL is in one room and
@@ -149,8 +34,9 @@ type Handler struct {
 	// The app that messages are handed to, such as {"name": "echo"}. Required.
 	AppRaw json.RawMessage `json:"app,omitempty" caddy:"namespace=http.websocket.apps inline_key=name"`
 
-	// What the route is called in logs. Default: the app's name and the room
-	// template.
+	// What the route is called in logs, and by which a reload of the configuration
+	// finds it again: its connections then follow the new settings. Default: the
+	// app's name and the room template.
 	Name string `json:"name,omitempty"`
 
 	// Names the room, with placeholders. Default: the room is the URL, that is
@@ -206,7 +92,28 @@ type Handler struct {
 	// connection is cut. -1 switches this off. Default: 10s.
 	WriteTimeout caddy.Duration `json:"write_timeout,omitempty"`
 
+	// How long a connection may last; then, or up to a tenth of it earlier, it is
+	// closed with 1001. Default: 0, for ever.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// How many connections one client IP may have to this route, counted for
+	// IPv6 by networks of 64 bits; more are answered with 429. Default: 0, no
+	// limit.
+	MaxConnectionsPerIP int `json:"max_connections_per_ip,omitempty"`
+
+	// Delete the state of a room that nobody has used for this long. Default: 0,
+	// never.
+	Forget caddy.Duration `json:"forget,omitempty"`
+
+	// Close the connections with 1012 when the configuration is reloaded.
+	// Default: false, they live on.
+	CloseOnReload bool `json:"close_on_reload,omitempty"`
+
 	app          apps.App
+	named        bool   // by the configuration
+	source       string // the configuration, with defaults
+	appSource    string
+	appName      string
 	route        *hub.Route
 	hub          *sharedHub
 	origins      origins
@@ -240,20 +147,21 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads the app and finds the hub.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.setDefaults()
+	if err := h.setDefaults(); err != nil {
+		return err
+	}
 	h.rates = newRates(h.MessageRate, h.MessageBurst)
 	if err := h.loadApp(ctx); err != nil {
 		return err
 	}
-	if err := h.findHub(ctx); err != nil {
+	var err error
+	if h.origins, err = parseOrigins(h.Origins); err != nil {
 		return err
 	}
-	var err error
-	h.origins, err = parseOrigins(h.Origins)
-	return err
+	return h.findHub(ctx)
 }
 
-func (h *Handler) setDefaults() {
+func (h *Handler) setDefaults() error {
 	setDefault(&h.HTTP, httpOn)
 	setDefault(&h.MaxMessageSize, defaultMaxMessageSize)
 	setDefault(&h.MessageBurst, defaultBurst(h.MessageRate))
@@ -261,6 +169,10 @@ func (h *Handler) setDefaults() {
 	setDefault(&h.PingInterval, defaultPingInterval)
 	setDefault(&h.PingTimeout, defaultPingTimeout)
 	setDefault(&h.WriteTimeout, defaultWriteTimeout)
+	h.named, h.appSource = h.Name != "", string(h.AppRaw)
+	source, err := json.Marshal(h)
+	h.source = string(source)
+	return err
 }
 
 func setDefault[T comparable](option *T, value T) {
@@ -286,9 +198,20 @@ func (h *Handler) loadApp(ctx caddy.Context) error {
 	if p, ok := app.(apps.Protocols); ok {
 		h.subprotocols = p.Subprotocols()
 	}
-	name := module.(caddy.Module).CaddyModule().ID.Name()
-	setDefault(&h.Name, joinName(name, h.Room))
-	h.route = hub.NewRoute(h.Name, name, app, h.settings())
+	h.appName = module.(caddy.Module).CaddyModule().ID.Name()
+	setDefault(&h.Name, joinName(h.appName, h.Room))
+	h.route = hub.NewRoute(h.Name, h.appName, h.config())
+	return nil
+}
+
+// contradicts tells what two routes of a configuration cannot both be.
+func (h *Handler) contradicts(other *Handler) error {
+	switch {
+	case (h.named || other.named) && h.Name == other.Name && h.source != other.source:
+		return fmt.Errorf("two routes that differ have the name %q", h.Name)
+	case h.Room != "" && h.Room == other.Room && h.appName == other.appName && h.appSource != other.appSource:
+		return fmt.Errorf("two routes lead to the rooms %q of the app %s, with different options of the app", h.Room, h.appName)
+	}
 	return nil
 }
 
@@ -306,7 +229,18 @@ func (h *Handler) findHub(ctx caddy.Context) error {
 		return fmt.Errorf("loading the websocket app: %w", err)
 	}
 	h.hub = app.(*App).hub
-	return nil
+	return app.(*App).add(h)
+}
+
+func (h *Handler) config() hub.Config {
+	return hub.Config{
+		App:                 h.app,
+		Settings:            h.settings(),
+		MaxConnectionsPerIP: h.MaxConnectionsPerIP,
+		Forget:              time.Duration(h.Forget),
+		CloseOnReload:       h.CloseOnReload,
+		Source:              h.source,
+	}
 }
 
 func (h *Handler) settings() socket.Settings {
@@ -316,6 +250,7 @@ func (h *Handler) settings() socket.Settings {
 		PingInterval:   time.Duration(h.PingInterval),
 		PingTimeout:    time.Duration(h.PingTimeout),
 		WriteTimeout:   time.Duration(h.WriteTimeout),
+		MaxAge:         time.Duration(h.MaxAge),
 
 		MessageRate:  h.MessageRate,
 		MessageBurst: h.MessageBurst,
@@ -333,6 +268,7 @@ const (
 	maxQueue       = 1 << 30
 	minPeriod      = caddy.Duration(10 * time.Millisecond)
 	maxPeriod      = caddy.Duration(24 * time.Hour)
+	maxSpan        = caddy.Duration(366 * 24 * time.Hour)
 )
 
 // Validate tells everything that is wrong with the options at once.
@@ -345,9 +281,12 @@ func (h *Handler) Validate() error {
 		messageRate(h.MessageRate),
 		inRange("message_burst", h.MessageBurst, 1, maxMessageRate, ""),
 		inRange("max_queue", h.MaxQueue, minQueue, maxQueue, " bytes"),
-		periodOrOff("ping_interval", h.PingInterval),
-		period("ping_timeout", h.PingTimeout),
-		periodOrOff("write_timeout", h.WriteTimeout),
+		durationOrOff("ping_interval", h.PingInterval, maxPeriod),
+		duration("ping_timeout", h.PingTimeout, maxPeriod),
+		durationOrOff("write_timeout", h.WriteTimeout, maxPeriod),
+		durationOrNone("max_age", h.MaxAge, maxSpan),
+		inRange("max_connections_per_ip", h.MaxConnectionsPerIP, 0, maxCount, ""),
+		durationOrNone("forget", h.Forget, maxSpan),
 	)
 }
 
@@ -380,27 +319,35 @@ func messageRate(perSecond float64) error {
 	return nil
 }
 
-func periodOrOff(option string, value caddy.Duration) error {
+func durationOrOff(option string, value, high caddy.Duration) error {
 	if value == options.Off {
 		return nil
 	}
-	return period(option, value)
+	return duration(option, value, high)
 }
 
-func period(option string, value caddy.Duration) error {
-	if value < minPeriod || value > maxPeriod {
-		return fmt.Errorf("%s is %v, expected 10ms to 24h", option, time.Duration(value))
+func durationOrNone(option string, value, high caddy.Duration) error {
+	if value == 0 {
+		return nil
+	}
+	return duration(option, value, high)
+}
+
+// duration judges an option whose least value is minPeriod.
+func duration(option string, value, high caddy.Duration) error {
+	if value < minPeriod || value > high {
+		return fmt.Errorf("%s is %v, expected 10ms to %v", option, time.Duration(value), readable(high))
 	}
 	return nil
 }
 
+// readable is a duration without zeros.
+func readable(d caddy.Duration) string {
+	return fmt.Sprintf("%.0fh", time.Duration(d).Hours())
+}
+
 // Interface guards
 var (
-	_ caddy.App                   = (*App)(nil)
-	_ caddy.Provisioner           = (*App)(nil)
-	_ caddy.CleanerUpper          = (*App)(nil)
-	_ caddyevents.Handler         = (*App)(nil)
-	_ caddy.Destructor            = (*sharedHub)(nil)
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddy.Validator             = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)

@@ -55,6 +55,14 @@ type Volatile interface {
 	Volatile()
 }
 
+// Identified is an Engine of a kind of which there may be several, such as one
+// file each. Without it all of a kind are taken to keep the same rooms: a reload
+// of the configuration goes on with the one that is running.
+type Identified interface {
+	// Identity tells what the rooms are kept in: path, or addresses and bucket.
+	Identity() string
+}
+
 // What an Engine reports; compare with errors.Is.
 var (
 	ErrNotFound = errors.New("room is not stored")

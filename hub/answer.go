@@ -123,9 +123,9 @@ func (a *announcement) tellEvents(m *Member, n int) {
 		return
 	}
 	events, ends := a.eventsIn(m.language)
-	if heard := m.turn.heard; heard < ends[n] {
+	if heard := int(m.turn.heard); heard < ends[n] {
 		m.port.Write(socket.NewRun(events[heard:ends[n]]))
-		m.turn.heard = ends[n]
+		m.turn.heard = int32(ends[n])
 	}
 }
 

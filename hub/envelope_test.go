@@ -74,7 +74,7 @@ func TestRoomTimeNeverGoesBack(t *testing.T) {
 // Members take turns, and who was not served when a batch was full comes first
 // in the next.
 func TestBatchesAreFair(t *testing.T) {
-	r := newRoom(&Hub{}, engines.Key{}, new(Route))
+	r := newRoom(&Hub{}, engines.Key{}, NewRoute("", "", Config{}))
 	members := make([]*Member, maxBatch+2)
 	for i := range members {
 		members[i] = &Member{room: r, port: newAnswer()}

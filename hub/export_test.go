@@ -20,6 +20,9 @@ func (h *Hub) Rooms() int {
 func (m *Member) Waiting() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.inbox == nil {
+		return 0
+	}
 	return len(m.inbox.messages)
 }
 

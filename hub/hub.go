@@ -20,47 +20,88 @@ var (
 	ErrForbidden = errors.New("app refused the connection")
 	// ErrUnavailable wraps why the room's state could not be read.
 	ErrUnavailable = errors.New("room is not available")
-	// ErrClosed: the hub is closing.
+	// ErrClosed: the hub is closing, or the route is gone.
 	ErrClosed = errors.New("hub is closed")
+	// ErrFull: there are as many connections or rooms as [Limits] allow.
+	ErrFull = errors.New("server is full")
+	// ErrFullForClient: the client has as many connections as its route allows.
+	ErrFullForClient = errors.New("too many connections from one address")
 )
 
-// Hub is all rooms over one engine. Its methods may be called concurrently.
+// Limits are the bounds of a hub. The zero value of a number means none.
+type Limits struct {
+	MaxConnections int // members over WebSockets and event streams
+	MaxRooms       int // in memory, that is, with members
+	MaxStoredRooms int // whose state the engine keeps
+
+	Drain time.Duration // over which members who are sent away are spread
+}
+
+// Hub is all rooms over one engine. Its methods may be called concurrently,
+// Adopt by one goroutine at a time.
 type Hub struct {
 	engine   engines.Engine
 	volatile bool // the engine never waits
 	log      func() *zap.Logger
 
+	limits  atomic.Pointer[Limits]
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
+	census  census
+	stock   stock
 
-	mu     sync.Mutex
-	rooms  map[engines.Key]*Room // guarded by mu
-	closed bool                  // guarded by mu
+	mu sync.Mutex
+	// Guarded by mu.
+	rooms  map[engines.Key]*Room
+	unused map[engines.Key]*time.Timer // which deletes a stored room; see forget.go
+	closed *farewell                   // to everybody; nil while the hub is open
 
 	visitors sync.WaitGroup // members, and who looks for a room
 	work     sync.WaitGroup // goroutines of rooms and of blocking apps
+	over     chan struct{}  // closed when nobody is waited for any more
 }
 
 // New returns a hub over an engine, which it closes in the end. log is asked for
 // a logger each time, since loggers change with the configuration.
-func New(engine engines.Engine, log func() *zap.Logger) *Hub {
+func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	_, volatile := engine.(engines.Volatile)
-	return &Hub{engine: engine, volatile: volatile, log: log, rooms: make(map[engines.Key]*Room)}
+	h := &Hub{
+		engine: engine, volatile: volatile, log: log,
+		rooms:  make(map[engines.Key]*Room),
+		unused: make(map[engines.Key]*time.Timer),
+		over:   make(chan struct{}),
+	}
+	h.limits.Store(&limits)
+	return h
 }
+
+// Drain is the time over which members are sent away.
+func (h *Hub) Drain() time.Duration { return h.limits.Load().Drain }
 
 // Join finds the room and asks the app whether the visitor may enter. The
 // returned member is in the room: what it is told is kept until it has a
 // connection, so that a client misses nothing from its 101 on. Exactly one of
 // Start, Serve and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable],
-// [ErrClosed] and, with its stack, a panic of the app.
+// [ErrClosed], [ErrFull], [ErrFullForClient] and, with its stack, a panic of the
+// app.
 func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
-	m, err := h.admit(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
-	if err == nil {
-		m.room.enter(m)
-	}
-	return m, err
+	return h.join(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
 }
 
-// admit is Join for a member over any port.
+// join is Join for a member over any connection.
+func (h *Hub) join(ctx context.Context, route *Route, v Visitor, newPort func(*Member) port) (*Member, error) {
+	if err := h.census.enter(route, v.ClientIP, h.limits.Load().MaxConnections); err != nil {
+		return nil, err
+	}
+	m, err := h.admit(ctx, route, v, newPort)
+	if err != nil {
+		h.census.leave(route, v.ClientIP)
+		return nil, err
+	}
+	m.room.enter(m)
+	return m, nil
+}
+
+// admit lets a member in over any port, whom the room does not see yet.
 func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*Member) port) (*Member, error) {
 	room, err := h.find(ctx, route, v.Room)
 	if err != nil {
@@ -69,7 +110,7 @@ func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*
 	m := newMember(room, route, v)
 	m.port = newPort(m)
 	if err := m.join(v.Handshake); err != nil {
-		m.endLife()
+		m.end()
 		h.giveUp(room)
 		return nil, err
 	}
@@ -78,11 +119,14 @@ func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*
 
 // find returns the room with a reference taken and its state loaded.
 func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error) {
+	if route.ended.Load() != nil {
+		return nil, ErrClosed
+	}
 	room, err := h.refer(engineKey(route, name), route)
 	if err != nil {
 		return nil, err
 	}
-	if err := room.load(ctx); err != nil {
+	if err := room.load(ctx, route); err != nil {
 		h.giveUp(room)
 		return nil, err
 	}
@@ -94,13 +138,21 @@ func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error
 func (h *Hub) refer(key engines.Key, route *Route) (*Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	return h.referLocked(key, route)
+}
+
+func (h *Hub) referLocked(key engines.Key, route *Route) (*Room, error) {
+	if h.closed != nil {
 		return nil, ErrClosed
 	}
 	room, ok := h.rooms[key]
 	if !ok {
+		if most := h.limits.Load().MaxRooms; most > 0 && len(h.rooms) >= most {
+			return nil, ErrFull
+		}
 		room = newRoom(h, key, route)
 		h.rooms[key] = room
+		h.remember(key)
 	}
 	room.refs.Add(1)
 	h.visitors.Add(1)
@@ -124,39 +176,79 @@ func (h *Hub) release(room *Room) {
 	defer h.mu.Unlock()
 	if h.rooms[room.key] == room && room.retire() {
 		delete(h.rooms, room.key)
+		h.forgetLater(room)
 	}
 }
 
-// Close sends every member away with 1001 and, once what they began is
-// committed and they are gone or the context has ended, closes the engine.
-func (h *Hub) Close(ctx context.Context) error {
-	for _, room := range h.close() {
-		room.dismiss(frames.GoingAway, "server is going away")
-	}
+// abortTimeout is how long those are waited for who were cut.
+const abortTimeout = 250 * time.Millisecond
+
+// Close lets nobody in any more and sends every member away with the code,
+// spread over the time that the limits give. Once what they began is committed
+// and they are gone it closes the engine. When the context has ended, those who
+// are left are cut.
+func (h *Hub) Close(ctx context.Context, code frames.CloseCode, reason string) error {
+	all := farewell{code, reason}
+	h.close(all)
+	over := sync.OnceFunc(func() { close(h.over) })
 	gone := make(chan struct{})
 	go func() {
+		h.sendAway(all)
 		h.visitors.Wait()
+		over()
 		h.work.Wait()
 		close(gone)
 	}()
+	var err error
 	select {
 	case <-gone:
-		return h.engine.Close()
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), h.engine.Close())
+		err = ctx.Err()
+		over()
+		h.abort(gone)
+	}
+	return errors.Join(err, h.engine.Close())
+}
+
+// close lets nobody in any more.
+func (h *Hub) close(f farewell) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = &f
+	for _, timer := range h.unused {
+		timer.Stop()
 	}
 }
 
-// close lets nobody in any more and returns the rooms there are.
-func (h *Hub) close() []*Room {
+// sendAway dismisses everybody.
+func (h *Hub) sendAway(f farewell) {
+	var all []departure
+	for _, m := range membersOf(h.all()) {
+		all = append(all, departure{m, f})
+	}
+	h.dismiss(all)
+}
+
+// abort cuts everybody and waits for a moment.
+func (h *Hub) abort(gone <-chan struct{}) {
+	for _, m := range membersOf(h.all()) {
+		m.port.Abort()
+	}
+	select {
+	case <-gone:
+	case <-time.After(abortTimeout):
+	}
+}
+
+// unwanted tells whether m has come too late, and what it is told then.
+func (m *Member) unwanted() *farewell {
+	if f := m.route.ended.Load(); f != nil {
+		return f
+	}
+	h := m.room.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = true
-	rooms := make([]*Room, 0, len(h.rooms))
-	for _, room := range h.rooms {
-		rooms = append(rooms, room)
-	}
-	return rooms
+	return h.closed
 }
 
 // commitTimeout bounds how long a turn waits for the engine.

@@ -12,7 +12,6 @@ import (
 type inbox struct {
 	messages []apps.Message
 	working  bool
-	closed   bool // the connection has ended: Leave follows the last message
 }
 
 // deposit copies a message into the inbox.
@@ -20,6 +19,9 @@ func (m *Member) deposit(data []byte, binary bool) {
 	m.port.Hold(len(data))
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.inbox == nil {
+		m.inbox = new(inbox)
+	}
 	m.inbox.messages = append(m.inbox.messages, apps.Message{Data: bytes.Clone(data), Binary: binary})
 	if !m.inbox.working {
 		m.inbox.working = true
@@ -54,14 +56,5 @@ func (m *Member) collect() (messages []apps.Message, last bool) {
 		return messages, false
 	}
 	m.inbox.working = false
-	return nil, m.inbox.closed
-}
-
-// closeInbox tells whether Leave may be called right away; otherwise it is
-// called after the last message.
-func (m *Member) closeInbox() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.inbox.closed = true
-	return !m.inbox.working
+	return nil, m.ended
 }

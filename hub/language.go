@@ -14,7 +14,7 @@ import (
 const JSON = "json"
 
 // language is how a member is spoken to.
-type language int
+type language uint8
 
 const (
 	languageText   language = iota // plain text

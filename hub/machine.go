@@ -14,8 +14,8 @@ import (
 // machine is the state of a room and what is stored of it. After every call it
 // is the state as stored, or not loaded. It is not safe for concurrent use.
 type machine struct {
-	fresh  func() apps.State // nil in a room without state
-	report func(error)       // what is for the log and not for clients
+	room   *Room
+	config *Config // whose app made the state
 
 	state  apps.State // nil: not loaded
 	stored envelope   // the bytes that state can be brought back to
@@ -44,8 +44,8 @@ func (m *machine) shown() shown {
 
 // load reads the state from the engine, or makes a new one. An error leaves what
 // is shown as it was.
-func (m *machine) load(ctx context.Context, engine engines.Engine, key engines.Key) error {
-	stored, rev, err := readEnvelope(ctx, engine, key)
+func (m *machine) load(ctx context.Context) error {
+	stored, rev, err := readEnvelope(ctx, m.engine(), m.room.key)
 	if err == nil {
 		err = m.restore(stored)
 	}
@@ -74,7 +74,7 @@ func readEnvelope(ctx context.Context, engine engines.Engine, key engines.Key) (
 func (m *machine) restore(stored envelope) (err error) {
 	defer recovered(&err)
 	m.state = nil
-	state := m.fresh()
+	state := m.config.App.(apps.Stateful).NewState()
 	if stored.app != nil {
 		if err := state.UnmarshalBinary(stored.app); err != nil {
 			return fmt.Errorf("decoding state: %w", err)
@@ -87,12 +87,12 @@ func (m *machine) restore(stored envelope) (err error) {
 
 // commit applies the operations and stores the state; the results stand in
 // their order. What is not stored is not in the state.
-func (m *machine) commit(batch []operation, engine engines.Engine, key engines.Key) (results []result) {
+func (m *machine) commit(batch []operation) (results []result) {
 	results = make([]result, len(batch))
-	err := m.tryCommit(batch, results, engine, key)
+	err := m.tryCommit(batch, results)
 	if errors.Is(err, errTooBig) && len(batch) > 1 {
 		half := len(batch) / 2
-		return append(m.commit(batch[:half], engine, key), m.commit(batch[half:], engine, key)...)
+		return append(m.commit(batch[:half]), m.commit(batch[half:])...)
 	}
 	if err != nil {
 		refuse(results, err)
@@ -109,11 +109,11 @@ func refuse(results []result, err error) {
 }
 
 // tryCommit leaves the state as it was if it returns an error.
-func (m *machine) tryCommit(batch []operation, results []result, engine engines.Engine, key engines.Key) (err error) {
+func (m *machine) tryCommit(batch []operation, results []result) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	if m.state == nil {
-		if err := m.load(ctx, engine, key); err != nil {
+		if err := m.load(ctx); err != nil {
 			return m.told(err)
 		}
 	}
@@ -121,7 +121,7 @@ func (m *machine) tryCommit(batch []operation, results []result, engine engines.
 	if next.version == m.stored.version || m.state == nil {
 		return nil
 	}
-	err = m.save(ctx, next, engine, key)
+	err = m.save(ctx, next)
 	if err != nil {
 		m.undo()
 	}
@@ -130,10 +130,10 @@ func (m *machine) tryCommit(batch []operation, results []result, engine engines.
 
 // told logs why a batch is not stored and returns what its senders are told.
 func (m *machine) told(err error) error {
-	if err == nil || err == errTooBig {
+	if err == nil || err == errTooBig || err == errTooManyRooms {
 		return err
 	}
-	m.report(err)
+	m.room.report(err)
 	if errors.Is(err, errUnknown) {
 		return errUnknown
 	}
@@ -182,21 +182,62 @@ func (m *machine) applyOne(op operation, next *envelope) (res result) {
 }
 
 // save stores the state, which becomes the one that is shown.
-func (m *machine) save(ctx context.Context, next envelope, engine engines.Engine, key engines.Key) error {
+func (m *machine) save(ctx context.Context, next envelope) error {
 	p, view, err := m.encode(&next)
 	if err != nil {
 		return err
 	}
-	if len(p) > engine.MaxState() {
+	if len(p) > m.engine().MaxState() {
 		return errTooBig
 	}
-	rev, err := swap(ctx, engine, key, m.rev, p)
+	if m.rev == 0 {
+		if err := m.takePlace(ctx); err != nil {
+			return err
+		}
+	}
+	rev, err := swap(ctx, m.engine(), m.room.key, m.rev, p)
 	if err != nil {
+		if m.rev == 0 {
+			m.room.hub.stock.recount()
+		}
 		m.forget()
 		return fmt.Errorf("storing room: %w", err)
 	}
 	m.stored, m.rev, m.view = next, rev, view
 	return nil
+}
+
+func (m *machine) engine() engines.Engine { return m.room.hub.engine }
+
+// takePlace counts the room as one that is stored.
+func (m *machine) takePlace(ctx context.Context) error {
+	h := m.room.hub
+	return h.stock.take(ctx, h.engine, h.limits.Load().MaxStoredRooms)
+}
+
+// delete removes what is stored of the room.
+func (m *machine) delete(ctx context.Context) (err error) {
+	defer recovered(&err)
+	if m.rev == 0 {
+		return nil
+	}
+	if err := m.engine().Delete(ctx, m.room.key, m.rev); err != nil {
+		return fmt.Errorf("deleting room: %w", err)
+	}
+	m.room.hub.stock.giveBack()
+	m.rev = 0
+	m.forget()
+	return nil
+}
+
+// follow goes on with the app of another configuration. A state that its app
+// cannot read is left as it is stored.
+func (m *machine) follow(c *Config) {
+	if m.config == c {
+		return
+	}
+	m.config = c
+	m.undo()
 }
 
 // encode returns what to store and to show. The app's bytes in next become a
@@ -228,7 +269,7 @@ func (m *machine) undo() {
 		return
 	}
 	if err := m.restore(m.stored); err != nil {
-		m.report(err)
+		m.room.report(err)
 	}
 }
 

@@ -18,52 +18,58 @@ import (
 // [socket.Handler] of its connection.
 type Member struct {
 	// Immutable.
-	room        *Room
-	route       *Route
-	number      uint64
-	clientIP    string
-	user        string
-	subprotocol string
-	language    language
-	port        port
-	lastSeen    string // the state that an event stream has seen already
+	room     *Room
+	route    *Route
+	number   uint64
+	clientIP string
+	badge    *badge // nil for most
+	port     port
+	language language
 
 	handing atomic.Bool // messages are being handed over: Flush will follow
 
 	// Guarded by room.mu.
-	place      int         // index in room.members; -1 outside
 	greets     bool        // it is still to be shown the state on joining
+	place      int32       // index in room.members; -1 outside
+	unanswered int32       // operations waiting or in a turn
 	operations []operation // waiting for their turn
-	unanswered int         // operations waiting or in a turn
 
 	// Owned by the room's turn.
 	turn struct {
-		taking  bool   // it has operations in this turn
 		version uint64 // of its last reply
-		heard   int    // bytes of the turn's events that it was sent
+		heard   int32  // bytes of the turn's events that it was sent
+		taking  bool   // it has operations in this turn
 		owed    bool   // it has operations for a later turn
 		missed  bool   // it was not sent an update because of them
 	}
 
 	mu sync.Mutex
 	// Guarded by mu.
+	ended bool // the connection has
 	value any
-	inbox inbox
-	life  life
+	inbox *inbox // nil until an app that may block is sent a message
+	life  *life  // nil until an app asks for it
+}
+
+// badge is what is known of a member beside its address.
+type badge struct {
+	user        string
+	subprotocol string
+	lastSeen    string // the state that an event stream has seen already
 }
 
 var members atomic.Uint64
 
 func newMember(room *Room, route *Route, v Visitor) *Member {
 	m := &Member{
-		room:        room,
-		route:       route,
-		number:      members.Add(1),
-		clientIP:    v.ClientIP,
-		user:        v.User,
-		subprotocol: v.Subprotocol,
-		lastSeen:    v.LastEventID,
-		place:       -1,
+		room:     room,
+		route:    route,
+		number:   members.Add(1),
+		clientIP: v.ClientIP,
+		place:    -1,
+	}
+	if b := (badge{v.User, v.Subprotocol, v.LastEventID}); b != (badge{}) {
+		m.badge = &b
 	}
 	if v.Subprotocol == JSON {
 		m.language = languageJSON
@@ -92,18 +98,18 @@ func (m *Member) Abandon() {
 // join asks the app.
 func (m *Member) join(h apps.Handshake) (err error) {
 	defer m.recovered(&err)
-	if joiner, ok := m.route.App.(apps.Joiner); ok {
+	if joiner, ok := m.route.app().(apps.Joiner); ok {
 		if err := joiner.Join(m, h); err != nil {
 			return fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 	}
-	m.greets = m.room.stateful() && m.wantsState()
+	m.greets = m.room.stateful && m.wantsState()
 	return nil
 }
 
 // wantsState tells whether m is shown the state on joining.
 func (m *Member) wantsState() bool {
-	if greeter, ok := m.route.App.(apps.Greeter); ok && greeter.Greets(m) {
+	if greeter, ok := m.route.app().(apps.Greeter); ok && greeter.Greets(m) {
 		return true
 	}
 	return m.language != languageText
@@ -141,8 +147,10 @@ func (m *Member) Closed(end socket.End) {
 
 // depart lets Leave be called, after the messages that still wait.
 func (m *Member) depart() {
-	m.endLife()
-	if m.route.inline || m.closeInbox() {
+	if _, counted := m.port.(*socket.Conn); counted {
+		m.room.hub.census.leave(m.route, m.clientIP)
+	}
+	if m.end() {
 		m.leave()
 	}
 }
@@ -150,7 +158,7 @@ func (m *Member) depart() {
 // leave is the last that is heard of a member.
 func (m *Member) leave() {
 	defer m.room.hub.giveUp(m.room)
-	if leaver, ok := m.route.App.(apps.Leaver); ok {
+	if leaver, ok := m.route.app().(apps.Leaver); ok {
 		if err := m.callLeave(leaver); err != nil {
 			m.log().Error("app failed on leaving", zap.Error(err))
 		}
@@ -172,7 +180,7 @@ func (m *Member) receive(msg apps.Message) {
 
 func (m *Member) callReceive(msg apps.Message) (err error) {
 	defer m.recovered(&err)
-	if err = m.route.App.Receive(m, msg); err != nil {
+	if err = m.route.app().Receive(m, msg); err != nil {
 		_ = err.Error() // that of a nil pointer panics: here it does no harm
 	}
 	return err
@@ -241,10 +249,20 @@ func (m *Member) ID() string { return process + "-" + strconv.FormatUint(m.numbe
 func (m *Member) ClientIP() string { return m.clientIP }
 
 // User is the authenticated user, or empty.
-func (m *Member) User() string { return m.user }
+func (m *Member) User() string {
+	if m.badge == nil {
+		return ""
+	}
+	return m.badge.user
+}
 
 // Subprotocol is the agreed subprotocol, or empty.
-func (m *Member) Subprotocol() string { return m.subprotocol }
+func (m *Member) Subprotocol() string {
+	if m.badge == nil {
+		return ""
+	}
+	return m.badge.subprotocol
+}
 
 // Value returns the app's own value.
 func (m *Member) Value() any {

@@ -17,7 +17,7 @@ func (op operation) release() {
 
 // apply queues an operation of m.
 func (r *Room) apply(m *Member, data []byte) {
-	if !r.stateful() {
+	if !r.stateful {
 		r.refuse(m, errStateless)
 		return
 	}

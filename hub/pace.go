@@ -5,8 +5,6 @@ import "time"
 // pace bounds how often a room's updates are told (apps.Paced). Replies and
 // events never wait. The last update is always told: a timer sees to it.
 type pace struct {
-	every time.Duration // immutable; 0 for no bound
-
 	// Owned by the turn.
 	told  time.Time // when an update was last told
 	armed bool      // a timer will have the others told
@@ -14,11 +12,12 @@ type pace struct {
 
 // holds tells whether updates have to wait.
 func (p *pace) holds(r *Room) bool {
-	if p.every == 0 {
+	every := r.machine.config.every()
+	if every == 0 {
 		return false
 	}
 	now := time.Now()
-	wait := p.told.Add(p.every).Sub(now)
+	wait := p.told.Add(every).Sub(now)
 	if wait <= 0 {
 		p.told = now
 		return false

@@ -34,9 +34,7 @@ func (h *Hub) View(ctx context.Context, route *Route, room string) (View, error)
 		return View{}, err
 	}
 	defer h.giveUp(r)
-	r.mu.Lock()
-	s := r.shown
-	r.mu.Unlock()
+	s := r.current()
 	return View{
 		Epoch:   s.epoch,
 		Version: s.version,
@@ -74,14 +72,10 @@ func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message
 
 // JoinEvents is Join for an event stream, which ServeEvents serves.
 func (h *Hub) JoinEvents(ctx context.Context, route *Route, v Visitor) (*Member, error) {
-	m, err := h.admit(ctx, route, v, func(m *Member) port {
+	return h.join(ctx, route, v, func(m *Member) port {
 		m.language = languageEvents
 		return socket.NewEvents(&route.Settings, m)
 	})
-	if err == nil {
-		m.room.enter(m)
-	}
-	return m, err
 }
 
 // ServeEvents writes what the member is told to the response, whose header has

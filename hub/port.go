@@ -16,6 +16,7 @@ type port interface {
 	Write(run *socket.Run)
 	Update(run *socket.Run)
 	Close(code frames.CloseCode, reason string)
+	Abort()
 	Cork()
 	Uncork()
 	Hold(n int)
@@ -69,6 +70,9 @@ func (a *answer) Close(code frames.CloseCode, reason string) {
 	a.say(Answer{Status: statusOfCode(code), Data: []byte(reason)})
 }
 
+// Abort answers that the server is going away.
+func (a *answer) Abort() { a.Close(frames.GoingAway, "") }
+
 // Hold tells that an answer may come.
 func (a *answer) Hold(int) {
 	a.mu.Lock()
@@ -100,7 +104,7 @@ func statusOf(err error) int {
 		return http.StatusServiceUnavailable
 	case errUnknown:
 		return http.StatusGatewayTimeout
-	case errTooBig:
+	case errTooBig, errTooManyRooms:
 		return http.StatusInsufficientStorage
 	}
 	return http.StatusBadRequest

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
-	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -27,25 +26,27 @@ const inlineMembers = 64
 // Room is everybody on one URL and, for a stateful app, what they share.
 type Room struct {
 	// Immutable.
-	hub  *Hub
-	key  engines.Key
-	refs atomic.Int64 // members, turns and finders; see Hub.release
+	hub      *Hub
+	key      engines.Key
+	stateful bool
+	refs     atomic.Int64 // members, turns and finders; see Hub.release
 
 	loading sync.Mutex // held while the state is read for the first time
 
 	mu sync.Mutex
 	// Guarded by mu.
-	members   []*Member
-	dismissed bool // everybody is sent away, also who is about to enter
-	running   bool // somebody takes turns
-	due       bool // updates have waited long enough
-	engaged   bool // a reference is taken for what waits or is carried out
-	retired   bool // the room has left memory: nothing is done in it any more
-	outbox    outbox
-	waiting   []*Member // those with operations, in the order of their turns
-	count     int       // operations waiting
-	size      int       // their bytes
-	shown     shown     // the last commit, as members see it
+	route   *Route // whose app the state is of
+	members []*Member
+	running bool // somebody takes turns
+	due     bool // updates have waited long enough
+	stale   bool // the route's configuration may have changed
+	engaged bool // a reference is taken for what waits or is carried out
+	retired bool // the room has left memory: nothing is done in it any more
+	outbox  outbox
+	waiting []*Member // those with operations, in the order of their turns
+	count   int       // operations waiting
+	size    int       // their bytes
+	shown   shown     // the last commit, as members see it
 
 	// Owned by whoever set running; by the loader before that.
 	machine machine
@@ -62,11 +63,11 @@ type shown struct {
 }
 
 func newRoom(h *Hub, key engines.Key, route *Route) *Room {
-	r := &Room{hub: h, key: key}
-	if stateful, ok := route.App.(apps.Stateful); ok {
-		r.machine.fresh, r.machine.report = stateful.NewState, r.report
+	r := &Room{hub: h, key: key, route: route}
+	config := route.config.Load()
+	if _, r.stateful = config.App.(apps.Stateful); r.stateful {
+		r.machine = machine{config: config, room: r}
 	}
-	r.pace.every = route.every
 	return r
 }
 
@@ -74,27 +75,71 @@ func (r *Room) report(err error) {
 	r.hub.log().Error("room failed", zap.String("app", r.key.App), zap.String("room", r.key.Room), zap.Error(err))
 }
 
-// stateful tells whether the room has state.
-func (r *Room) stateful() bool { return r.machine.fresh != nil }
-
 // load reads the state when the first visitor comes.
-func (r *Room) load(ctx context.Context) error {
-	if !r.stateful() {
+func (r *Room) load(ctx context.Context, visited *Route) error {
+	if r.replaceRoute(visited) {
+		r.renew()
+	}
+	if !r.stateful {
 		return nil
 	}
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	r.mu.Lock()
-	loaded := r.shown.epoch != ""
-	r.mu.Unlock()
-	if loaded {
+	if r.current().epoch != "" {
 		return nil
 	}
-	if err := r.machine.load(ctx, r.hub.engine, r.key); err != nil {
+	config := r.config()
+	r.machine.config = config
+	if err := r.machine.load(ctx); err != nil {
 		return err
 	}
 	r.show(r.machine.shown())
+	if r.config() != config { // a reload has not seen that the room is loaded
+		r.renew()
+	}
 	return nil
+}
+
+// replaceRoute makes another route that leads here the room's if its own is
+// gone.
+func (r *Room) replaceRoute(by *Route) (replaced bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if replaced = r.route.ended.Load() != nil; replaced {
+		r.route = by
+	}
+	return replaced
+}
+
+// renew has a turn taken in which the state follows its route's configuration.
+// Before a room is loaded the loader does.
+func (r *Room) renew() {
+	r.mu.Lock()
+	loaded := r.shown.epoch != "" && !r.retired
+	if loaded {
+		r.stale = true
+		r.engage()
+	}
+	r.mu.Unlock()
+	if loaded {
+		r.kick()
+	}
+}
+
+// config is what the room's route is configured to be now.
+func (r *Room) config() *Config { return r.currentRoute().config.Load() }
+
+func (r *Room) currentRoute() *Route {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.route
+}
+
+// current is the state as of the last commit.
+func (r *Room) current() shown {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.shown
 }
 
 func (r *Room) show(s shown) {
@@ -129,14 +174,18 @@ func (r *Room) len() int {
 // enter makes m a member: what it is shown and its place in the order are one
 // step.
 func (r *Room) enter(m *Member) {
+	r.add(m)
+	if f := m.unwanted(); f != nil {
+		m.port.Close(f.code, f.reason)
+	}
+}
+
+func (r *Room) add(m *Member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m.place = len(r.members)
+	m.place = int32(len(r.members))
 	r.members = append(r.members, m)
 	r.greet(m)
-	if r.dismissed {
-		m.port.Close(frames.GoingAway, "server is going away")
-	}
 }
 
 // greet shows the state to a joining member that is to see it, after the answers
@@ -148,7 +197,7 @@ func (r *Room) greet(m *Member) {
 	m.greets = false
 	s := r.shown
 	switch {
-	case m.lastSeen == stateID(s.epoch, s.version):
+	case m.badge != nil && m.badge.lastSeen == stateID(s.epoch, s.version):
 	case m.language == languageEvents:
 		m.port.Write(socket.NewRun(m.language.run(kindState, s, s.version, s.view)))
 	default:
@@ -169,15 +218,4 @@ func (r *Room) exit(m *Member) {
 	r.members[last] = nil
 	r.members = r.members[:last]
 	m.place = -1
-}
-
-// dismiss closes every member, now and in future.
-func (r *Room) dismiss(code frames.CloseCode, reason string) {
-	r.mu.Lock()
-	r.dismissed = true
-	members := append([]*Member(nil), r.members...)
-	r.mu.Unlock()
-	for _, m := range members {
-		m.port.Close(code, reason)
-	}
 }

@@ -5,33 +5,67 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // Route is one websocket directive as its connections know it. They hold it
-// longer than the configuration that made it.
+// longer than the configuration that made it: a reload gives it what the new
+// configuration says under its name ([Hub.Adopt]).
 type Route struct {
 	// Immutable after NewRoute.
-	Name    string // in logs
+	Name    string // in logs, and by which a reload finds it again
 	AppName string
-	App     apps.App
+	source  string
+	inline  bool // App.Receive may run where messages are read
 
 	// Settings of its connections; replaced as a whole.
 	Settings atomic.Pointer[socket.Settings]
 
-	inline bool          // App.Receive may run where messages are read
-	every  time.Duration // between the updates of a room
+	config atomic.Pointer[Config]   // replaced by a reload
+	ended  atomic.Pointer[farewell] // set when a reload has no such route any more
+}
+
+// Config is what a reload may change of a route.
+type Config struct {
+	App      apps.App
+	Settings socket.Settings
+
+	MaxConnectionsPerIP int           // 0 for no limit
+	Forget              time.Duration // after which an unused room is deleted; 0 for never
+	CloseOnReload       bool          // connections from before a reload are closed with 1012
+
+	Source string // the configuration as it was written: routes with the same are the same
+}
+
+// farewell is what members are told who are sent away.
+type farewell struct {
+	code   frames.CloseCode
+	reason string
 }
 
 // NewRoute returns a route for an app.
-func NewRoute(name, appName string, app apps.App, settings socket.Settings) *Route {
-	_, inline := app.(apps.Inline)
-	r := &Route{Name: name, AppName: appName, App: app, inline: inline}
-	if paced, ok := app.(apps.Paced); ok {
-		r.every = paced.Every()
-	}
-	r.Settings.Store(&settings)
+func NewRoute(name, appName string, c Config) *Route {
+	_, inline := c.App.(apps.Inline)
+	r := &Route{Name: name, AppName: appName, source: c.Source, inline: inline}
+	r.configure(&c)
 	return r
+}
+
+func (r *Route) configure(c *Config) {
+	r.config.Store(c)
+	r.Settings.Store(&c.Settings)
+}
+
+// app is the instance of the newest configuration.
+func (r *Route) app() apps.App { return r.config.Load().App }
+
+// every is the least time between the updates of a room.
+func (c *Config) every() time.Duration {
+	if paced, ok := c.App.(apps.Paced); ok {
+		return paced.Every()
+	}
+	return 0
 }
 
 // Visitor is a client at the door.

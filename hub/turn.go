@@ -21,7 +21,7 @@ func (r *Room) kick() {
 		return
 	}
 	r.running = true
-	inline := len(r.members) <= inlineMembers && (r.hub.volatile || !r.stateful())
+	inline := len(r.members) <= inlineMembers && (r.hub.volatile || !r.stateful)
 	r.mu.Unlock()
 	if !inline || !r.run(maxInline) {
 		r.hub.work.Go(r.runOn)
@@ -41,7 +41,7 @@ func (r *Room) runOn() {
 }
 
 // busy tells whether anything waits.
-func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 || r.due }
+func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 || r.due || r.stale }
 
 // run takes at most so many turns and tells whether nothing is left to do.
 func (r *Room) run(turns int) (done bool) {
@@ -62,8 +62,8 @@ func (r *Room) turn() bool {
 		r.mu.Unlock()
 		return false
 	}
-	messages, batch, due := r.outbox, r.takeBatch(), r.due
-	r.due = false
+	messages, batch, due, stale := r.outbox, r.takeBatch(), r.due, r.stale
+	r.due, r.stale = false, false
 	r.outbox = outbox{} // the run is shared with members who have not read it yet
 	if len(messages.run) > 0 {
 		r.crowd = append(r.crowd[:0], r.members...)
@@ -72,6 +72,10 @@ func (r *Room) turn() bool {
 
 	if len(messages.run) > 0 {
 		messages.send(r.crowd)
+	}
+	if stale {
+		r.machine.follow(r.config())
+		r.show(r.machine.shown())
 	}
 	if len(batch) > 0 {
 		r.carryOut(batch)
@@ -85,7 +89,7 @@ func (r *Room) turn() bool {
 
 // carryOut commits a batch and tells everybody what came of it.
 func (r *Room) carryOut(batch []operation) {
-	results := r.machine.commit(batch, r.hub.engine, r.key)
+	results := r.machine.commit(batch)
 	for i, res := range results {
 		if res.panicked {
 			batch[i].from.failed(res.err)

@@ -13,31 +13,34 @@ import (
 type life struct {
 	ctx context.Context
 	end context.CancelFunc
-	was bool // the connection has ended
 }
 
 // Context ends with the connection.
 func (m *Member) Context() context.Context {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.life.ctx == nil {
+	if m.life == nil {
+		m.life = new(life)
 		m.life.ctx, m.life.end = context.WithCancel(context.Background())
-		if m.life.was {
+		if m.ended {
 			m.life.end()
 		}
 	}
 	return m.life.ctx
 }
 
-// endLife ends the context, if there is one.
-func (m *Member) endLife() {
+// end notes that the connection has ended, ends its context, and tells whether
+// Leave may be called right away: otherwise it is called after the last message.
+func (m *Member) end() (caughtUp bool) {
 	m.mu.Lock()
-	m.life.was = true
-	end := m.life.end
+	m.ended = true
+	l := m.life
+	caughtUp = m.inbox == nil || !m.inbox.working
 	m.mu.Unlock()
-	if end != nil {
-		end()
+	if l != nil {
+		l.end()
 	}
+	return caughtUp
 }
 
 // Hold keeps a message unsettled until release is called.

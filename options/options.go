@@ -116,6 +116,25 @@ func Level(target *int, low, high int) Reader {
 	}
 }
 
+// maxCount is the largest number an option may set.
+const maxCount = 100_000_000
+
+// Count reads a number from 1.
+func Count(target *int) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		var text string
+		if err := Text(&text)(d); err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxCount {
+			return d.Errf("%q is not a number from 1 to %d", text, maxCount)
+		}
+		*target = n
+		return nil
+	}
+}
+
 // Texts reads one argument or more, none of them empty.
 func Texts(target *[]string) Reader {
 	return func(d *caddyfile.Dispenser) error {

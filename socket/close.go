@@ -18,6 +18,17 @@ func (c *Conn) Close(code frames.CloseCode, reason string) {
 	c.wantClose(code, reason)
 }
 
+// Abort ends the connection at once, without a word.
+func (c *Conn) Abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == nil {
+		c.wantClose(frames.GoingAway, "")
+		return
+	}
+	c.cut(nil)
+}
+
 // wantClose sends a close frame as soon as nothing is held. The first one
 // wanted is the one that is sent.
 func (c *Conn) wantClose(code frames.CloseCode, reason string) {

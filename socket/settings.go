@@ -12,6 +12,8 @@ type Settings struct {
 	PingTimeout    time.Duration // how long to wait for any byte after a ping
 	WriteTimeout   time.Duration // how long a reader may take nothing
 
+	MaxAge time.Duration // after which, or up to a tenth earlier, a connection is closed with 1001
+
 	MessageRate  float64 // messages a second that a client may send; more closes 1008; 0 for no limit
 	MessageBurst int     // how many of them at once
 

@@ -32,11 +32,20 @@ func (c *Conn) tick() {
 	}
 }
 
+// Rearm lets settings act that were replaced.
+func (c *Conn) Rearm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil && !c.gone {
+		c.arm(time.Now())
+	}
+}
+
 // arm applies each rule of time; a rule acts if it is due and returns how long
 // it can wait otherwise.
 func (c *Conn) arm(now time.Time) {
 	s := c.settings.Load()
-	next := min(c.closeDue(now), c.writeDue(now, s), c.messageDue(now), c.pingDue(now, s))
+	next := min(c.closeDue(now), c.writeDue(now, s), c.messageDue(now), c.pingDue(now, s), c.ageDue(now, s))
 	if next < never && !c.gone {
 		c.armFor(now.Add(next))
 	}
@@ -98,6 +107,22 @@ func (c *Conn) messageDue(now time.Time) time.Duration {
 	}
 	c.failed = true
 	c.wantClose(frames.PolicyViolation, "message took too long")
+	return never
+}
+
+// ageDue closes a connection that has grown old. Those that began together end
+// at different times, up to a tenth of the age early: what the clock said when
+// they began decides.
+func (c *Conn) ageDue(now time.Time, s *Settings) time.Duration {
+	if s.MaxAge <= 0 || c.closeWanted {
+		return never
+	}
+	began := -c.end.Duration
+	early := s.MaxAge / 10 * (began / time.Microsecond % 1000) / 1000
+	if wait := began + s.MaxAge - early - now.Sub(processStart); wait > 0 {
+		return wait
+	}
+	c.wantClose(frames.GoingAway, "connection has reached its age")
 	return never
 }
 

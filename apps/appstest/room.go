@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines/memory"
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/socket"
 )
@@ -30,6 +31,7 @@ type Room struct {
 	// Immutable.
 	t      testing.TB
 	engine *memory.Engine
+	app    apps.App
 	route  *hub.Route
 	log    *zap.Logger
 	logged *observer.ObservedLogs
@@ -50,16 +52,18 @@ const (
 func NewRoom(t testing.TB, app apps.App) *Room {
 	t.Helper()
 	core, logged := observer.New(zapcore.InfoLevel)
-	r := &Room{t: t, engine: new(memory.Engine), logged: logged}
+	r := &Room{t: t, engine: new(memory.Engine), app: app, logged: logged}
 	r.log = zap.New(zapcore.NewTee(core, zaptest.NewLogger(t).Core()))
-	r.route = hub.NewRoute("test", "test", app, socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue})
+	r.route = hub.NewRoute("test", "test", hub.Config{
+		App: app, Settings: socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue},
+	})
 	r.open()
 	t.Cleanup(r.close)
 	return r
 }
 
 func (r *Room) open() {
-	r.hub = hub.New(lasting{r.engine}, func() *zap.Logger { return r.log })
+	r.hub = hub.New(lasting{r.engine}, hub.Limits{}, func() *zap.Logger { return r.log })
 }
 
 // lasting is an engine that outlives its hub.
@@ -78,7 +82,7 @@ func (r *Room) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := r.hub.Close(ctx); err != nil {
+	if err := r.hub.Close(ctx, frames.GoingAway, "the test is over"); err != nil {
 		r.t.Errorf("the app still works for clients that left %v ago", patience)
 		return
 	}
@@ -136,7 +140,7 @@ func (r *Room) visitor(options []Option) hub.Visitor {
 }
 
 func (r *Room) knows(subprotocol string) bool {
-	app, ok := r.route.App.(apps.Protocols)
+	app, ok := r.app.(apps.Protocols)
 	return ok && slices.Contains(app.Subprotocols(), subprotocol)
 }
 

@@ -38,8 +38,8 @@ type World struct {
 	closed   error
 }
 
-// New returns a hub over an engine.
-func New(t testing.TB, engine engines.Engine) *World {
+// New returns a hub over an engine, without limits if none are given.
+func New(t testing.TB, engine engines.Engine, limits ...hub.Limits) *World {
 	t.Helper()
 	core, logs := observer.New(zap.ErrorLevel)
 	log := zap.New(core)
@@ -47,7 +47,8 @@ func New(t testing.TB, engine engines.Engine) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Hub: hub.New(engine, func() *zap.Logger { return log }), Logs: logs, t: t, listener: listener}
+	limits = append(limits, hub.Limits{})
+	w := &World{Hub: hub.New(engine, limits[0], func() *zap.Logger { return log }), Logs: logs, t: t, listener: listener}
 	t.Cleanup(func() {
 		w.listener.Close()
 		if err := w.CloseHub(); err != nil {
@@ -62,7 +63,7 @@ func (w *World) CloseHub() error {
 	w.closing.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
-		w.closed = w.Hub.Close(ctx)
+		w.closed = w.Hub.Close(ctx, frames.GoingAway, "server is going away")
 	})
 	return w.closed
 }
@@ -73,7 +74,7 @@ func Route(app apps.App, change ...func(*socket.Settings)) *hub.Route {
 	for _, c := range change {
 		c(&settings)
 	}
-	return hub.NewRoute("test", "test", app, settings)
+	return hub.NewRoute("test", "test", hub.Config{App: app, Settings: settings})
 }
 
 // Client is the client's end of a connection. Its methods end the test when they

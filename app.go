@@ -1,0 +1,247 @@
+package caddyws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/hub"
+)
+
+func init() { caddy.RegisterModule(App{}) }
+
+// App is what all websocket routes of the process share. It need not be
+// configured.
+type App struct {
+	// Where the state of rooms is kept. Default: memory.
+	EngineRaw json.RawMessage `json:"engine,omitempty" caddy:"namespace=websocket.engines inline_key=name"`
+
+	// When Caddy stops, connections are closed one after another over this time,
+	// so that their clients do not all come back at once; what takes a second
+	// longer is cut. A service manager must wait that long: systemd's unit for
+	// Caddy kills after 5 s. From 10ms to 1h, -1 closes all at once. Default: 3s.
+	Drain caddy.Duration `json:"drain,omitempty"`
+
+	// How many connections there may be, WebSockets and event streams together;
+	// more are answered with 503. Default: 0, no limit.
+	MaxConnections int `json:"max_connections,omitempty"`
+
+	// How many rooms may have members at the same time; a visitor who would need
+	// one more is answered with 503. Default: 10000.
+	MaxRooms int `json:"max_rooms,omitempty"`
+
+	// How many rooms may have a state that is kept. Further ones can be visited,
+	// but what would change them is refused, plain requests with 507. Default:
+	// 100000.
+	MaxStoredRooms int `json:"max_stored_rooms,omitempty"`
+
+	hub      *sharedHub
+	poolKey  string // what Cleanup has to give back; empty if nothing was taken
+	handlers []*Handler
+}
+
+// Defaults and bounds of the app's options.
+const (
+	defaultDrain          = caddy.Duration(3 * time.Second)
+	defaultMaxRooms       = 10000
+	defaultMaxStoredRooms = 100000
+
+	maxDrain = caddy.Duration(time.Hour)
+	maxCount = 100000000 // of connections or rooms
+)
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "websocket",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision takes the hub that runs over the engine: the one of the
+// configuration before, if the engine is the same.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.setDefaults()
+	module, err := ctx.LoadModule(a, "EngineRaw")
+	if err != nil {
+		return fmt.Errorf("loading engine: %w", err)
+	}
+	engine, ok := module.(engines.Engine)
+	if !ok {
+		return fmt.Errorf("loading engine: %T is not an engine", module)
+	}
+	key := identity(module.(caddy.Module), engine)
+	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return &sharedHub{Hub: hub.New(engine, a.limits(), logger)}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("opening engine: %w", err)
+	}
+	a.hub, a.poolKey = shared.(*sharedHub), key
+	return a.followEvents(ctx)
+}
+
+func (a *App) setDefaults() {
+	if a.EngineRaw == nil {
+		a.EngineRaw = json.RawMessage(`{"name":"memory"}`)
+	}
+	setDefault(&a.Drain, defaultDrain)
+	setDefault(&a.MaxRooms, defaultMaxRooms)
+	setDefault(&a.MaxStoredRooms, defaultMaxStoredRooms)
+}
+
+// Validate tells everything that is wrong with the options at once.
+func (a *App) Validate() error {
+	return errors.Join(
+		durationOrOff("drain", a.Drain, maxDrain),
+		inRange("max_connections", a.MaxConnections, 0, maxCount, ""),
+		inRange("max_rooms", a.MaxRooms, 1, maxCount, ""),
+		inRange("max_stored_rooms", a.MaxStoredRooms, 1, maxCount, ""),
+	)
+}
+
+func (a *App) limits() hub.Limits {
+	return hub.Limits{
+		Drain:          time.Duration(max(a.Drain, 0)),
+		MaxConnections: a.MaxConnections,
+		MaxRooms:       a.MaxRooms,
+		MaxStoredRooms: a.MaxStoredRooms,
+	}
+}
+
+// identity tells which engines keep the same rooms.
+func identity(module caddy.Module, engine engines.Engine) string {
+	key := string(module.CaddyModule().ID)
+	if e, ok := engine.(engines.Identified); ok {
+		key += " " + e.Identity()
+	}
+	return key
+}
+
+// add takes a handler into the configuration, unless it contradicts another.
+func (a *App) add(h *Handler) error {
+	for _, other := range a.handlers {
+		if err := h.contradicts(other); err != nil {
+			return err
+		}
+	}
+	a.handlers = append(a.handlers, h)
+	return nil
+}
+
+func (a *App) routes() (routes []*hub.Route) {
+	for _, h := range a.handlers {
+		routes = append(routes, h.route)
+	}
+	return routes
+}
+
+// followEvents has Handle called when the configuration has started and before
+// it stops.
+func (a *App) followEvents(ctx caddy.Context) error {
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("loading the events app: %w", err)
+	}
+	return events.(*caddyevents.App).Subscribe(&caddyevents.Subscription{
+		Events:   []string{"started", "stopping"},
+		Handlers: []caddyevents.Handler{a},
+	})
+}
+
+// started is the app of the configuration that has started last. It may still
+// fail: only when the one before it stops it is sure that it has come to stay.
+var started atomic.Pointer[App]
+
+// Handle closes the hub when Caddy is about to end: the servers wait for streams
+// that are still open, some of an earlier configuration, before Cleanup is
+// called. A configuration that makes way for another hands over to it.
+func (a *App) Handle(_ context.Context, event caddy.Event) error {
+	switch {
+	case event.Name() == "started":
+		started.Store(a)
+	case caddy.Exiting():
+		return a.hub.Destruct()
+	default:
+		a.handOver(started.Load())
+	}
+	return nil
+}
+
+// handOver leaves the connections to the next configuration. One with another
+// engine has a hub of its own, and this one's closes in the end.
+func (a *App) handOver(next *App) {
+	if next != nil && next != a && next.hub == a.hub {
+		a.hub.Adopt(a.routes(), next.routes(), next.limits())
+	}
+}
+
+// Start does nothing: the first request does what there is to do.
+func (*App) Start() error { return nil }
+
+// Stop does nothing: connections outlive a configuration.
+func (*App) Stop() error { return nil }
+
+// Cleanup gives back the hub, which ends with the last configuration that has
+// it.
+func (a *App) Cleanup() error {
+	started.CompareAndSwap(a, nil)
+	if a.poolKey == "" {
+		return nil
+	}
+	_, err := hubs.Delete(a.poolKey)
+	return err
+}
+
+// hubs holds the hubs that are running, by engine. Configurations that follow
+// each other share one, so that connections and totals live through a reload.
+var hubs = caddy.NewUsagePool()
+
+// sharedHub is a hub in the pool.
+type sharedHub struct {
+	*hub.Hub
+	closing sync.Once
+}
+
+// closeTimeout is how long clients are waited for once all have been told to go.
+const closeTimeout = time.Second
+
+// Destruct closes the hub when no configuration uses it any more, or Caddy ends.
+func (h *sharedHub) Destruct() (err error) {
+	h.closing.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), h.Drain()+closeTimeout)
+		defer cancel()
+		code, reason := frames.GoingAway, "server is going away"
+		if next := started.Load(); next != nil && next.hub != h {
+			code, reason = frames.ServiceRestart, "rooms are kept elsewhere now"
+		}
+		if err = h.Close(ctx, code, reason); errors.Is(err, context.DeadlineExceeded) {
+			logger().Warn("clients did not finish the close handshake in time")
+			err = nil
+		}
+	})
+	return err
+}
+
+// logger returns the logger of the configuration that is running now.
+func logger() *zap.Logger { return caddy.Log().Named("http.handlers.websocket") }
+
+// Interface guards
+var (
+	_ caddy.App           = (*App)(nil)
+	_ caddy.Provisioner   = (*App)(nil)
+	_ caddy.Validator     = (*App)(nil)
+	_ caddy.CleanerUpper  = (*App)(nil)
+	_ caddyevents.Handler = (*App)(nil)
+	_ caddy.Destructor    = (*sharedHub)(nil)
+)

@@ -1,0 +1,47 @@
+package hub
+
+import "time"
+
+// departure is a member who is sent away, and what he is told.
+type departure struct {
+	member *Member
+	farewell
+}
+
+// maxPause is the longest pause between two departures: few members are sent
+// away faster than the limits allow.
+const maxPause = 10 * time.Millisecond
+
+// dismiss closes members one after another, spread evenly over the time that the
+// limits give, so that those who come back at once do not all come at once. It
+// ends early when the hub is to be gone.
+func (h *Hub) dismiss(gone []departure) {
+	if len(gone) == 0 {
+		return
+	}
+	pause := min(h.Drain()/time.Duration(len(gone)), maxPause)
+	start := time.Now()
+	for i, d := range gone {
+		if !h.sleepUntil(start.Add(time.Duration(i) * pause)) {
+			return
+		}
+		d.member.port.Close(d.code, d.reason)
+	}
+}
+
+// sleepUntil returns at the given time, or with false when the hub is to be
+// gone.
+func (h *Hub) sleepUntil(at time.Time) bool {
+	wait := time.Until(at)
+	if wait <= 0 {
+		return true
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-h.over:
+		return false
+	}
+}
