@@ -109,15 +109,20 @@ func refuse(w http.ResponseWriter, err error) error {
 
 // visitor is what the hub is told of a client.
 func (h *Handler) visitor(r *http.Request, room string) hub.Visitor {
-	clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	user, _ := repl.GetString("http.auth.user.id")
 	return hub.Visitor{
 		Room:      room,
-		ClientIP:  clientIP,
+		ClientIP:  clientIP(r),
 		User:      user,
 		Handshake: apps.Handshake{Header: r.Header, Query: r.URL.Query()},
 	}
+}
+
+// clientIP is the client's address as Caddy sees it, behind trusted proxies too.
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
 }
 
 // retryAfter is the advice to a client that is refused for the moment, in

@@ -6,12 +6,13 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/time/rate"
+
+	"github.com/caddyws/caddy-websocket/hub"
 )
 
-// rates bounds how often one user, or one address where there are no users, may
-// send a message by a plain request. Connections have a limit of their own.
+// rates bounds how often one user, or one network (hub.Network) where there are
+// no users, may send a message by a plain request. Connections have a limit of their own.
 type rates struct {
 	limit rate.Limit
 	burst int
@@ -20,8 +21,7 @@ type rates struct {
 	by map[string]*rate.Limiter // guarded by mu
 }
 
-// maxRates bounds how many clients are remembered: then those are forgotten who
-// may send a whole burst again.
+// maxRates bounds how many clients are remembered.
 const maxRates = 10000
 
 func newRates(perSecond float64, burst int) *rates {
@@ -44,19 +44,21 @@ func (s *rates) allow(client string) bool {
 	return l.Allow()
 }
 
-// makeRoom forgets clients if there are too many, all if need be.
+// makeRoom forgets a client if there are too many: of some, one who may send a
+// whole burst again and so loses nothing, else the last looked at.
 func (s *rates) makeRoom() {
 	if len(s.by) < maxRates {
 		return
 	}
+	var forgotten string
+	tries := 0
 	for client, l := range s.by {
-		if l.Tokens() >= float64(s.burst) {
-			delete(s.by, client)
+		forgotten = client
+		if tries++; tries == 16 || l.Tokens() >= float64(s.burst) {
+			break
 		}
 	}
-	if len(s.by) >= maxRates {
-		clear(s.by)
-	}
+	delete(s.by, forgotten)
 }
 
 // rateKey names the client of a request for its rate.
@@ -65,8 +67,7 @@ func rateKey(r *http.Request) string {
 	if user, _ := repl.GetString("http.auth.user.id"); user != "" {
 		return "user " + user
 	}
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return "ip " + ip
+	return "ip " + hub.Network(clientIP(r)).String()
 }
 
 // defaultBurst is what may be sent at once where only a rate is given.

@@ -20,8 +20,12 @@
 // Calls for one [Conn] (Join, Receive, Leave) come one after another; calls for
 // different connections come at the same time, so an app that keeps something
 // of its own beyond State and [Conn.SetValue] must guard it. Join comes first,
-// Leave last and exactly once. An app may see late calls after its Cleanup:
-// connections outlive a configuration reload.
+// Leave last and exactly once.
+//
+// Connections outlive a reload of the configuration, an App does not: the one of
+// the new configuration gets the calls from the next message on, Leave too, and
+// State is decoded anew by it. What has to live on stands in State and in
+// [Conn.SetValue], not in the App. An app may see late calls after its Cleanup.
 //
 // Send, Publish and Apply never block and may be called from any goroutine; the
 // bytes they are given are copied.

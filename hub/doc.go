@@ -38,6 +38,16 @@
 // not read, only the newest is kept; replies, events and published messages are
 // all kept until the queue is full, then the member is closed with 1013.
 //
+// # Reload and stop
+//
+// Members hold their [Route], and a route's configuration can be replaced: a
+// reload gives every route that lives the configuration that bears its name now
+// ([Hub.Adopt]). This is done when the configuration before has stopped, not
+// when the next has started: until then that one may still fail. Rooms take a
+// turn in which the new app decodes the state. Who must go, because of a reload
+// or because Caddy stops, is told so one after another, spread over
+// [Limits.Drain]; then whoever is left is cut.
+//
 // # Locks
 //
 // Lock order: Hub.mu before Room.mu before those of a socket.Conn. No app and no
