@@ -226,7 +226,7 @@ func (h *sharedHub) Destruct() (err error) {
 			code, reason = frames.ServiceRestart, "rooms are kept elsewhere now"
 		}
 		if err = h.Close(ctx, code, reason); errors.Is(err, context.DeadlineExceeded) {
-			logger().Warn("clients did not finish the close handshake in time")
+			logger().Warn("an app or the engine has not finished in time")
 			err = nil
 		}
 	})

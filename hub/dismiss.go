@@ -14,24 +14,23 @@ const maxPause = 10 * time.Millisecond
 
 // dismiss closes members one after another, spread evenly over the time that the
 // limits give, so that those who come back at once do not all come at once. It
-// ends early when the hub is to be gone.
-func (h *Hub) dismiss(gone []departure) {
+// ends early when the channel is closed.
+func (h *Hub) dismiss(gone []departure, end <-chan struct{}) {
 	if len(gone) == 0 {
 		return
 	}
 	pause := min(h.Drain()/time.Duration(len(gone)), maxPause)
 	start := time.Now()
 	for i, d := range gone {
-		if !h.sleepUntil(start.Add(time.Duration(i) * pause)) {
+		if !sleepUntil(start.Add(time.Duration(i)*pause), end) {
 			return
 		}
 		d.member.port.Close(d.code, d.reason)
 	}
 }
 
-// sleepUntil returns at the given time, or with false when the hub is to be
-// gone.
-func (h *Hub) sleepUntil(at time.Time) bool {
+// sleepUntil returns at the given time, or with false when the channel is closed.
+func sleepUntil(at time.Time, end <-chan struct{}) bool {
 	wait := time.Until(at)
 	if wait <= 0 {
 		return true
@@ -41,7 +40,7 @@ func (h *Hub) sleepUntil(at time.Time) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-h.over:
+	case <-end:
 		return false
 	}
 }

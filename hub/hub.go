@@ -57,7 +57,8 @@ type Hub struct {
 
 	visitors sync.WaitGroup // members, and who looks for a room
 	work     sync.WaitGroup // goroutines of rooms and of blocking apps
-	over     chan struct{}  // closed when nobody is waited for any more
+	closing  chan struct{}  // closed when everybody has to go
+	over     chan struct{}  // closed when it is time to cut who is left
 }
 
 // New returns a hub over an engine, which it closes in the end. log is asked for
@@ -66,9 +67,10 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	_, volatile := engine.(engines.Volatile)
 	h := &Hub{
 		engine: engine, volatile: volatile, log: log,
-		rooms:  make(map[engines.Key]*Room),
-		unused: make(map[engines.Key]*time.Timer),
-		over:   make(chan struct{}),
+		rooms:   make(map[engines.Key]*Room),
+		unused:  make(map[engines.Key]*time.Timer),
+		closing: make(chan struct{}),
+		over:    make(chan struct{}),
 	}
 	h.limits.Store(&limits)
 	return h
@@ -186,28 +188,24 @@ const abortTimeout = 250 * time.Millisecond
 // Close lets nobody in any more and sends every member away with the code,
 // spread over the time that the limits give. Once what they began is committed
 // and they are gone it closes the engine. When the context has ended, those who
-// are left are cut.
+// are left are cut, and its error is returned if even that leaves something
+// undone, such as an app that does not return: the engine is closed after it.
 func (h *Hub) Close(ctx context.Context, code frames.CloseCode, reason string) error {
 	all := farewell{code, reason}
 	h.close(all)
-	over := sync.OnceFunc(func() { close(h.over) })
-	gone := make(chan struct{})
+	closed := make(chan error, 1)
 	go func() {
 		h.sendAway(all)
 		h.visitors.Wait()
-		over()
 		h.work.Wait()
-		close(gone)
+		closed <- h.engine.Close()
 	}()
-	var err error
 	select {
-	case <-gone:
+	case err := <-closed:
+		return err
 	case <-ctx.Done():
-		err = ctx.Err()
-		over()
-		h.abort(gone)
+		return h.abort(ctx, closed)
 	}
-	return errors.Join(err, h.engine.Close())
 }
 
 // close lets nobody in any more.
@@ -215,6 +213,7 @@ func (h *Hub) close(f farewell) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = &f
+	close(h.closing)
 	for _, timer := range h.unused {
 		timer.Stop()
 	}
@@ -226,17 +225,20 @@ func (h *Hub) sendAway(f farewell) {
 	for _, m := range membersOf(h.all()) {
 		all = append(all, departure{m, f})
 	}
-	h.dismiss(all)
+	h.dismiss(all, h.over)
 }
 
-// abort cuts everybody and waits for a moment.
-func (h *Hub) abort(gone <-chan struct{}) {
+// abort cuts everybody who is left and waits for a moment.
+func (h *Hub) abort(ctx context.Context, closed <-chan error) error {
+	close(h.over)
 	for _, m := range membersOf(h.all()) {
 		m.port.Abort()
 	}
 	select {
-	case <-gone:
+	case err := <-closed:
+		return err
 	case <-time.After(abortTimeout):
+		return ctx.Err()
 	}
 }
 

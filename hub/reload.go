@@ -34,7 +34,7 @@ func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	for _, m := range members {
 		m.port.(*socket.Conn).Rearm() // plain requests are no members
 	}
-	h.goUnlessClosed(func() { h.dismiss(leaving(members, now)) })
+	h.goUnlessClosed(func() { h.dismiss(leaving(members, now), h.closing) })
 }
 
 // goUnlessClosed is for goroutines that hold no reference to a room.
