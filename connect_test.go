@@ -216,3 +216,21 @@ func TestStreamsEnd(t *testing.T) {
 		stays.expect(t, frames.Close, "\x03\xe9") // 1001
 	})
 }
+
+// A stream lives through a reload and follows the new options, like any other
+// connection.
+func TestStreamsLiveThroughAReload(t *testing.T) {
+	overStreams(t, func(t *testing.T, s *server, open func(path, protocol string) *bidirectional) {
+		stream := open("/sum", "websocket")
+		stream.expect(t, frames.Text, `"total":0`)
+		stream.say(t, frames.Text, "5")
+		stream.expect(t, frames.Text, `"total":5`)
+		for range 3 {
+			s.load(strings.Replace(streamConfig, "/sum sum", "/sum sum {\n max_message_size 20B\n }", 1))
+			stream.say(t, frames.Text, "0")
+			stream.expect(t, frames.Text, `"type":"reply"`)
+		}
+		stream.say(t, frames.Text, strings.Repeat("1", 21))
+		stream.expect(t, frames.Close, "\x03\xf1") // 1009
+	})
+}

@@ -75,18 +75,19 @@ func TestReloadClosesConnectionsOfARouteThatIsGone(t *testing.T) {
 	again.expectClose(websocket.CloseGoingAway)
 }
 
-// Routes without names are told apart by what they say; where that leaves a
-// choice their connections stay as they are.
+// Routes without names are told apart by what they say, and by what the others
+// say; where that leaves a choice their connections stay as they are.
 func TestReloadOfRoutesWithoutNames(t *testing.T) {
 	two := ":PORT {\n websocket /a echo {\n max_message_size %dB\n }\n websocket /b echo {\n max_message_size %dB\n }\n}"
 	s := start(t, fmt.Sprintf(two, 10, 20))
 	a, b := s.dial("/a"), s.dial("/b")
 	a.ask("x", "x")
-	s.load(fmt.Sprintf(two, 10, 200))
+	s.load(fmt.Sprintf(two, 10, 5))
+	b.send("only eleven")
+	b.expectClose(websocket.CloseMessageTooBig)
+	a.ask("only ten..", "only ten..")
 	s.load(fmt.Sprintf(two, 100, 200))
 	logged.wait(t, "the doubt", func(e entry) bool { return e["level"] == "warn" && e["route"] == "echo" })
-	b.send("only eleven")
-	b.expect("only eleven")
 	a.send("only eleven")
 	a.expectClose(websocket.CloseMessageTooBig)
 }

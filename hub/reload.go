@@ -16,23 +16,24 @@ import (
 // one that is gone are closed with 1001, or with 1012 if its name has another
 // app. The states of rooms are decoded anew by the new instances of their apps.
 //
-// A route is found again by its name, and among several of that name by being
-// just the same. If that leaves a choice, its connections keep what they have.
+// A route is found again by its name; among several of that name by being just
+// the same, or as the only one that has changed. If that leaves a choice, its
+// connections keep what they have.
 func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	h.limits.Store(&limits)
 	rooms := h.all()
-	members := membersOf(rooms)
-	for _, r := range earlier(before, now, rooms, members) {
-		r.follow(now, h.log())
+	old := earlier(before, now, rooms)
+	known := sources(old)
+	for _, r := range old {
+		r.follow(now, known, h.log())
 	}
+	members := membersOf(h.all()) // nobody enters by a route that is gone any more
 	for _, m := range members {
 		m.room.replaceRoute(m.route)
+		m.port.(*socket.Conn).Rearm() // plain requests are no members
 	}
 	for _, room := range rooms {
 		room.renew()
-	}
-	for _, m := range members {
-		m.port.(*socket.Conn).Rearm() // plain requests are no members
 	}
 	h.goUnlessClosed(func() { h.dismiss(leaving(members, now), h.closing) })
 }
@@ -64,7 +65,7 @@ func membersOf(rooms []*Room) (members []*Member) {
 
 // earlier returns all routes of earlier configurations that something still
 // holds, or is about to.
-func earlier(before, now []*Route, rooms []*Room, members []*Member) []*Route {
+func earlier(before, now []*Route, rooms []*Room) []*Route {
 	held := make(map[*Route]bool)
 	for _, r := range before {
 		held[r] = true
@@ -72,7 +73,7 @@ func earlier(before, now []*Route, rooms []*Room, members []*Member) []*Route {
 	for _, room := range rooms {
 		held[room.currentRoute()] = true
 	}
-	for _, m := range members {
+	for _, m := range membersOf(rooms) {
 		held[m.route] = true
 	}
 	for _, r := range now {
@@ -81,43 +82,61 @@ func earlier(before, now []*Route, rooms []*Room, members []*Member) []*Route {
 	return slices.Collect(maps.Keys(held))
 }
 
-// follow takes over what the configuration says of the route now.
-func (r *Route) follow(now []*Route, log *zap.Logger) {
-	named := slices.Collect(func(yield func(*Route) bool) {
-		for _, n := range now {
-			if n.Name == r.Name && !yield(n) {
-				return
-			}
-		}
-	})
-	next := r.choose(named)
-	switch {
-	case len(named) == 0:
-		r.ended.Store(&farewell{frames.GoingAway, "route is gone"})
-	case next != nil:
-		r.source = next.source
-		r.configure(next.config.Load())
-	case !slices.ContainsFunc(named, r.sameApp):
-		r.ended.Store(&farewell{frames.ServiceRestart, "route has another app"})
-	default:
-		log.Warn("connections keep their settings: several routes have the name of theirs, see the option name",
-			zap.String("route", r.Name))
+// sources is how routes are configured.
+func sources(routes []*Route) map[string]bool {
+	by := make(map[string]bool)
+	for _, r := range routes {
+		by[r.source] = true
 	}
+	return by
 }
 
-// choose returns the route among those of r's name that r has become, if there
-// is no doubt.
-func (r *Route) choose(named []*Route) *Route {
-	if i := slices.IndexFunc(named, func(n *Route) bool { return n.source == r.source && r.sameApp(n) }); i >= 0 {
-		return named[i]
+// follow takes over what the configuration says of the route now. known is how
+// the routes before it were configured.
+func (r *Route) follow(now []*Route, known map[string]bool, log *zap.Logger) {
+	named := filter(now, func(n *Route) bool { return n.Name == r.Name })
+	if len(named) == 0 {
+		r.ended.Store(&farewell{frames.GoingAway, "route is gone"})
+		return
 	}
-	if len(named) == 1 && r.sameApp(named[0]) {
-		return named[0]
+	heirs := filter(named, func(n *Route) bool { return n.AppName == r.AppName })
+	if len(heirs) == 0 {
+		r.ended.Store(&farewell{frames.ServiceRestart, "route has another app"})
+		return
+	}
+	heir := r.choose(heirs, known)
+	if heir == nil {
+		log.Warn("connections keep their settings: several routes have the name of theirs, see the option name",
+			zap.String("route", r.Name))
+		return
+	}
+	r.source = heir.source
+	r.configure(heir.config.Load())
+}
+
+// choose returns the route that r has become, if there is no doubt.
+func (r *Route) choose(heirs []*Route, known map[string]bool) *Route {
+	if same := filter(heirs, func(n *Route) bool { return n.source == r.source }); len(same) > 0 {
+		return same[0]
+	}
+	changed := filter(heirs, func(n *Route) bool { return !known[n.source] })
+	switch {
+	case len(heirs) == 1:
+		return heirs[0]
+	case len(changed) == 1:
+		return changed[0]
 	}
 	return nil
 }
 
-func (r *Route) sameApp(other *Route) bool { return other.AppName == r.AppName }
+func filter(routes []*Route, wanted func(*Route) bool) (found []*Route) {
+	for _, r := range routes {
+		if wanted(r) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
 
 // leaving returns those of the members who must go because of a reload.
 func leaving(members []*Member, now []*Route) (gone []departure) {

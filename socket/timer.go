@@ -118,7 +118,7 @@ func (c *Conn) ageDue(now time.Time, s *Settings) time.Duration {
 		return never
 	}
 	began := -c.end.Duration
-	early := s.MaxAge / 10 * (began / time.Microsecond % 1000) / 1000
+	early := time.Duration(int64(s.MaxAge) / 10 * (began.Microseconds() % 1000) / 1000)
 	if wait := began + s.MaxAge - early - now.Sub(processStart); wait > 0 {
 		return wait
 	}
