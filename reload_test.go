@@ -3,6 +3,7 @@ package caddyws
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -200,7 +201,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		c := s.dial("/sum", "Sec-WebSocket-Protocol: json")
 		working.Go(func() { addUntil(t, c, stop, &acknowledged) })
 	}
-	var goroutines int
+	var first, last heap
 	for i := range soakReloads {
 		before := acknowledged.Load()
 		s.load(config(i + 1))
@@ -210,15 +211,34 @@ func TestReloadsUnderLoad(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
-		if n := len(ourGoroutines()); i == 0 {
-			goroutines = n
-		} else if n > goroutines+2*clients {
-			t.Fatalf("%d goroutines after %d reloads, %d in the beginning", n, i+1, goroutines)
+		switch i {
+		case soakReloads / 5:
+			first = measureHeap()
+		case soakReloads - 1:
+			last = measureHeap()
 		}
 	}
+	if grown := int(last.bytes) - int(first.bytes); grown > 4<<20 || last.goroutines > first.goroutines+2*clients {
+		t.Errorf("%+v after a fifth of the reloads, %+v after all", first, last)
+	}
+	t.Logf("%+v after a fifth of the reloads, %+v after all", first, last)
 	close(stop)
 	working.Wait()
 	s.dial("/sum").ask("0", strconv.FormatInt(acknowledged.Load(), 10))
+}
+
+// heap is what a process has in use.
+type heap struct {
+	bytes      uint64
+	goroutines int // of this module
+}
+
+func measureHeap() heap {
+	runtime.GC()
+	runtime.GC() // what finalizers let go
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return heap{m.HeapAlloc, len(ourGoroutines())}
 }
 
 // addUntil sends 1 after 1, each after the reply to the one before.
