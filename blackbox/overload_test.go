@@ -149,3 +149,52 @@ func TestNothingStaysOfConnections(t *testing.T) {
 	s.withstands(t, 8, visit)
 	s.log.waitAll(t, 4*each, "connection ended")
 }
+
+// The rate is each connection's and, of plain requests, each user's or address's:
+// who is over it is told so, and nobody else.
+func TestRatesAreCountedApart(t *testing.T) {
+	s := besiege(t, `GLOBAL
+		servers {
+			trusted_proxies static 127.0.0.0/8
+		}
+		END
+		:PORT {
+			websocket /bystander echo
+			basic_auth /users {
+				ann $2a$04$yuFwvUiSF/btYJNawoCcA.z5X/Yn06qKWrV8/SIFDcSS4vkfUWGKm
+				bob $2a$04$yuFwvUiSF/btYJNawoCcA.z5X/Yn06qKWrV8/SIFDcSS4vkfUWGKm
+			}
+			websocket {
+				app echo
+				message_rate 0.001/s 10
+			}
+		}`)
+	t.Run("connections", func(t *testing.T) {
+		s.withstands(t, 16, func() {
+			for _, c := range s.upgraded(t, 2, "/") {
+				c.write(ping("") + strings.Repeat(text("x"), 10) + pong("") + ping(""))
+				c.expect(frame{op: opPong, fin: true})
+				c.expectText(strings.Split(strings.Repeat("x", 10), "")...)
+				c.expect(frame{op: opPong, fin: true})
+				go c.flood(8<<20, strings.Repeat(text("x"), 4096))
+				c.expectClose(1008)
+			}
+		})
+	})
+	for _, client := range []struct{ name, path, header string }{
+		{"an address", "/", "X-Forwarded-For: 192.0.2.1"},
+		{"another address", "/", "X-Forwarded-For: 192.0.2.2"},
+		{"an address of IPv6", "/", "X-Forwarded-For: 2001:db8::1"},
+		{"a user", "/users", basicAuth("ann", "secret")},
+		{"another user", "/users", basicAuth("bob", "secret")},
+	} {
+		t.Run(client.name, func(t *testing.T) {
+			for range 10 {
+				head("", "", "").is(200, "x", "").check(t, s.ask(t, "POST", client.path, "x", client.header))
+			}
+			for range 2 {
+				head("", "", "").is(429, "", "Retry-After: 1").check(t, s.ask(t, "POST", client.path, "x", client.header))
+			}
+		})
+	}
+}
