@@ -137,7 +137,7 @@ func (s *server) leaveWith(t *testing.T, words string) {
 	}, words)
 	c := s.connect(t)
 	c.upgrade("/?topic="+url.QueryEscape(printable), known)
-	before := strings.Count(s.log.String(), "connection ended")
+	before := s.log.count("connection ended")
 	c.write(text(words) + closing(4000, words))
 	c.expectText("ann: " + words)
 	c.expectClose(4000)

@@ -1,8 +1,9 @@
 package blackbox
 
 import (
+	"crypto/tls"
 	"io"
-	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,7 +11,8 @@ import (
 
 // Clients that ask for more than they take, or more than there is a reason for.
 
-const overloadConfig = `:PORT {
+const overloadConfig = `
+(routes) {
 	websocket /bystander echo
 	websocket /hasty {
 		app echo
@@ -22,30 +24,47 @@ const overloadConfig = `:PORT {
 		room everybody
 		max_queue 256KiB
 	}
+}
+:PORT {
+	import routes
+}
+localhost:TLSPORT {
+	tls internal
+	import routes
 }`
 
 // Who asks and asks and never reads is not read either: his writes block, and
 // when he has taken nothing for the write timeout he is cut.
 func TestClientsThatNeverReadAreNotRead(t *testing.T) {
 	const clients, bytes = 8, 64 << 20
-	for name, chunk := range map[string]string{
-		"messages": text(strings.Repeat("x", 32<<10)),
-		"pings":    strings.Repeat(ping(strings.Repeat("x", 125)), 256),
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := besiege(t, overloadConfig)
-			s.withstands(t, 64, func() { // of 512
-				all := s.upgraded(t, clients, "/hasty")
-				for _, taken := range atOnce(all, func(c *socket) int { return c.flood(bytes, chunk) }) {
-					if taken >= bytes/2 {
-						t.Errorf("%d bytes were taken of a client that does not read", taken)
+	s := besiege(t, overloadConfig)
+	for transport, config := range map[string]*tls.Config{"ws": nil, "wss": s.tls()} {
+		for kind, chunk := range map[string]string{
+			"messages": text(strings.Repeat("x", 32<<10)),
+			"pings":    strings.Repeat(ping(strings.Repeat("x", 125)), 256),
+		} {
+			t.Run(transport+", "+kind, func(t *testing.T) {
+				before := s.log.count(tookNothing)
+				s.withstands(t, 64, func() { // of 512
+					var all []*socket
+					for range clients {
+						c := s.connectSmall(t, config)
+						c.upgrade("/hasty")
+						all = append(all, c)
 					}
-				}
-				s.log.waitAll(t, clients, "client took nothing for the write timeout")
+					for _, taken := range atOnce(all, func(c *socket) int { return c.flood(bytes, chunk) }) {
+						if taken >= bytes/2 {
+							t.Errorf("%d bytes were taken of a client that does not read", taken)
+						}
+					}
+					s.log.waitAll(t, before+clients, tookNothing)
+				})
 			})
-		})
+		}
 	}
 }
+
+const tookNothing = "client took nothing for the write timeout"
 
 // Who reads the pongs may ask for as many as he likes: all come, in order.
 func TestPingFloodIsAnswered(t *testing.T) {
@@ -75,11 +94,19 @@ func TestPingFloodIsAnswered(t *testing.T) {
 // They are closed with 1013, which one of them sees who reads after all, behind
 // the first messages, whole and in their order; who keeps up misses nothing.
 func TestManySlowMembers(t *testing.T) {
-	const slow, messages, enough = 20, 2048, 512 // of 32 KiB
+	const slow, messages, enough = 10, 2048, 512 // of 32 KiB
 	s := besiege(t, overloadConfig)
 	s.withstands(t, 40, func() { // of 64, if the queues share what they hold, or else of 1280
 		sender, keen := s.dial(t, "/room"), s.dial(t, "/room")
 		all := s.upgraded(t, slow, "/room")
+		for range slow {
+			c := s.connectSmall(t, nil)
+			c.write("GET /room HTTP/1.1\r\nHost: localhost\r\n" + wantsEvents + "\r\n\r\n")
+			if a := c.headerOf(http.MethodGet); a.StatusCode != http.StatusOK {
+				t.Fatalf("following: %+v", a)
+			}
+			all = append(all, c)
+		}
 		for i := range messages {
 			message := numbered(i)
 			sender.send(message)
@@ -89,10 +116,7 @@ func TestManySlowMembers(t *testing.T) {
 				expectTooSlow(all[0], enough)
 			}
 		}
-		for _, c := range all {
-			c.Close()
-		}
-		s.log.waitAll(t, slow, `"code":1013`)
+		s.log.waitAll(t, 2*slow, `"code":1013`)
 	})
 }
 
@@ -119,35 +143,54 @@ func expectTooSlow(c *socket, last int) {
 }
 
 // Two thousand who come and go, in whatever way, leave neither a descriptor nor
-// memory behind. The first ones are not counted: they fill what is kept for the
-// next.
+// memory behind. As many before them are not counted: they fill what is kept for
+// the next.
 func TestNothingStaysOfConnections(t *testing.T) {
-	const each = 500
 	s := besiege(t, overloadConfig)
-	visit := func() {
-		for i := range each {
-			s.connect(t).Close() // says nothing
-			c := s.connect(t)    // leaves in the middle of the handshake
-			c.write("GET /echo HTTP/1.1\r\nHost: x\r\n")
-			c.Close()
-			c = s.connect(t) // vanishes in the middle of a message
-			c.upgrade("/room?" + strconv.Itoa(i))
-			c.write(begin("unfinished"))
-			c.Conn.(*net.TCPConn).SetLinger(0)
-			c.Close()
-			c = s.connect(t) // says goodbye
-			c.upgrade("/echo")
-			c.write(text("x") + closing(1000, ""))
-			c.expectText("x")
-			c.expectClose(1000)
-			c.Close()
-		}
+	for transport, test := range map[string]struct {
+		config *tls.Config
+		each   int
+	}{"ws": {nil, 400}, "wss": {s.tls(), 40}} {
+		t.Run(transport, func(t *testing.T) {
+			descriptors := s.descriptors()
+			for _, limit := range []int{64, 8} {
+				s.before = s.peak()
+				s.withstands(t, limit, func() {
+					for range test.each {
+						s.comeAndGo(t, test.config)
+					}
+				})
+				s.waitForDescriptors(t, descriptors)
+			}
+		})
 	}
-	visit()
-	s.log.waitAll(t, 2*each, "connection ended")
-	s.before = s.peak()
-	s.withstands(t, 8, visit)
-	s.log.waitAll(t, 4*each, "connection ended")
+}
+
+// comeAndGo connects and leaves in all ways that there are.
+func (s *server) comeAndGo(t *testing.T, config *tls.Config) {
+	t.Helper()
+	for _, said := range []string{
+		"", // not even a handshake of TLS
+		"GET /echo HTTP/1.1\r\nHost: x\r\n",
+		handshake("/echo"),
+		handshake("/echo") + begin("unfinished"),
+	} {
+		c := s.connectSmall(t, config)
+		if said != "" {
+			c.write(said)
+		}
+		c.Close() // with the answer unread, if there is one
+	}
+	c := s.connectSmall(t, config)
+	c.upgrade("/echo")
+	c.write(text("x") + closing(1000, ""))
+	c.expectText("x")
+	c.expectClose(1000)
+	c.Close()
+	c = s.connectSmall(t, config)
+	c.write("GET /room HTTP/1.1\r\nHost: localhost\r\n" + wantsEvents + "\r\n\r\n")
+	c.headerOf(http.MethodGet)
+	c.Close()
 }
 
 // The rate is each connection's and, of plain requests, each user's or address's:

@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -104,22 +105,61 @@ func (s *server) proc(name string) string {
 	return fmt.Sprintf("/proc/%d/%s", s.process.Process.Pid, name)
 }
 
-// connectSmall is connect with a client that has hardly any buffer to receive
-// with, so that what it does not read waits at the server.
-func (s *server) connectSmall(t *testing.T) *socket {
+// descriptors counts the descriptors that the server has open. Only Linux tells.
+func (s *server) descriptors() int {
+	s.t.Helper()
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	all, err := os.ReadDir(s.proc("fd"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return len(all)
+}
+
+// waitForDescriptors waits until the server has no more descriptors open than
+// these. The bystander's questions are its clock.
+func (s *siege) waitForDescriptors(t *testing.T, want int) {
 	t.Helper()
-	c := s.connect(t)
-	if err := c.Conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+	got := s.descriptors()
+	for end := time.Now().Add(patience); got > want && time.Now().Before(end); got = s.descriptors() {
+		if err := s.bystander.echo("?"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got > want {
+		t.Errorf("%d descriptors stay open, before it were %d", got, want)
+	}
+}
+
+// connectSmall is connect for a client that has hardly any buffer to receive with,
+// so that what it does not read waits at the server; over TLS if there is a
+// configuration.
+func (s *server) connectSmall(t *testing.T, config *tls.Config) *socket {
+	t.Helper()
+	address := s.address()
+	if config != nil {
+		address = s.tlsAddress()
+	}
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	if err := conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if config != nil {
+		conn = tls.Client(conn, config)
+	}
+	return adopt(t, conn)
 }
 
 // upgraded opens n WebSockets on a path.
 func (s *server) upgraded(t *testing.T, n int, path string, header ...string) (all []*socket) {
 	t.Helper()
 	for range n {
-		c := s.connectSmall(t)
+		c := s.connectSmall(t, nil)
 		c.upgrade(path, header...)
 		all = append(all, c)
 	}
@@ -151,6 +191,9 @@ func atOnce[T any](all []*socket, do func(*socket) T) (results []T) {
 	}
 	return results
 }
+
+// count tells how often a text has been printed.
+func (l *lines) count(text string) int { return strings.Count(l.String(), text) }
 
 // waitAll waits until n lines with a text have been printed.
 func (l *lines) waitAll(t *testing.T, n int, text string) {
