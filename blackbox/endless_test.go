@@ -46,7 +46,7 @@ func TestMessagesWithoutAnEnd(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := besiege(t, endlessConfig)
 			s.withstands(t, 16, func() {
-				all := s.upgraded(t, clients, test.path, deflateOffer)
+				all := s.upgraded(t, clients, nil, test.path, deflateOffer)
 				for _, c := range all {
 					c.write(test.begin)
 					go c.flood(bytes, strings.Repeat(test.more, 4096))
@@ -83,7 +83,7 @@ func TestManyBombs(t *testing.T) {
 	parts := string(frame{op: opBinary, rsv: rsv1, payload: bomb[:half]}.bytes()) + last(bomb[half:])
 	s := besiege(t, endlessConfig)
 	s.withstands(t, 32, func() { // of 1200
-		all := s.upgraded(t, clients, "/deflate", deflateOffer)
+		all := s.upgraded(t, clients, nil, "/deflate", deflateOffer)
 		for i, c := range all {
 			c.write([]string{whole, parts}[i%2])
 		}
@@ -114,7 +114,7 @@ func TestAnnouncedLengths(t *testing.T) {
 	}
 	t.Run("allowed", func(t *testing.T) {
 		s.withstands(t, 16, func() { // of 100 GiB
-			for _, c := range s.upgraded(t, 100, "/large") {
+			for _, c := range s.upgraded(t, 100, nil, "/large") {
 				c.write(announced(1<<30) + "the beginning")
 				defer c.Close()
 			}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -72,6 +71,7 @@ func (s *siege) bystand(t *testing.T) (stop func()) {
 
 // echo sends a message, which must come back.
 func (c *client) echo(message string) error {
+	c.SetReadDeadline(time.Now().Add(patience))
 	if _, err := c.NetConn().Write([]byte(text(message))); err != nil {
 		return err
 	}
@@ -133,33 +133,20 @@ func (s *siege) waitForDescriptors(t *testing.T, want int) {
 	}
 }
 
-// connectSmall is connect for a client that has hardly any buffer to receive with,
-// so that what it does not read waits at the server; over TLS if there is a
-// configuration.
-func (s *server) connectSmall(t *testing.T, config *tls.Config) *socket {
+// over opens a connection: over TLS if there is a configuration.
+func (s *server) over(t *testing.T, config *tls.Config) *socket {
 	t.Helper()
-	address := s.address()
 	if config != nil {
-		address = s.tlsAddress()
+		return s.connectTLS(t, config)
 	}
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
-		t.Fatal(err)
-	}
-	if config != nil {
-		conn = tls.Client(conn, config)
-	}
-	return adopt(t, conn)
+	return s.connect(t)
 }
 
 // upgraded opens n WebSockets on a path.
-func (s *server) upgraded(t *testing.T, n int, path string, header ...string) (all []*socket) {
+func (s *server) upgraded(t *testing.T, n int, config *tls.Config, path string, header ...string) (all []*socket) {
 	t.Helper()
 	for range n {
-		c := s.connectSmall(t, nil)
+		c := s.over(t, config)
 		c.upgrade(path, header...)
 		all = append(all, c)
 	}
