@@ -31,6 +31,7 @@ const endlessConfig = `:PORT {
 func TestMessagesWithoutAnEnd(t *testing.T) {
 	const clients, bytes = 8, 32 << 20
 	deflating := string(frame{op: opText, rsv: rsv1, payload: deflated("x")}.bytes())
+	s := besiege(t, endlessConfig)
 	for _, test := range []struct {
 		name, path, begin, more string
 		code                    uint16
@@ -44,7 +45,6 @@ func TestMessagesWithoutAnEnd(t *testing.T) {
 		{"large compressed fragments", "/deflate", deflating, more(strings.Repeat("x", 1<<10)), 1009},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := besiege(t, endlessConfig)
 			s.withstands(t, 16, func() {
 				all := s.upgraded(t, clients, nil, test.path, deflateOffer)
 				for _, c := range all {
@@ -73,9 +73,9 @@ func TestFragmentsWithinTheLimit(t *testing.T) {
 
 // Small messages that are enormous once they are inflated.
 func TestManyBombs(t *testing.T) {
-	const clients, size = 20, 60 << 20
-	bomb := deflated(strings.Repeat("\x00", size))
-	if len(bomb) > 64<<10 {
+	const clients, flushed = 20, "\x00\x00\xff\xff" // what deflated leaves off
+	bomb := strings.TrimSuffix(strings.Repeat(deflated(strings.Repeat("\x00", 1<<20))+flushed, 60), flushed)
+	if len(bomb) > 64<<10 || len(inflated(t, bomb)) != 60<<20 {
 		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
 	half := len(bomb) / 2

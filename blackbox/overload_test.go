@@ -89,11 +89,12 @@ func TestPingFloodIsAnswered(t *testing.T) {
 // kept for a while, not for ever: then they are closed with 1013. Who keeps up
 // misses nothing.
 func TestManySlowMembers(t *testing.T) {
-	const slow, messages = 10, 2048 // of 32 KiB
+	const slow, messages = 10, 1024 // of 32 KiB
 	s := besiege(t, overloadConfig)
-	s.withstands(t, 40, func() { // of 64, if the queues share what they hold, or else of 1280
-		sender, keen := s.dial(t, "/room"), s.dial(t, "/room")
-		late := s.upgraded(t, slow, nil, "/room")[0]
+	s.withstands(t, 24, func() { // of 32, if the queues share what they hold, or else of 640
+		sender, keen, late := s.connect(t), s.connect(t), s.upgraded(t, slow, nil, "/room")[0]
+		sender.upgrade("/room")
+		keen.upgrade("/room")
 		for range slow {
 			c := s.connect(t)
 			c.write("GET /room HTTP/1.1\r\nHost: localhost\r\n" + wantsEvents + "\r\n\r\n")
@@ -101,11 +102,10 @@ func TestManySlowMembers(t *testing.T) {
 				t.Fatalf("following: %+v", a)
 			}
 		}
-		for i := 0; i < messages; i += 4 {
-			four := []string{numbered(i), numbered(i + 1), numbered(i + 2), numbered(i + 3)}
-			sender.send(four...)
-			sender.expect(four...)
-			keen.expect(four...)
+		for i := range messages {
+			sender.write(text(numbered(i)))
+			sender.expectText(numbered(i))
+			keen.expectText(numbered(i))
 			if i == messages/4 {
 				late.expectTooSlow(i)
 			}
