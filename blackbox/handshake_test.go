@@ -16,6 +16,14 @@ const handshakeConfig = `:PORT {
 		app echo
 		compression
 	}
+	websocket /named {
+		app echo
+		room {query.room}
+	}
+	basic_auth /private {
+		ann $2a$04$yuFwvUiSF/btYJNawoCcA.z5X/Yn06qKWrV8/SIFDcSS4vkfUWGKm
+	}
+	websocket /private echo
 	respond "plain"
 }`
 
@@ -163,6 +171,12 @@ func TestNothingIsSmuggledBehindARefusedUpgrade(t *testing.T) {
 		"POST":                changed("POST /echo HTTP/1.1", "Content-Length: 0"),
 		"body":                changed("", "Content-Length: 5") + "hello",
 		"chunked body":        changed("", "Transfer-Encoding: chunked") + "5\r\nhello\r\n0\r\n\r\n",
+		"expectation":         changed("", "Expect: 100-continue\nContent-Length: 5") + "hello",
+		"both lengths":        changed("", "Content-Length: 5\nTransfer-Encoding: chunked") + "0\r\n\r\n",
+		"two lengths":         changed("", "Content-Length: 5\nContent-Length: 6") + "hello",
+		"HTTP/2":              changed("", "Upgrade: h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"),
+		"room without a name": changed("GET /named HTTP/1.1", ""),
+		"no password":         changed("GET /private HTTP/1.1", ""),
 		"request as a body":   changed("", "Content-Length: "+strconv.Itoa(len(inner))) + inner,
 		"HTTP/1.0 keep-alive": changed("GET /echo HTTP/1.0", "Connection: Upgrade, keep-alive"),
 	} {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode"
 
 	"go.uber.org/zap"
 
@@ -197,7 +199,7 @@ func (m *Member) logEnd(end socket.End) {
 	log := m.log().With(
 		zap.Duration("duration", end.Duration),
 		zap.Uint16("code", uint16(end.Code)),
-		zap.String("reason", end.Reason),
+		zap.String("reason", printable(end.Reason)),
 		zap.Bool("by_client", end.ByPeer),
 		zap.Uint64("messages_in", end.MessagesIn),
 		zap.Uint64("messages_out", end.MessagesOut),
@@ -208,6 +210,17 @@ func (m *Member) logEnd(end socket.End) {
 		log = log.With(zap.Error(end.Err))
 	}
 	log.Info("connection ended")
+}
+
+// printable replaces the control characters that encoders of logs do not escape:
+// DEL, and those beyond ASCII, which some terminals obey.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= unicode.MaxASCII && unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }
 
 // log returns a logger that names the connection. Names that clients choose are
