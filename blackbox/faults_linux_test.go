@@ -53,7 +53,7 @@ func (s *server) victims(t *testing.T, connect connector) *victims {
 	r := &victims{s: s, connect: connect, path: "/sum/" + t.Name()}
 	for range 2 {
 		c, _ := connect(t, network{})
-		c.upgrade(r.path)
+		c.join(r.path)
 		r.others = append(r.others, c)
 	}
 	return r

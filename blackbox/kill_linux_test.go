@@ -46,8 +46,8 @@ func TestKilledClients(t *testing.T) {
 		}
 	}`)
 	sender, watcher := s.connect(t), s.connect(t)
-	sender.upgrade("/sum")
-	watcher.upgrade("/sum", "Sec-WebSocket-Protocol: json")
+	sender.join("/sum")
+	watcher.join("/sum", "Sec-WebSocket-Protocol: json")
 	leftovers := s.leftovers(t)
 
 	crowd := exec.Command(os.Args[0])
