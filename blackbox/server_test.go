@@ -28,6 +28,9 @@ const patience = 30 * time.Second
 var workshop string
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(crowdAddress); address != "" {
+		beCrowd(address)
+	}
 	var err error
 	if workshop, err = os.MkdirTemp("", "blackbox"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

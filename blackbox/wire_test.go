@@ -185,3 +185,11 @@ func (c *socket) upgrade(path string, more ...string) answer {
 	}
 	return a
 }
+
+// join is upgrade, and returns when the connection is served.
+func (c *socket) join(path string, more ...string) {
+	c.t.Helper()
+	c.upgrade(path, more...)
+	c.write(ping("served"))
+	c.expectAfterState(frame{op: opPong, fin: true, payload: "served"})
+}

@@ -86,6 +86,8 @@ type Conn struct {
 	unsent     int       // what the socket held when we last looked; -1 if unknown
 	heard      time.Time // when the last bytes came
 	pinged     time.Time // when the last ping was sent
+	pingEnd    int       // how many bytes the client has once it has that ping
+	arrived    int       // how many it had when it was pinged
 	assembling time.Time // when the unfinished message began; zero if there is none
 
 	closeWanted bool // a close frame, with the code and reason in end, is to be sent once nothing is held

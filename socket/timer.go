@@ -143,8 +143,9 @@ func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
 		return wait
 	}
 	c.pinged = now
-	c.unsent = c.link.unsent()
+	c.arrived = c.received()
 	c.out.push(c.encode, frames.Ping, nil)
+	c.pingEnd = int(c.end.BytesOut) + c.owed()
 	c.pump()
 	if s.PingTimeout > 0 && !c.oneWay {
 		return min(s.PingTimeout, s.PingInterval)
@@ -157,13 +158,16 @@ func (c *Conn) pongDue(now time.Time, s *Settings) time.Duration {
 	if wait := c.pinged.Add(s.PingTimeout).Sub(now); wait > 0 {
 		return wait
 	}
-	if c.takes() || c.progress.After(c.pinged) {
-		c.heard = now // the ping may still be on its way
+	if n := c.received(); c.arrived < n && n < c.pingEnd {
+		c.heard = now // the ping is still on its way, and the client takes what is before it
 		return s.PingInterval
 	}
 	c.cut(errSilent)
 	return never
 }
+
+// received is how many bytes have arrived at the client, as far as the link knows.
+func (c *Conn) received() int { return int(c.end.BytesOut) - max(0, c.link.unsent()) }
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {

@@ -135,6 +135,45 @@ func TestTimerSparesAClientThatIsNotRead(t *testing.T) {
 	})
 }
 
+// Taking what is sent is no sign of life: the kernel of a client that is gone may go
+// on with that.
+func TestTimerCutsASilentClientThatIsSentMuch(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, s *session) {
+		s.start()
+		go io.Copy(io.Discard, s.client)
+		for range 40 {
+			s.Send([]byte("news"), false)
+			time.Sleep(time.Second)
+		}
+		if e := <-s.ended; e.Err != errSilent || e.Duration != 35*time.Second {
+			t.Errorf("ended with %v after %v", e.Err, e.Duration)
+		}
+	})
+}
+
+// A ping that waits behind what the client is slow to take cannot be answered.
+func TestTimerSparesAClientThatHasNotBeenReachedByThePing(t *testing.T) {
+	const chunks = 20
+	inVirtualTime(t, func(t *testing.T, s *session) {
+		s.start()
+		s.Write(NewRun(make([]byte, chunks*streamWrite)))
+		for range chunks {
+			time.Sleep(9 * time.Second)
+			if _, err := io.ReadFull(s.client, make([]byte, streamWrite)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.say(clientText("alive"))
+		op, payload := s.hear()
+		for op == frames.Ping {
+			op, payload = s.hear()
+		}
+		if payload != "alive" {
+			t.Errorf("got %v %q", op, payload)
+		}
+	})
+}
+
 // The write timeout counts from when the client last took something.
 func TestTimerWriteTimeout(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, s *session) {

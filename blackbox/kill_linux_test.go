@@ -1,0 +1,88 @@
+package blackbox
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// crowdAddress is set where this binary is to be a crowd of clients.
+const crowdAddress = "BLACKBOX_CROWD"
+
+const crowdSize = 100
+
+// beCrowd connects to a server's /sum and adds 1 for each connection. It reads
+// nothing and never ends.
+func beCrowd(address string) {
+	for range crowdSize {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_, err = io.WriteString(conn, handshake("/sum")+text("1"))
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		defer conn.Close() // keeps it
+	}
+	select {}
+}
+
+// The process of a hundred clients is killed, with messages on their way: the
+// server misses them all, and nobody else notices.
+func TestKilledClients(t *testing.T) {
+	s := start(t, `GLOBAL
+		admin 127.0.0.1:OTHERPORT
+	END
+	:PORT {
+		websocket /sum {
+			app sum
+			room {path}
+		}
+	}`)
+	sender, watcher := s.connect(t), s.connect(t)
+	sender.join("/sum")
+	watcher.join("/sum", "Sec-WebSocket-Protocol: json")
+	leftovers := s.leftovers(t)
+
+	crowd := exec.Command(os.Args[0])
+	crowd.Env = append(os.Environ(), crowdAddress+"="+s.address())
+	dieTogether(crowd)
+	if err := crowd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer crowd.Wait()
+	watcher.expectTotal(crowdSize)
+	sender.expectLast(strconv.Itoa(crowdSize))
+	for i := range 100 {
+		if i == 50 {
+			crowd.Process.Kill()
+		}
+		sender.write(text("1"))
+		sender.expectText(strconv.Itoa(crowdSize + i + 1))
+	}
+	watcher.expectTotal(crowdSize + 100)
+
+	s.eventually(t, "the end of the crowd", func() bool { return s.ends() == crowdSize })
+	leftovers(t)
+	s.shows(t, "/sum", strconv.Itoa(crowdSize+100))
+}
+
+// expectLast reads messages up to this one.
+func (c *socket) expectLast(message string) {
+	c.t.Helper()
+	for c.frame().payload != message {
+	}
+}
+
+// expectTotal reads states up to the one with this total.
+func (c *socket) expectTotal(total int) {
+	c.t.Helper()
+	for end := fmt.Sprintf(`"total":%d}`, total); !strings.HasSuffix(c.frame().payload, end); {
+	}
+}
