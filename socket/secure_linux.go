@@ -32,7 +32,7 @@ type secure struct {
 	posted atomic.Bool
 
 	// Owned by who reads.
-	until time.Time // the deadline for reading
+	until moment // the deadline for reading
 
 	// Owned by the loop's goroutine.
 	slot       int32
@@ -74,16 +74,15 @@ func newSecure(conn net.Conn, c *Conn) link {
 // read gives what has come within the time that the connection stays hot. The
 // first time that is none at all: most begin with a silence.
 func (s *secure) read() (*buffer, error) {
-	if s.until.IsZero() {
-		s.stayUntil(time.Now())
+	if s.until == 0 {
+		s.stay(0)
 	}
 	b, err := s.stream.read()
-	now := time.Now()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, s.turnCold()
-	case err == nil && s.until.Sub(now) < hot/2:
-		s.stayUntil(now.Add(hot))
+	case err == nil && s.until.since(now()) < hot/2:
+		s.stay(hot)
 	}
 	s.of.mu.Lock()
 	s.room -= worstRead
@@ -91,15 +90,15 @@ func (s *secure) read() (*buffer, error) {
 	return b, err
 }
 
-func (s *secure) stayUntil(deadline time.Time) {
-	s.until = deadline
-	_ = s.conn.SetReadDeadline(deadline) // if it is closed, reading tells
+func (s *secure) stay(d time.Duration) {
+	s.until = now().add(d)
+	_ = s.conn.SetReadDeadline(time.Now().Add(d)) // if it is closed, reading tells
 }
 
 // turnCold leaves the waiting to the loop.
 func (s *secure) turnCold() error {
 	_ = s.conn.SetReadDeadline(time.Time{})
-	s.until = s.until.Add(-hot) // so that it is set again by what wakes us
+	s.until = s.until.add(-hot) // so that it is set again by what wakes us
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	if s.of.gone {
