@@ -144,9 +144,9 @@ func TestNothingStaysOfConnections(t *testing.T) {
 		each   int
 	}{"ws": {nil, 400}, "wss": {s.tls(), 40}} {
 		t.Run(transport, func(t *testing.T) {
-			descriptors := s.descriptors()
+			descriptors := s.descriptors(t)
 			for _, limit := range []int{64, 8} {
-				s.before = s.peak()
+				s.before = s.peak(t)
 				s.withstands(t, limit, func() {
 					for range test.each {
 						s.comeAndGo(t, test.config)

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,18 +32,22 @@ func (s *server) descriptors(t *testing.T) int {
 	return len(open)
 }
 
-// memory is how many KiB the server has in memory.
-func (s *server) memory(t *testing.T) int {
+// memory is how many KiB the server has in memory, and peak the most it has had.
+func (s *server) memory(t *testing.T) int { return s.status(t, "VmRSS") }
+func (s *server) peak(t *testing.T) int   { return s.status(t, "VmHWM") }
+
+func (s *server) status(t *testing.T, field string) int {
 	t.Helper()
 	status, err := os.ReadFile(s.proc("status"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := strconv.Atoi(string(regexp.MustCompile(`VmRSS:\s*(\d+) kB`).FindSubmatch(status)[1]))
+	_, after, _ := strings.Cut(string(status), field+":")
+	kib, err := strconv.Atoi(strings.Fields(after + " -")[0])
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v in\n%s", err, status)
 	}
-	return n
+	return kib
 }
 
 // eventually waits until something can be seen of the server.

@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,7 +21,7 @@ type siege struct {
 func besiege(t *testing.T, config string) *siege {
 	t.Helper()
 	s := start(t, config)
-	return &siege{s, s.dial(t, "/bystander"), s.peak()}
+	return &siege{s, s.dial(t, "/bystander"), s.peak(t)}
 }
 
 // withstands attacks. Meanwhile the bystander is answered, and the server needs
@@ -34,7 +32,7 @@ func (s *siege) withstands(t *testing.T, limit int, attack func()) {
 		defer s.bystand(t)()
 		attack()
 	}()
-	grown := (s.peak() - s.before) >> 10
+	grown := (s.peak(t) - s.before) >> 10
 	t.Logf("the server needed %d MiB more", grown)
 	if race {
 		limit *= 4 // the race detector keeps a shadow of all memory
@@ -82,48 +80,12 @@ func (c *client) echo(message string) error {
 	return err
 }
 
-// peak is the most memory that the server has had, in KiB. Only Linux tells.
-func (s *server) peak() int {
-	s.t.Helper()
-	if runtime.GOOS != "linux" {
-		return 0
-	}
-	status, err := os.ReadFile(s.proc("status"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	_, after, _ := strings.Cut(string(status), "VmHWM:")
-	kib, err := strconv.Atoi(strings.Fields(after + " -")[0])
-	if err != nil {
-		s.t.Fatalf("%v in\n%s", err, status)
-	}
-	return kib
-}
-
-// proc is where Linux tells something about the process.
-func (s *server) proc(name string) string {
-	return fmt.Sprintf("/proc/%d/%s", s.process.Process.Pid, name)
-}
-
-// descriptors counts the descriptors that the server has open. Only Linux tells.
-func (s *server) descriptors() int {
-	s.t.Helper()
-	if runtime.GOOS != "linux" {
-		return 0
-	}
-	all, err := os.ReadDir(s.proc("fd"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return len(all)
-}
-
 // waitForDescriptors waits until the server has no more descriptors open than
 // these. The bystander's questions are its clock.
 func (s *siege) waitForDescriptors(t *testing.T, want int) {
 	t.Helper()
-	got := s.descriptors()
-	for end := time.Now().Add(patience); got > want && time.Now().Before(end); got = s.descriptors() {
+	got := s.descriptors(t)
+	for end := time.Now().Add(patience); got > want && time.Now().Before(end); got = s.descriptors(t) {
 		if err := s.bystander.echo("?"); err != nil {
 			t.Fatal(err)
 		}

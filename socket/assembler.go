@@ -14,9 +14,9 @@ import (
 // copied; everything else goes through partial.
 type assembler struct {
 	partial  *partial
-	begun    uint    // counts what began and did not stand in the bytes from end to end
-	rsv      byte    // the reserved bits that are allowed: RSV1 with permessage-deflate
 	inflated *buffer // the message that was handed out, if it came compressed
+	begun    uint32  // counts what began and did not stand in the bytes from end to end
+	rsv      byte    // the reserved bits that are allowed: RSV1 with permessage-deflate
 }
 
 // event is one thing a client has said. The zero event is nothing yet.

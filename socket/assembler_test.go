@@ -176,7 +176,7 @@ func TestAssemblerCountsWhatBegins(t *testing.T) {
 	for i := range 3 {
 		a.next(bytes.Clone(half[:5]), testLimit)
 		a.settle()
-		if a.begun != uint(i+1) {
+		if a.begun != uint32(i+1) {
 			t.Errorf("begun is %d with message %d", a.begun, i+1)
 		}
 		a.next(bytes.Clone(half[5:]), testLimit)

@@ -1,8 +1,6 @@
 package socket
 
 import (
-	"time"
-
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
@@ -39,7 +37,7 @@ func (c *Conn) wantClose(code frames.CloseCode, reason string) {
 func (c *Conn) setClose(code frames.CloseCode, reason string) {
 	if !c.closeWanted {
 		c.closeWanted, c.end.Code, c.end.Reason = true, code, reason
-		c.closeBy = time.Now().Add(settleTimeout)
+		c.closeBy = now().add(settleTimeout)
 		c.armFor(c.closeBy)
 		c.resume()
 	}
@@ -58,7 +56,7 @@ func (c *Conn) queueClose() {
 		return
 	}
 	c.closing = true
-	c.closeBy = time.Now().Add(closeTimeout)
+	c.closeBy = now().add(closeTimeout)
 	c.armFor(c.closeBy)
 	var payload [frames.MaxControlPayload]byte
 	c.out.push(c.encode, frames.Close, frames.AppendClose(payload[:0], c.end.Code, c.end.Reason))
@@ -74,7 +72,7 @@ func (c *Conn) drained() {
 	case c.peerClosed:
 		c.gone = true
 		c.link.close()
-		c.changed.Broadcast()
+		c.announce()
 	case c.failed && !c.shut:
 		c.shut = true
 		c.link.closeWrite()
@@ -92,5 +90,5 @@ func (c *Conn) cut(err error) {
 	c.out.clear()
 	c.gone = true
 	c.link.abort()
-	c.changed.Broadcast()
+	c.announce()
 }

@@ -30,8 +30,8 @@ type Handler interface {
 // End tells how a connection ended.
 type End struct {
 	Code     frames.CloseCode // the first close code said by either side, or Abnormal
-	Reason   string           // its reason, as said by the side that said it
 	ByPeer   bool             // the client said it
+	Reason   string           // its reason, as said by the side that said it
 	Err      error            // why the connection was cut, if it was
 	Duration time.Duration
 
@@ -53,67 +53,61 @@ type Conn struct {
 	// Immutable.
 	handler  Handler
 	settings *atomic.Pointer[Settings]
-	oneWay   bool // the client cannot answer: an event stream
 
 	// Immutable once Serve or Start has begun, nil before.
 	link   link
 	polled *polled // the link, if a loop serves it
-	level  int     // of compression; 0 for none
 	encode encoder
+	level  uint8 // of compression; 0 for none
+	oneWay bool  // immutable: the client cannot answer, it is an event stream
 
 	// Owned by the reader.
+	deaf  bool   // a close frame or a violation has come: nothing after it counts
+	muted bool   // we are closing: only the client's close frame counts
+	waits bool   // it has stopped in the middle of what was read
+	begun uint32 // the value of in.begun at the end of the last read
 	in    assembler
-	begun uint          // the value of in.begun at the end of the last read
-	deaf  bool          // a close frame or a violation has come: nothing after it counts
-	muted bool          // we are closing: only the client's close frame counts
-	waits bool          // it has stopped in the middle of what was read
 	rate  *rate.Limiter // of messages; nil until one comes that counts
 
 	mu sync.Mutex
 
 	// Guarded by mu.
-	out        queue
-	writing    int     // bytes that were taken from out and the socket has not taken
-	flushing   bool    // a goroutine is writing them, or the loop will
-	rest       []byte  // for the loop: those bytes
-	restOwn    *buffer // to be put back once they are written
-	corks      int     // while positive, out only collects; Serve takes the first one out
-	holds      int     // messages that are not settled
-	held       int     // their bytes
-	paused     bool    // the reader waits for changed
-	changed    sync.Cond
-	progress   time.Time // when the socket last took something, while flushing
-	unsent     int       // what the socket held when we last looked; -1 if unknown
-	heard      time.Time // when the last bytes came
-	pinged     time.Time // when the last ping was sent
-	pingEnd    int       // how many bytes the client has once it has that ping
-	arrived    int       // how many it had when it was pinged
-	assembling time.Time // when the unfinished message began; zero if there is none
+	out      queue
+	writing  int        // bytes that were taken from out and the socket has not taken
+	rest     []byte     // for the loop: those bytes
+	restOwn  *buffer    // to be put back once they are written
+	flushing bool       // a goroutine is writing them, or the loop will
+	paused   bool       // the reader waits for changed
+	corks    int32      // while positive, out only collects; Serve takes the first one out
+	holds    int32      // messages that are not settled
+	unsent   int        // what the socket held when we last looked; -1 if unknown
+	held     int        // bytes of the messages that are not settled
+	changed  *sync.Cond // nil until somebody waits
+
+	progress   moment // when the socket last took something, while flushing
+	heard      moment // when the last bytes came
+	pinged     moment // when the last ping was sent
+	pingEnd    int    // how many bytes the client has once it has that ping
+	arrived    int    // how many it had when it was pinged
+	assembling moment // when the unfinished message began; zero if there is none
+	closeBy    moment // when waiting ends, first for held messages and then for the client
+	wake       moment // what timer is armed for
+	timer      *time.Timer
 
 	closeWanted bool // a close frame, with the code and reason in end, is to be sent once nothing is held
 	closing     bool // it has been queued: nothing may follow
-	closeBy     time.Time
 	peerClosed  bool // the client's close frame, or the end of its stream, has come
 	failed      bool // the client broke a rule and may still be sending
 	shut        bool // our direction has been ended
 	gone        bool // the connection has been ended
 	end         End
-
-	timer *time.Timer
-	wake  time.Time // what the timer is armed for
 }
-
-// processStart is what the start of a connection is kept relative to, in
-// end.Duration.
-var processStart = time.Now()
 
 // New returns a connection before its handshake: what it is told is kept until
 // Serve. Settings are looked up when they are needed, so that they can be
 // replaced.
 func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
-	c := &Conn{handler: handler, settings: settings, encode: frames.AppendMessage, corks: 1}
-	c.changed.L = &c.mu
-	return c
+	return &Conn{handler: handler, settings: settings, encode: frames.AppendMessage, corks: 1}
 }
 
 // Serve talks WebSocket over the connection, which must have no deadlines set,
@@ -131,7 +125,7 @@ func (c *Conn) Serve(u *Upgraded) {
 // agree takes over what the handshake has agreed on.
 func (c *Conn) agree(u *Upgraded) {
 	if level := c.settings.Load().CompressionLevel; u.Compression && level > 0 {
-		c.level = level
+		c.level = uint8(level)
 		c.in.rsv = frames.RSV1
 		c.encode = deflating[level]
 	}
@@ -177,9 +171,9 @@ func (c *Conn) start(l link, u *Upgraded) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.agree(u)
-	now := time.Now()
+	now := now()
 	c.link, c.heard = l, now
-	c.end.Duration = -now.Sub(processStart) // the end will be added
+	c.end.Duration = -time.Duration(now) // the end will be added
 	c.polled, _ = l.(*polled)
 	c.arm(now)
 	c.corks--
@@ -249,7 +243,7 @@ func (c *Conn) consume(p []byte) (rest []byte) {
 // begin starts to collect what a read leads to.
 func (c *Conn) begin(n int) {
 	c.mu.Lock()
-	c.heard = time.Now()
+	c.heard = now()
 	c.end.BytesIn += uint64(n)
 	c.corks++
 	c.mu.Unlock()
@@ -261,10 +255,10 @@ func (c *Conn) endBatch() {
 	defer c.mu.Unlock()
 	switch {
 	case !c.in.incomplete():
-		c.assembling = time.Time{}
+		c.assembling = 0
 	case c.begun != c.in.begun:
 		c.assembling = c.heard
-		c.armFor(c.assembling.Add(assemblyTimeout))
+		c.armFor(c.assembling.add(assemblyTimeout))
 	}
 	c.begun = c.in.begun
 	c.corks--
@@ -316,12 +310,26 @@ func (c *Conn) pause() bool {
 	c.pump()
 	c.paused = c.full()
 	for c.paused && c.polled == nil {
-		c.changed.Wait()
+		c.await()
 		c.paused = c.full()
 	}
 	c.corks++
 	c.waits = c.paused
 	return !c.paused
+}
+
+// await returns after the next announce.
+func (c *Conn) await() {
+	if c.changed == nil {
+		c.changed = sync.NewCond(&c.mu)
+	}
+	c.changed.Wait()
+}
+
+func (c *Conn) announce() {
+	if c.changed != nil {
+		c.changed.Broadcast()
+	}
 }
 
 // handle acts on one event of the client.
@@ -401,7 +409,7 @@ func (c *Conn) linger() {
 	c.peerClosed = true
 	c.drained()
 	for c.closeWanted && !c.gone {
-		c.changed.Wait()
+		c.await()
 	}
 }
 
@@ -442,7 +450,7 @@ func (c *Conn) finish(err error) {
 	c.gone = true
 	c.link.abort()
 	for c.flushing {
-		c.changed.Wait()
+		c.await()
 	}
 	end := c.clear(err)
 	c.mu.Unlock()
@@ -462,7 +470,7 @@ func (c *Conn) clear(err error) End {
 
 func (c *Conn) summary(err error) End {
 	end := c.end
-	end.Duration += time.Since(processStart)
+	end.Duration += time.Duration(now())
 	switch {
 	case c.closeWanted:
 	case c.oneWay:

@@ -59,13 +59,15 @@ func overLinks(t *testing.T, test func(t *testing.T, s *session)) {
 	}
 }
 
-func tcpPair(t testing.TB) (server, client net.Conn) {
+func tcpPair(t testing.TB) (server, client net.Conn) { return dialedPair(t, new(net.Dialer)) }
+
+func dialedPair(t testing.TB, d *net.Dialer) (server, client net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+	if client, err = d.DialContext(t.Context(), "tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
 	if server, err = l.Accept(); err != nil {
@@ -76,6 +78,11 @@ func tcpPair(t testing.TB) (server, client net.Conn) {
 
 func tlsPair(t testing.TB) (server, client net.Conn) {
 	server, client = tcpPair(t)
+	return secured(t, server, client)
+}
+
+// secured puts TLS on a connection.
+func secured(t testing.TB, server, client net.Conn) (net.Conn, net.Conn) {
 	s := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{testCertificate()}})
 	c := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
 	failed := make(chan error, 1)

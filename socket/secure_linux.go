@@ -32,16 +32,18 @@ type secure struct {
 	posted atomic.Bool
 
 	// Owned by who reads.
-	until time.Time // the deadline for reading
+	until moment // the deadline for reading
 
 	// Owned by the loop's goroutine.
 	slot       int32
 	generation int32
 
 	// Guarded by of.mu.
-	cold   bool
-	ask    func(fd uintptr) // askUnsent
-	answer int
+	cold     bool
+	room     int              // of the send buffer that nothing has a claim to, when last asked
+	control  func(fd uintptr) // asking
+	question func(fd int) int
+	answer   int
 }
 
 // hot is how long a connection is waited for by a goroutine.
@@ -72,29 +74,31 @@ func newSecure(conn net.Conn, c *Conn) link {
 // read gives what has come within the time that the connection stays hot. The
 // first time that is none at all: most begin with a silence.
 func (s *secure) read() (*buffer, error) {
-	if s.until.IsZero() {
-		s.stayUntil(time.Now())
+	if s.until == 0 {
+		s.stay(0)
 	}
 	b, err := s.stream.read()
-	now := time.Now()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, s.turnCold()
-	case err == nil && s.until.Sub(now) < hot/2:
-		s.stayUntil(now.Add(hot))
+	case err == nil && s.until.since(now()) < hot/2:
+		s.stay(hot)
 	}
+	s.of.mu.Lock()
+	s.room -= worstRead
+	s.of.mu.Unlock()
 	return b, err
 }
 
-func (s *secure) stayUntil(deadline time.Time) {
-	s.until = deadline
-	_ = s.conn.SetReadDeadline(deadline) // if it is closed, reading tells
+func (s *secure) stay(d time.Duration) {
+	s.until = now().add(d)
+	_ = s.conn.SetReadDeadline(time.Now().Add(d)) // if it is closed, reading tells
 }
 
 // turnCold leaves the waiting to the loop.
 func (s *secure) turnCold() error {
 	_ = s.conn.SetReadDeadline(time.Time{})
-	s.until = s.until.Add(-hot) // so that it is set again by what wakes us
+	s.until = s.until.add(-hot) // so that it is set again by what wakes us
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	if s.of.gone {
@@ -152,32 +156,70 @@ func (s *secure) watch() (err error) {
 	return errors.Join(controlled, err)
 }
 
-// inlineWrite is how much surely goes into an empty send buffer, whose smallest
-// size is 16 KiB by default (tcp(7), tcp_wmem), with what TLS adds.
-const inlineWrite = 8 << 10
+// A write is made from where a message comes from only if it surely does not
+// wait, since crypto/tls can do nothing else. A write waits if a new packet is
+// to be begun and the send buffer is full, where the kernel counts memory, not
+// bytes: for each packet packetCost besides what is in it, and the client's side
+// decides how small packets are. So the room that the kernel has told is used up
+// by the worst that a write may take, and asked for again when it is.
+const (
+	packetCost  = 1280      // an sk_buff with its headers: 0.9 KiB, rounded up
+	packetBytes = 48        // in the smallest (sysctl net.ipv4.tcp_min_snd_mss)
+	recordBytes = 1 << 10   // in the smallest record of crypto/tls but the last
+	recordAdds  = 100       // what a record has besides, with any cipher
+	roomMost    = 192 << 10 // for 7 KiB, and tcp_notsent_lowat is rarely set to less than 16
+	queuedMost  = 8 << 10
+)
 
-// tryWrite writes if it is sure not to wait: a little, and everything before has
-// been received.
+// worstWrite is the most that writing n bytes takes of a send buffer.
+func worstWrite(n int) int {
+	records := n/recordBytes + 1
+	n += records * recordAdds
+	return n + (n/packetBytes+records)*packetCost
+}
+
+// worstRead is the most that the answers to a client's wishes for new keys
+// (RFC 8446 section 4.6.3) take before a read comes to an end: crypto/tls writes
+// them, and bears with 16 in a row.
+const worstRead = 16 * (packetBytes + packetCost)
+
+// tryWrite writes if it is sure not to wait.
 func (s *secure) tryWrite(p []byte) (int, error) {
-	if len(p) > inlineWrite || s.unsent() != 0 {
+	worst := worstWrite(len(p))
+	if s.room < worst {
+		s.room = s.ask(roomOf) - worstRead
+	}
+	if s.room < worst {
+		s.room = 0 // what will be written by write is not counted
 		return 0, nil
 	}
+	s.room -= worst
 	return s.conn.Write(p)
 }
 
-// unsent is how many bytes the socket has that the client has not received.
-func (s *secure) unsent() int {
-	if s.ask == nil {
-		s.ask = s.askUnsent // bound once: no call allocates
+// roomOf is what is left of a send buffer, or 0 if too much is in it already.
+func roomOf(fd int) int {
+	size, queued := sendBuffer(fd)
+	if queued > queuedMost {
+		return 0
 	}
-	s.answer = -1
-	_ = s.raw.Control(s.ask) // if it is closed, -1 it is
+	return min(size, roomMost) - queued
+}
+
+// unsent is how many bytes the socket has that the client has not received.
+func (s *secure) unsent() int { return s.ask(unsentOf) }
+
+// ask asks the socket, or gives -1 if it is closed.
+func (s *secure) ask(question func(fd int) int) int {
+	if s.control == nil {
+		s.control = s.asking // bound once: no call allocates
+	}
+	s.question, s.answer = question, -1
+	_ = s.raw.Control(s.control) // if it is closed, -1 it is
 	return s.answer
 }
 
-func (s *secure) askUnsent(fd uintptr) {
-	s.answer = unsentOf(int(fd))
-}
+func (s *secure) asking(fd uintptr) { s.answer = s.question(int(fd)) }
 
 func (s *secure) close() {
 	s.stream.close()

@@ -3,8 +3,14 @@
 package socket
 
 import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/caddyws/caddy-websocket/frames"
 )
@@ -41,4 +47,50 @@ func (s *session) becomesCold() {
 		time.Sleep(time.Millisecond)
 	}
 	s.t.Fatal("the connection stays hot")
+}
+
+// Sending never waits for a client that does not read, however small its packets
+// and the messages are.
+func TestSecureNeverWaitsForTheClient(t *testing.T) {
+	for _, segment := range []int{0, 536, 88} {
+		for _, size := range []int{0, 32, 125, 1000, 3000, 7000} {
+			t.Run(fmt.Sprintf("segments of %d, messages of %d", segment, size), func(t *testing.T) {
+				server, client := narrowPair(t, segment)
+				server, client = secured(t, server, client)
+				s := newSession(t, onLoop{server}, client)
+				s.start()
+				sent, message := make(chan struct{}), make([]byte, size)
+				go func() {
+					defer close(sent)
+					for s.mayOwe(64 << 10) {
+						s.Send(message, true)
+					}
+				}()
+				s.receive("a Send to return", sent)
+			})
+		}
+	}
+}
+
+func (s *session) mayOwe(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owed() < n
+}
+
+// narrowPair is a connection whose client asks for packets of a size and for few
+// of them.
+func narrowPair(t *testing.T, segment int) (server, client net.Conn) {
+	if segment == 0 {
+		return tcpPair(t)
+	}
+	return dialedPair(t, &net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		controlled := raw.Control(func(fd uintptr) {
+			err = errors.Join(
+				unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, segment),
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 1),
+			)
+		})
+		return errors.Join(controlled, err)
+	}})
 }

@@ -10,15 +10,15 @@ import (
 const never = 1 << 62
 
 // armFor makes sure that tick runs at the given time or earlier.
-func (c *Conn) armFor(at time.Time) {
+func (c *Conn) armFor(at moment) {
 	switch {
 	case c.gone || c.link == nil:
 	case c.timer == nil:
 		c.wake = at
-		c.timer = time.AfterFunc(time.Until(at), c.tick)
-	case c.wake.IsZero() || at.Before(c.wake):
+		c.timer = time.AfterFunc(at.since(now()), c.tick)
+	case c.wake == 0 || at < c.wake:
 		c.wake = at
-		c.timer.Reset(time.Until(at))
+		c.timer.Reset(at.since(now()))
 	}
 }
 
@@ -26,9 +26,9 @@ func (c *Conn) armFor(at time.Time) {
 func (c *Conn) tick() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wake = time.Time{}
+	c.wake = 0
 	if !c.gone {
-		c.arm(time.Now())
+		c.arm(now())
 	}
 }
 
@@ -37,27 +37,27 @@ func (c *Conn) Rearm() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.link != nil && !c.gone {
-		c.arm(time.Now())
+		c.arm(now())
 	}
 }
 
 // arm applies each rule of time; a rule acts if it is due and returns how long
 // it can wait otherwise.
-func (c *Conn) arm(now time.Time) {
+func (c *Conn) arm(now moment) {
 	s := c.settings.Load()
 	next := min(c.closeDue(now), c.writeDue(now, s), c.messageDue(now), c.pingDue(now, s), c.ageDue(now, s))
 	if next < never && !c.gone {
-		c.armFor(now.Add(next))
+		c.armFor(now.add(next))
 	}
 }
 
 // closeDue bounds closing: first the wait for held messages, then that for the
 // client.
-func (c *Conn) closeDue(now time.Time) time.Duration {
+func (c *Conn) closeDue(now moment) time.Duration {
 	if !c.closeWanted {
 		return never
 	}
-	if wait := c.closeBy.Sub(now); wait > 0 {
+	if wait := c.closeBy.since(now); wait > 0 {
 		return wait
 	}
 	if c.closing {
@@ -69,11 +69,11 @@ func (c *Conn) closeDue(now time.Time) time.Duration {
 	return closeTimeout
 }
 
-func (c *Conn) writeDue(now time.Time, s *Settings) time.Duration {
+func (c *Conn) writeDue(now moment, s *Settings) time.Duration {
 	if !c.flushing || s.WriteTimeout <= 0 {
 		return never
 	}
-	if wait := c.progress.Add(s.WriteTimeout).Sub(now); wait > 0 {
+	if wait := c.progress.add(s.WriteTimeout).since(now); wait > 0 {
 		return wait
 	}
 	if c.takes() {
@@ -95,14 +95,14 @@ func (c *Conn) takes() bool {
 
 // messageDue closes on a client that does not finish what it has begun, unless
 // it is us who do not read on.
-func (c *Conn) messageDue(now time.Time) time.Duration {
-	if c.assembling.IsZero() || c.closeWanted {
+func (c *Conn) messageDue(now moment) time.Duration {
+	if c.assembling == 0 || c.closeWanted {
 		return never
 	}
 	if c.paused {
 		c.assembling = now
 	}
-	if wait := c.assembling.Add(assemblyTimeout).Sub(now); wait > 0 {
+	if wait := c.assembling.add(assemblyTimeout).since(now); wait > 0 {
 		return wait
 	}
 	c.failed = true
@@ -113,13 +113,13 @@ func (c *Conn) messageDue(now time.Time) time.Duration {
 // ageDue closes a connection that has grown old. Those that began together end
 // at different times, up to a tenth of the age early: what the clock said when
 // they began decides.
-func (c *Conn) ageDue(now time.Time, s *Settings) time.Duration {
+func (c *Conn) ageDue(now moment, s *Settings) time.Duration {
 	if s.MaxAge <= 0 || c.closeWanted {
 		return never
 	}
 	began := -c.end.Duration
 	early := time.Duration(int64(s.MaxAge) / 10 * (began.Microseconds() % 1000) / 1000)
-	if wait := began + s.MaxAge - early - now.Sub(processStart); wait > 0 {
+	if wait := moment(began).add(s.MaxAge - early).since(now); wait > 0 {
 		return wait
 	}
 	c.wantClose(frames.GoingAway, "connection has reached its age")
@@ -129,17 +129,17 @@ func (c *Conn) ageDue(now time.Time, s *Settings) time.Duration {
 // pingDue sends a ping to a client that has been silent for the interval and
 // cuts one that stays silent. A client whose reading is paused is pinged but
 // cannot be heard: the write timeout watches it.
-func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
+func (c *Conn) pingDue(now moment, s *Settings) time.Duration {
 	if s.PingInterval <= 0 || c.closing {
 		return never
 	}
 	if c.paused {
-		c.heard = later(c.heard, c.pinged)
+		c.heard = max(c.heard, c.pinged)
 	}
-	if s.PingTimeout > 0 && !c.oneWay && c.pinged.After(c.heard) {
+	if s.PingTimeout > 0 && !c.oneWay && c.pinged > c.heard {
 		return c.pongDue(now, s)
 	}
-	if wait := later(c.heard, c.pinged).Add(s.PingInterval).Sub(now); wait > 0 {
+	if wait := max(c.heard, c.pinged).add(s.PingInterval).since(now); wait > 0 {
 		return wait
 	}
 	c.pinged = now
@@ -154,8 +154,8 @@ func (c *Conn) pingDue(now time.Time, s *Settings) time.Duration {
 }
 
 // pongDue cuts a client that has not been heard since the last ping.
-func (c *Conn) pongDue(now time.Time, s *Settings) time.Duration {
-	if wait := c.pinged.Add(s.PingTimeout).Sub(now); wait > 0 {
+func (c *Conn) pongDue(now moment, s *Settings) time.Duration {
+	if wait := c.pinged.add(s.PingTimeout).since(now); wait > 0 {
 		return wait
 	}
 	if n := c.received(); c.arrived < n && n < c.pingEnd {
@@ -168,10 +168,3 @@ func (c *Conn) pongDue(now time.Time, s *Settings) time.Duration {
 
 // received is how many bytes have arrived at the client, as far as the link knows.
 func (c *Conn) received() int { return int(c.end.BytesOut) - max(0, c.link.unsent()) }
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}

@@ -3,7 +3,6 @@ package socket
 import (
 	"fmt"
 	"runtime/debug"
-	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
 )
@@ -36,7 +35,7 @@ func (c *Conn) Write(run *Run) {
 	defer c.mu.Unlock()
 	if c.open() {
 		c.end.MessagesOut += run.messages
-		c.out.pushShared(run.at(c.level))
+		c.out.pushShared(run.at(int(c.level)))
 		c.pump()
 	}
 }
@@ -49,7 +48,7 @@ func (c *Conn) Update(run *Run) {
 	defer c.mu.Unlock()
 	if !c.closing && !c.gone {
 		c.end.MessagesOut += run.messages
-		c.out.pushUpdate(run.at(c.level))
+		c.out.pushUpdate(run.at(int(c.level)))
 		c.pump()
 	}
 }
@@ -140,10 +139,10 @@ func (c *Conn) pump() {
 // goroutine that lives until nothing waits.
 func (c *Conn) startFlush(p []byte, own *buffer) {
 	c.flushing, c.writing = true, len(p)
-	c.progress = time.Now()
+	c.progress = now()
 	c.unsent = c.link.unsent()
 	if s := c.settings.Load(); s.WriteTimeout > 0 {
-		c.armFor(c.progress.Add(s.WriteTimeout))
+		c.armFor(c.progress.add(s.WriteTimeout))
 	}
 	if c.polled != nil {
 		c.rest, c.restOwn = p, own
@@ -217,7 +216,7 @@ func (c *Conn) progressed(n int) {
 func (c *Conn) took(n int) {
 	c.end.BytesOut += uint64(n)
 	c.writing -= n
-	c.progress = time.Now()
+	c.progress = now()
 	c.unsent = c.link.unsent()
 	c.resume()
 }
@@ -231,7 +230,7 @@ func (c *Conn) flushed(err error) (p []byte, own *buffer, more bool) {
 	}
 	if c.gone || c.out.empty() {
 		c.flushing, c.writing = false, 0
-		c.changed.Broadcast()
+		c.announce()
 		c.drained()
 		return nil, nil, false
 	}
@@ -249,5 +248,5 @@ func (c *Conn) resume() {
 		c.paused = false
 		c.polled.readOn()
 	}
-	c.changed.Broadcast()
+	c.announce()
 }
