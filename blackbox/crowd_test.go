@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -139,4 +142,26 @@ func jsonMember(ctx context.Context, address string) (func() (seen, error), func
 		err := conn.ReadJSON(&m)
 		return seen{m.Epoch, m.Version, m.Total.String()}, err
 	}, func() { conn.Close() }, nil
+}
+
+// crowdAddress is set where this binary is to be a crowd of clients.
+const crowdAddress = "BLACKBOX_CROWD"
+
+const crowdSize = 100
+
+// beCrowd connects to a server's /sum and adds 1 for each connection. It reads
+// nothing and never ends.
+func beCrowd(address string) {
+	for range crowdSize {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_, err = io.WriteString(conn, handshake("/sum")+text("1"))
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		defer conn.Close() // keeps it
+	}
+	select {}
 }

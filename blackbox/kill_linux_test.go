@@ -2,36 +2,12 @@ package blackbox
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 )
-
-// crowdAddress is set where this binary is to be a crowd of clients.
-const crowdAddress = "BLACKBOX_CROWD"
-
-const crowdSize = 100
-
-// beCrowd connects to a server's /sum and adds 1 for each connection. It reads
-// nothing and never ends.
-func beCrowd(address string) {
-	for range crowdSize {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_, err = io.WriteString(conn, handshake("/sum")+text("1"))
-		}
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		defer conn.Close() // keeps it
-	}
-	select {}
-}
 
 // The process of a hundred clients is killed, with messages on their way: the
 // server misses them all, and nobody else notices.

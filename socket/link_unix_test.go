@@ -62,7 +62,7 @@ func TestSlowReaderIsNotCut(t *testing.T) {
 			below, client := tcpPair(t)
 			s := newSession(t, server(below), client)
 			patient := testSettings()
-			patient.WriteTimeout, patient.MaxQueue = 200*time.Millisecond, 64<<20
+			patient.WriteTimeout, patient.MaxQueue = 500*time.Millisecond, 64<<20
 			s.settings.Store(patient)
 			s.start()
 			message := make([]byte, 1<<20)
@@ -70,7 +70,7 @@ func TestSlowReaderIsNotCut(t *testing.T) {
 				s.Send(message, true)
 			}
 			p := make([]byte, 64<<10)
-			for range 64 { // 1.3 s, six times the timeout
+			for range 128 { // 2.6 s, five times the timeout
 				time.Sleep(20 * time.Millisecond) // it is slow
 				if _, err := io.ReadFull(client, p); err != nil {
 					t.Fatal(err)
