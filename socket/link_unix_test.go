@@ -66,14 +66,14 @@ func TestSlowReaderIsNotCut(t *testing.T) {
 			s.settings.Store(patient)
 			s.start()
 			message := make([]byte, 1<<20)
-			for range 16 {
+			for range 32 {
 				s.Send(message, true)
 			}
-			p := make([]byte, 64<<10)
-			for range 128 { // 2.6 s, five times the timeout
-				time.Sleep(20 * time.Millisecond) // it is slow
+			p := make([]byte, 256<<10)
+			for range 64 { // 2.6 s, five times the timeout
+				time.Sleep(40 * time.Millisecond) // it is slow
 				if _, err := io.ReadFull(client, p); err != nil {
-					t.Fatal(err)
+					t.Fatalf("%v: %+v", err, s.summary(nil))
 				}
 			}
 			if s.isGone() {
