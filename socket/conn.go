@@ -62,10 +62,9 @@ type Conn struct {
 	oneWay bool  // immutable: the client cannot answer, it is an event stream
 
 	// Owned by the reader.
-	deaf  bool   // a close frame or a violation has come: nothing after it counts
-	muted bool   // we are closing: only the client's close frame counts
-	waits bool   // it has stopped in the middle of what was read
-	begun uint32 // the value of in.begun at the end of the last read
+	deaf  bool // a close frame or a violation has come: nothing after it counts
+	muted bool // we are closing: only the client's close frame counts
+	waits bool // it has stopped in the middle of what was read
 	in    assembler
 	rate  *rate.Limiter // of messages; nil until one comes that counts
 
@@ -80,6 +79,7 @@ type Conn struct {
 	paused   bool       // the reader waits for changed
 	corks    int32      // while positive, out only collects; Serve takes the first one out
 	holds    int32      // messages that are not settled
+	begun    uint32     // the value of in.begun at the end of the last read
 	unsent   int        // what the socket held when we last looked; -1 if unknown
 	held     int        // bytes of the messages that are not settled
 	changed  *sync.Cond // nil until somebody waits
