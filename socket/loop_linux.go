@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // A loop serves plain TCP connections without a goroutine and without a buffer
@@ -27,6 +29,7 @@ import (
 // and its generation, so that those of a connection before never reach the next.
 type loop struct {
 	epoll int
+	file  *os.File        // of epoll
 	wait  syscall.RawConn // on epoll
 	wake  int             // an eventfd: something was posted
 
@@ -73,50 +76,81 @@ const (
 
 // loops are made with the first connection, one for each processor, and live as
 // long as the process.
-var loops = sync.OnceValues(func() ([]*loop, error) {
-	made := make([]*loop, runtime.GOMAXPROCS(0))
-	for i := range made {
-		l, err := newLoop()
-		if err != nil {
-			return nil, err
-		}
-		made[i] = l
-		go l.run()
-	}
-	return made, nil
-})
-
-var nextLoop atomic.Uint32
-
-// pickLoop returns the loop for the next connection, or nil if there are none.
-func pickLoop() *loop {
-	all, err := loops()
-	if err != nil {
-		return nil
-	}
-	return all[nextLoop.Add(1)%uint32(len(all))]
+var loops struct {
+	made   atomic.Pointer[[]*loop]
+	making sync.Mutex
+	next   atomic.Uint32
 }
 
-func newLoop() (*loop, error) {
-	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("creating epoll: %w", err)
+// pickLoop returns the loop for the next connection, or nil if there are none,
+// as when the process has no descriptor left for one.
+func pickLoop() *loop {
+	all := loops.made.Load()
+	if all == nil {
+		if all = makeLoops(); all == nil {
+			return nil
+		}
 	}
-	wake, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
-	if errno != 0 {
-		return nil, fmt.Errorf("creating eventfd: %w", errno)
+	return (*all)[loops.next.Add(1)%uint32(len(*all))]
+}
+
+func makeLoops() *[]*loop {
+	loops.making.Lock()
+	defer loops.making.Unlock()
+	if all := loops.made.Load(); all != nil {
+		return all
 	}
-	if err := syscall.SetNonblock(epoll, true); err != nil {
-		return nil, fmt.Errorf("preparing epoll: %w", err)
+	all := make([]*loop, runtime.GOMAXPROCS(0))
+	for i := range all {
+		var err error
+		if all[i], err = newLoop(); err != nil {
+			for _, l := range all[:i] {
+				l.close()
+			}
+			return nil // the next connection tries again
+		}
 	}
-	raw, err := os.NewFile(uintptr(epoll), "epoll").SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("waiting for epoll: %w", err)
+	for _, l := range all {
+		go l.run()
 	}
-	l := &loop{epoll: epoll, wait: raw, wake: int(wake), buffer: make([]byte, loopRead)}
-	l.slots = []slot{{}} // the first is the eventfd's
+	loops.made.Store(&all)
+	return &all
+}
+
+func newLoop() (l *loop, err error) {
+	l = &loop{buffer: make([]byte, loopRead), slots: []slot{{}}} // the first slot is the eventfd's
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	if l.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
+		return l, fmt.Errorf("creating epoll: %w", err)
+	}
+	if err = syscall.SetNonblock(l.epoll, true); err != nil { // else the runtime does not wait for it
+		_ = syscall.Close(l.epoll)
+		return l, fmt.Errorf("preparing epoll: %w", err)
+	}
+	l.file = os.NewFile(uintptr(l.epoll), "epoll")
+	if l.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return l, fmt.Errorf("creating eventfd: %w", err)
+	}
 	event := syscall.EpollEvent{Events: syscall.EPOLLIN}
-	return l, os.NewSyscallError("epoll_ctl", syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, l.wake, &event))
+	if err = syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, l.wake, &event); err != nil {
+		return l, os.NewSyscallError("epoll_ctl", err)
+	}
+	l.wait, err = l.file.SyscallConn()
+	return l, err
+}
+
+// close is for a loop that has not begun.
+func (l *loop) close() {
+	if l.wake > 0 {
+		_ = syscall.Close(l.wake) // nothing is left to be done about it
+	}
+	if l.file != nil {
+		_ = l.file.Close() // likewise
+	}
 }
 
 // run is the loop's goroutine.
