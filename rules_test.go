@@ -6,8 +6,10 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -169,6 +171,44 @@ func TestOnePackageComment(t *testing.T) {
 			t.Errorf("package %q has its comment in %q", folder, with)
 		}
 	}
+}
+
+// A promise is held by a test that exists.
+func TestPromisesAreHeld(t *testing.T) {
+	promises, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(promises, -1)
+	if len(named) < 50 {
+		t.Fatalf("%d tests are named", len(named))
+	}
+	tests := allTests(t)
+	for _, name := range named {
+		if !strings.Contains(tests, "\nfunc "+string(name[1])+"(t *testing.T)") {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+}
+
+// allTests returns the source of all tests.
+func allTests(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, p := range list(t) {
+		files, err := filepath.Glob(filepath.Join(p.Dir, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(source)
+		}
+	}
+	return all.String()
 }
 
 // A folder is called what it is about, and is found in two steps.
