@@ -52,8 +52,8 @@ type Hub struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	rooms  map[engines.Key]*Room
-	unused map[engines.Key]*time.Timer // which deletes a stored room; see forget.go
-	closed *farewell                   // to everybody; nil while the hub is open
+	unused map[engines.Key]*rest // stored rooms that are to be forgotten
+	closed *farewell             // to everybody; nil while the hub is open
 
 	visitors sync.WaitGroup // members, and who looks for a room
 	work     sync.WaitGroup // goroutines of rooms and of blocking apps
@@ -67,7 +67,7 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	h := &Hub{
 		engine: engine, volatile: volatile, log: log,
 		rooms:  make(map[engines.Key]*Room),
-		unused: make(map[engines.Key]*time.Timer),
+		unused: make(map[engines.Key]*rest),
 		over:   make(chan struct{}),
 	}
 	h.limits.Store(&limits)
@@ -215,8 +215,8 @@ func (h *Hub) close(f farewell) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = &f
-	for _, timer := range h.unused {
-		timer.Stop()
+	for _, r := range h.unused {
+		r.timer.Stop()
 	}
 }
 

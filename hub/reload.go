@@ -22,6 +22,7 @@ func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	h.limits.Store(&limits)
 	rooms := h.all()
 	members := membersOf(rooms)
+	before = append(h.resting(), before...)
 	for _, r := range earlier(before, now, rooms, members) {
 		r.follow(now, h.log())
 	}
@@ -34,6 +35,7 @@ func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	for _, m := range members {
 		m.port.(*socket.Conn).Rearm() // plain requests are no members
 	}
+	h.reconsider()
 	h.goUnlessClosed(func() { h.dismiss(leaving(members, now)) })
 }
 
