@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,17 +20,23 @@ import (
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
-// inBubble runs a test of a hub without connections in which time passes only
-// when everybody waits.
-func inBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(t *testing.T, h *hub.Hub)) {
+// bubble is a hub in a world in which time passes only when everybody waits.
+type bubble struct {
+	*hub.Hub
+	end func() // begins to close it, once
+}
+
+func inBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(t *testing.T, h bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hub.New(engine, limits, zap.NewNop)
-		defer func() {
-			if err := h.Close(context.Background(), frames.GoingAway, ""); err != nil {
-				t.Error(err)
-			}
-		}()
-		test(t, h)
+		h, ended := hub.New(engine, limits, zap.NewNop), make(chan error)
+		end := sync.OnceFunc(func() {
+			go func() { ended <- h.Close(context.Background(), frames.GoingAway, "") }()
+		})
+		test(t, bubble{h, end})
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -61,14 +68,14 @@ func stored(t *testing.T, e engines.Engine) int {
 // there, an operation that is refused.
 func TestUseKeepsARoom(t *testing.T) {
 	e := new(memory.Engine)
-	inBubble(t, e, hub.Limits{}, func(t *testing.T, h *hub.Hub) {
+	inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
 		route := forgetting(newCounterApp())
 		for name, use := range map[string]func(){
 			"look":    func() { _, _ = h.View(context.Background(), route, "look") },
-			"refusal": func() { says(t, h, route, "refusal", "bad", "error: bad operation") },
-			"member":  func() { stays(t, h, route, "member", 10*time.Hour) },
+			"refusal": func() { says(t, h.Hub, route, "refusal", "bad", "error: bad operation") },
+			"member":  func() { stays(t, h.Hub, route, "member", 10*time.Hour) },
 		} {
-			says(t, h, route, name, "op", "1")
+			says(t, h.Hub, route, name, "op", "1")
 			time.Sleep(time.Hour - time.Second)
 			use()
 			time.Sleep(time.Hour - time.Second)
@@ -79,7 +86,7 @@ func TestUseKeepsARoom(t *testing.T) {
 			if stored(t, e) != 0 || h.Rooms() != 0 {
 				t.Errorf("after a %s the room is not forgotten", name)
 			}
-			says(t, h, route, name, "op", "1")
+			says(t, h.Hub, route, name, "op", "1")
 			time.Sleep(2 * time.Hour)
 		}
 	})
@@ -99,11 +106,11 @@ func stays(t *testing.T, h *hub.Hub, route *hub.Route, room string, d time.Durat
 // A room is forgotten by what the configuration says when its time has come.
 func TestReloadChangesForget(t *testing.T) {
 	e := new(memory.Engine)
-	inBubble(t, e, hub.Limits{}, func(t *testing.T, h *hub.Hub) {
+	inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
 		app := newCounterApp()
 		first, second := forgetting(app), forgetting(app)
 		never := hub.NewRoute("test", "test", hub.Config{App: app})
-		says(t, h, first, "room", "op", "1")
+		says(t, h.Hub, first, "room", "op", "1")
 		h.Adopt([]*hub.Route{first}, []*hub.Route{second}, hub.Limits{})
 		h.Adopt([]*hub.Route{second}, []*hub.Route{never}, hub.Limits{})
 		time.Sleep(2 * time.Hour)
