@@ -15,6 +15,7 @@ import (
 type slowApp struct {
 	pass  chan struct{}
 	calls atomic.Int64 // of Receive
+	left  atomic.Bool  // Leave has been called
 
 	mu   sync.Mutex
 	said map[string][]string // by connection
@@ -50,7 +51,7 @@ func (a *slowApp) Receive(c apps.Conn, m apps.Message) error {
 	return nil
 }
 
-func (a *slowApp) Leave(c apps.Conn) { a.note(c, "leave") }
+func (a *slowApp) Leave(c apps.Conn) { a.note(c, "leave"); a.left.Store(true) }
 
 // An app that blocks stalls its own connection only, which is read on up to 64
 // waiting messages; then they are all worked through, in order.

@@ -11,37 +11,76 @@ import (
 // memory, that is, without members and requests, for that long. The time counts
 // from the last use in this process.
 
+// rest is a stored room that has left memory.
+type rest struct {
+	route *Route // whose configuration tells when the room is forgotten
+	since time.Time
+	timer *time.Timer // guarded by Hub.mu
+}
+
+// wait tells for how long the room is still kept, unless for ever.
+func (r *rest) wait() (wait time.Duration, ends bool) {
+	after := r.route.config.Load().Forget
+	if after <= 0 || r.route.ended.Load() != nil {
+		return 0, false
+	}
+	return time.Until(r.since.Add(after)), true
+}
+
 // forgetLater has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
 func (h *Hub) forgetLater(room *Room) {
-	route := room.currentRoute()
-	after := route.config.Load().Forget
-	if after <= 0 || room.machine.rev == 0 || h.closed != nil {
+	r := &rest{route: room.currentRoute(), since: time.Now()}
+	wait, ends := r.wait()
+	if !ends || room.machine.rev == 0 || h.closed != nil {
 		return
 	}
-	var timer *time.Timer
-	timer = time.AfterFunc(after, func() { h.forget(room.key, route, timer) })
-	h.unused[room.key] = timer
+	r.timer = time.AfterFunc(wait, func() { h.forget(room.key, r) })
+	h.unused[room.key] = r
 }
 
 // remember keeps a room that is used again. Hub.mu is held.
 func (h *Hub) remember(key engines.Key) {
-	if timer, ok := h.unused[key]; ok {
-		timer.Stop()
+	if r, ok := h.unused[key]; ok {
+		r.timer.Stop()
 		delete(h.unused, key)
 	}
 }
 
+// resting returns the routes of rooms that are to be forgotten.
+func (h *Hub) resting() (routes []*Route) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.unused {
+		routes = append(routes, r.route)
+	}
+	return routes
+}
+
+// reconsider has rooms forgotten when their routes say so now.
+func (h *Hub) reconsider() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed != nil {
+		return
+	}
+	for _, r := range h.unused {
+		if wait, ends := r.wait(); ends {
+			r.timer.Reset(wait)
+		}
+	}
+}
+
 // forget deletes a stored room, unless it has been used since the timer was set.
-func (h *Hub) forget(key engines.Key, route *Route, timer *time.Timer) {
-	room := h.referUnused(key, route, timer)
+func (h *Hub) forget(key engines.Key, r *rest) {
+	room := h.referUnused(key, r)
 	if room == nil {
 		return
 	}
 	defer h.giveUp(room)
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	err := room.load(ctx, route)
+	err := room.load(ctx, r.route)
 	if err == nil {
 		err = room.discard(ctx)
 	}
@@ -50,19 +89,22 @@ func (h *Hub) forget(key engines.Key, route *Route, timer *time.Timer) {
 	}
 }
 
-// referUnused is refer for a room that nobody has used since the timer was set,
-// else nil.
-func (h *Hub) referUnused(key engines.Key, route *Route, timer *time.Timer) *Room {
+// referUnused is refer for a room whose time has come and that nobody has used
+// meanwhile, else nil.
+func (h *Hub) referUnused(key engines.Key, r *rest) *Room {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.unused[key] != timer {
+	if h.unused[key] != r {
+		return nil
+	}
+	if wait, ends := r.wait(); !ends || wait > 0 { // a reload has put it off
 		return nil
 	}
 	delete(h.unused, key)
-	room, err := h.referLocked(key, route)
+	room, err := h.referLocked(key, r.route)
 	if err != nil {
-		h.unused[key] = timer
-		timer.Reset(time.Minute)
+		h.unused[key] = r
+		r.timer.Reset(time.Minute)
 		return nil
 	}
 	return room

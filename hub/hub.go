@@ -52,8 +52,8 @@ type Hub struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	rooms  map[engines.Key]*Room
-	unused map[engines.Key]*time.Timer // which deletes a stored room; see forget.go
-	closed *farewell                   // to everybody; nil while the hub is open
+	unused map[engines.Key]*rest // stored rooms that are to be forgotten
+	closed *farewell             // to everybody; nil while the hub is open
 
 	visitors sync.WaitGroup // members, and who looks for a room
 	work     sync.WaitGroup // goroutines of rooms and of blocking apps
@@ -68,7 +68,7 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	h := &Hub{
 		engine: engine, volatile: volatile, log: log,
 		rooms:   make(map[engines.Key]*Room),
-		unused:  make(map[engines.Key]*time.Timer),
+		unused:  make(map[engines.Key]*rest),
 		closing: make(chan struct{}),
 		over:    make(chan struct{}),
 	}
@@ -214,8 +214,8 @@ func (h *Hub) close(f farewell) {
 	defer h.mu.Unlock()
 	h.closed = &f
 	close(h.closing)
-	for _, timer := range h.unused {
-		timer.Stop()
+	for _, r := range h.unused {
+		r.timer.Stop()
 	}
 }
 
@@ -231,7 +231,11 @@ func (h *Hub) sendAway(f farewell) {
 // abort cuts everybody who is left and waits for a moment.
 func (h *Hub) abort(ctx context.Context, closed <-chan error) error {
 	close(h.over)
-	for _, m := range membersOf(h.all()) {
+	left := membersOf(h.all())
+	if len(left) > 0 {
+		h.log().Warn("clients did not finish the close handshake in time", zap.Int("connections", len(left)))
+	}
+	for _, m := range left {
 		m.port.Abort()
 	}
 	select {

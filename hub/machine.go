@@ -217,6 +217,11 @@ func (m *machine) takePlace(ctx context.Context) error {
 
 // delete removes what is stored of the room.
 func (m *machine) delete(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil { // it may be gone all the same
+			m.room.hub.stock.recount()
+		}
+	}()
 	defer recovered(&err)
 	if m.rev == 0 {
 		return nil

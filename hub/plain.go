@@ -63,6 +63,8 @@ func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message
 	defer cancel()
 	select {
 	case <-a.done:
+	case <-h.over:
+		a.Abort()
 	case <-ctx.Done():
 		a.say(Answer{Status: http.StatusGatewayTimeout, Data: []byte("error: " + errUnknown.Error())})
 	}

@@ -22,7 +22,7 @@ import (
 func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	h.limits.Store(&limits)
 	rooms := h.all()
-	old := earlier(before, now, rooms)
+	old := earlier(append(h.resting(), before...), now, rooms)
 	known := sources(old)
 	for _, r := range old {
 		r.follow(now, known, h.log())
@@ -35,6 +35,7 @@ func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	for _, room := range rooms {
 		room.renew()
 	}
+	h.reconsider()
 	h.goUnlessClosed(func() { h.dismiss(leaving(members, now), h.closing) })
 }
 
