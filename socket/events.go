@@ -107,13 +107,28 @@ func EventsOf(run []byte) []byte {
 type response struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	request <-chan struct{} // closed when the client has gone
-	end     chan struct{}   // closed when we end it
+	below   *http.ResponseController // of the server's own writer, which may be used while another goroutine writes
+	request <-chan struct{}          // closed when the client has gone
+	end     chan struct{}            // closed when we end it
 	once    sync.Once
 }
 
 func newResponse(w http.ResponseWriter, r *http.Request) *response {
-	return &response{w: w, control: http.NewResponseController(w), request: r.Context().Done(), end: make(chan struct{})}
+	return &response{
+		w: w, control: http.NewResponseController(w), below: http.NewResponseController(innermost(w)),
+		request: r.Context().Done(), end: make(chan struct{}),
+	}
+}
+
+// innermost is what all the writers are around.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // read waits for the end: nothing ever arrives.
@@ -155,7 +170,7 @@ func (l *response) abort() {
 	select {
 	case <-l.end:
 	default:
-		_ = l.control.SetWriteDeadline(time.Now()) // a writer without deadlines ends with its request
+		_ = l.below.SetWriteDeadline(time.Now()) // a writer without deadlines ends with its request
 		l.close()
 	}
 }
