@@ -27,8 +27,8 @@ type App struct {
 	EngineRaw json.RawMessage `json:"engine,omitempty" caddy:"namespace=websocket.engines inline_key=name"`
 
 	// When Caddy stops, connections are closed one after another over this time,
-	// so that their clients do not all come back at once; what takes a second
-	// longer is cut. A service manager must wait that long: systemd's unit for
+	// so that their clients do not all come back at once; who has not left a
+	// moment later is cut. A service manager must wait that long: systemd's unit for
 	// Caddy kills after 5 s. From 10ms to 1h, -1 closes all at once. Default: 3s.
 	Drain caddy.Duration `json:"drain,omitempty"`
 
@@ -214,7 +214,9 @@ type sharedHub struct {
 }
 
 // closeTimeout is how long clients are waited for once all have been told to go.
-const closeTimeout = time.Second
+// Caddy's HTTP/2 server takes another second to end a connection that was cut,
+// and all together must be less than systemd's 5 s.
+const closeTimeout = 400 * time.Millisecond
 
 // Destruct closes the hub when no configuration uses it any more, or Caddy ends.
 func (h *sharedHub) Destruct() (err error) {
