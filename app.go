@@ -16,6 +16,7 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/options"
 )
 
 func init() { caddy.RegisterModule(App{}) }
@@ -26,9 +27,10 @@ type App struct {
 	// Where the state of rooms is kept. Default: memory.
 	EngineRaw json.RawMessage `json:"engine,omitempty" caddy:"namespace=websocket.engines inline_key=name"`
 
-	// When Caddy stops, connections are closed one after another over this time,
-	// so that their clients do not all come back at once; who has not left a
-	// moment later is cut. A service manager must wait that long: systemd's unit for
+	// Where many connections have to be closed, because Caddy stops or its
+	// configuration changes, this is done one after another over this time, so
+	// that their clients do not all come back at once; few are closed faster, 100 a
+	// second. When Caddy stops, who has not left a moment later is cut. A service manager must wait that long: systemd's unit for
 	// Caddy kills after 5 s. From 10ms to 1h, -1 closes all at once. Default: 3s.
 	Drain caddy.Duration `json:"drain,omitempty"`
 
@@ -48,6 +50,7 @@ type App struct {
 	hub      *sharedHub
 	poolKey  string // what Cleanup has to give back; empty if nothing was taken
 	handlers []*Handler
+	served   bool // it has been the running configuration, and has been stopped
 }
 
 // Defaults and bounds of the app's options.
@@ -57,7 +60,6 @@ const (
 	defaultMaxStoredRooms = 100000
 
 	maxDrain = caddy.Duration(time.Hour)
-	maxCount = 100000000 // of connections or rooms
 )
 
 // CaddyModule returns the Caddy module information.
@@ -104,9 +106,9 @@ func (a *App) setDefaults() {
 func (a *App) Validate() error {
 	return errors.Join(
 		durationOrOff("drain", a.Drain, maxDrain),
-		inRange("max_connections", a.MaxConnections, 0, maxCount, ""),
-		inRange("max_rooms", a.MaxRooms, 1, maxCount, ""),
-		inRange("max_stored_rooms", a.MaxStoredRooms, 1, maxCount, ""),
+		inRange("max_connections", a.MaxConnections, 0, options.MaxCount, ""),
+		inRange("max_rooms", a.MaxRooms, 1, options.MaxCount, ""),
+		inRange("max_stored_rooms", a.MaxStoredRooms, 1, options.MaxCount, ""),
 	)
 }
 
@@ -168,13 +170,22 @@ var started atomic.Pointer[App]
 // called. A configuration that makes way for another hands over to it.
 func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	switch {
+	case event.Origin() != nil: // a module has an event of that name, too
 	case event.Name() == "started":
 		started.Store(a)
-	case caddy.Exiting():
-		return a.hub.Destruct()
 	default:
-		a.handOver(started.Load())
+		a.served = true
+		return a.leave()
 	}
+	return nil
+}
+
+// leave makes way: for the end of Caddy, or for the next configuration.
+func (a *App) leave() error {
+	if caddy.Exiting() {
+		return a.hub.Destruct()
+	}
+	a.handOver(started.Load())
 	return nil
 }
 
@@ -199,6 +210,9 @@ func (a *App) Cleanup() error {
 	if a.poolKey == "" {
 		return nil
 	}
+	if !a.served {
+		a.hub.Withdraw(a.routes())
+	}
 	_, err := hubs.Delete(a.poolKey)
 	return err
 }
@@ -221,14 +235,12 @@ const closeTimeout = 400 * time.Millisecond
 // Destruct closes the hub when no configuration uses it any more, or Caddy ends.
 func (h *sharedHub) Destruct() (err error) {
 	h.closing.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), h.Drain()+closeTimeout)
-		defer cancel()
 		code, reason := frames.GoingAway, "server is going away"
 		if next := started.Load(); next != nil && next.hub != h {
 			code, reason = frames.ServiceRestart, "rooms are kept elsewhere now"
 		}
-		if err = h.Close(ctx, code, reason); errors.Is(err, context.DeadlineExceeded) {
-			logger().Warn("an app or the engine has not finished in time")
+		if err = h.Close(closeTimeout, code, reason); errors.Is(err, hub.ErrUnfinished) {
+			logger().Warn(err.Error())
 			err = nil
 		}
 	})

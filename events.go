@@ -32,9 +32,12 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 		header.Del("Content-Type")
 		return h.refuseVisitor(w, err)
 	}
+	started := false
+	defer abandonUnless(&started, member)
 	defer withoutIdleTimeouts(r)()
 	header.Set("X-Accel-Buffering", "no") // proxies in front must not hold events back
 	w.WriteHeader(http.StatusOK)
+	started = true
 	member.ServeEvents(w, r)
 	return nil
 }

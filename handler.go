@@ -57,11 +57,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 // hub's; a stream of HTTP/2 or 3 is served before returning, as it must be.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
 	started := false
-	defer func() { // whoever else writes the answer may panic
-		if !started {
-			member.Abandon()
-		}
-	}()
+	defer abandonUnless(&started, member)
 	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
@@ -80,6 +76,14 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	up.Conn = socket.Unwrap(up.Conn)
 	member.Start(up)
 	return nil
+}
+
+// abandonUnless takes a member back whose connection has not started: whoever
+// else writes the answer may panic.
+func abandonUnless(started *bool, member *hub.Member) {
+	if !*started {
+		member.Abandon()
+	}
 }
 
 var (
@@ -138,7 +142,7 @@ func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 		return caddyhttp.Error(http.StatusForbidden, hub.ErrForbidden) // the app's reason is not for clients
 	}
 	w.Header().Set("Retry-After", retryAfter)
-	if errors.Is(err, hub.ErrFullForClient) {
+	if errors.Is(err, hub.ErrTooManyForClient) {
 		return caddyhttp.Error(http.StatusTooManyRequests, err)
 	}
 	return caddyhttp.Error(http.StatusServiceUnavailable, err)

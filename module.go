@@ -239,6 +239,7 @@ func (h *Handler) config() hub.Config {
 		MaxConnectionsPerIP: h.MaxConnectionsPerIP,
 		Forget:              time.Duration(h.Forget),
 		CloseOnReload:       h.CloseOnReload,
+		Named:               h.named,
 		Source:              h.source,
 	}
 }
@@ -285,7 +286,7 @@ func (h *Handler) Validate() error {
 		duration("ping_timeout", h.PingTimeout, maxPeriod),
 		durationOrOff("write_timeout", h.WriteTimeout, maxPeriod),
 		durationOrNone("max_age", h.MaxAge, maxSpan),
-		inRange("max_connections_per_ip", h.MaxConnectionsPerIP, 0, maxCount, ""),
+		inRange("max_connections_per_ip", h.MaxConnectionsPerIP, 0, options.MaxCount, ""),
 		durationOrNone("forget", h.Forget, maxSpan),
 	)
 }
@@ -314,7 +315,7 @@ func inRange(option string, value, low, high int, unit string) error {
 
 func messageRate(perSecond float64) error {
 	if !(perSecond >= 0 && perSecond <= maxMessageRate) {
-		return fmt.Errorf("message_rate is %v, expected more than 0 up to %d a second", perSecond, maxMessageRate)
+		return fmt.Errorf("message_rate is %v, expected 0 for no limit or up to %d a second", perSecond, maxMessageRate)
 	}
 	return nil
 }
@@ -327,10 +328,10 @@ func durationOrOff(option string, value, high caddy.Duration) error {
 }
 
 func durationOrNone(option string, value, high caddy.Duration) error {
-	if value == 0 {
-		return nil
+	if err := duration(option, value, high); value != 0 && err != nil {
+		return fmt.Errorf("%w, or 0 for none", err)
 	}
-	return duration(option, value, high)
+	return nil
 }
 
 // duration judges an option whose least value is minPeriod.

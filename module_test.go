@@ -594,7 +594,7 @@ func TestFailedReloadsChangeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer occupied.Close()
-	good := string(s.json(total("new")))
+	good := string(s.json(total("new {message}")))
 	edit := func(part, by string) []byte {
 		if !strings.Contains(good, part) {
 			t.Fatalf("%q is not in %s", part, good)
@@ -646,7 +646,7 @@ func TestValidateDropsNothing(t *testing.T) {
 	s := start(t, total("{message}"))
 	c := s.dial("/sum")
 	c.ask("5", "5")
-	for _, text := range []string{total("new"), ":PORT {\n respond ok\n}"} {
+	for _, text := range []string{total("new {message}"), ":PORT {\n respond ok\n}"} {
 		var config caddy.Config
 		if err := json.Unmarshal(s.json(text), &config); err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package caddyws
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
@@ -76,21 +77,101 @@ func TestReloadClosesConnectionsOfARouteThatIsGone(t *testing.T) {
 	again.expectClose(websocket.CloseGoingAway)
 }
 
-// Routes without names are told apart by what they say, and by what the others
-// say; where that leaves a choice their connections stay as they are.
+// Routes without names are told apart by how they are configured.
 func TestReloadOfRoutesWithoutNames(t *testing.T) {
-	two := ":PORT {\n websocket /a echo {\n max_message_size %dB\n }\n websocket /b echo {\n max_message_size %dB\n }\n}"
-	s := start(t, fmt.Sprintf(two, 10, 20))
-	a, b := s.dial("/a"), s.dial("/b")
-	a.ask("x", "x")
-	s.load(fmt.Sprintf(two, 10, 5))
-	b.send("only eleven")
-	b.expectClose(websocket.CloseMessageTooBig)
-	a.ask("only ten..", "only ten..")
-	s.load(fmt.Sprintf(two, 100, 200))
-	logged.wait(t, "the doubt", func(e entry) bool { return e["level"] == "warn" && e["route"] == "echo" })
-	a.send("only eleven")
-	a.expectClose(websocket.CloseMessageTooBig)
+	const sameAgain, changed, gone, sentBack = 0, websocket.CloseMessageTooBig, websocket.CloseGoingAway, websocket.CloseServiceRestart
+	for name, test := range map[string]struct {
+		before, now []int // max_message_size of /0, /1 and so on
+		ends        []int // what becomes of the connections, which send 10 bytes
+	}{
+		"one has changed":              {[]int{10, 20}, []int{10, 5}, []int{sameAgain, changed}},
+		"the only one has changed":     {[]int{10}, []int{5}, []int{changed}},
+		"one is new":                   {[]int{10}, []int{10, 20}, []int{sameAgain}},
+		"one is gone":                  {[]int{10, 20, 30}, []int{10, 20}, []int{sameAgain, sameAgain, gone}},
+		"twins stay":                   {[]int{10, 10}, []int{10, 10}, []int{sameAgain, sameAgain}},
+		"twins have changed alike":     {[]int{10, 10}, []int{5, 5}, []int{changed, changed}},
+		"several have changed":         {[]int{10, 20}, []int{30, 40}, []int{sentBack, sentBack}},
+		"one of twins has changed":     {[]int{10, 10}, []int{10, 5}, []int{sentBack, sentBack}},
+		"one of twins is gone":         {[]int{10, 10}, []int{10}, []int{sentBack, sentBack}},
+		"one is gone, one has changed": {[]int{10, 20}, []int{30}, []int{sentBack, sentBack}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, sized(test.before))
+			var all []*client
+			for i := range test.before {
+				c := s.dial("/" + strconv.Itoa(i))
+				c.ask("x", "x")
+				all = append(all, c)
+			}
+			s.load(sized(test.now))
+			for i, c := range all {
+				switch test.ends[i] {
+				case sameAgain:
+					c.ask("ten bytes.", "ten bytes.")
+					continue
+				case changed:
+					c.send("ten bytes.")
+				}
+				c.expectClose(test.ends[i])
+			}
+		})
+	}
+}
+
+// sized is a Caddyfile with routes of the same app.
+func sized(limits []int) string {
+	config := ":PORT {\n"
+	for i, limit := range limits {
+		config += fmt.Sprintf("websocket /%d echo {\n max_message_size %dB\n }\n", i, limit)
+	}
+	return config + "}"
+}
+
+// That routes could not be told apart is logged once for each name.
+func TestDoubtsAreLogged(t *testing.T) {
+	s := start(t, sized([]int{10, 20, 30}))
+	s.load(sized([]int{11, 21, 31}))
+	doubt := func(e entry) bool { return e["level"] == "warn" && e["route"] == "echo" }
+	logged.wait(t, "the doubt", doubt)
+	all, _ := logged.snapshot()
+	if n := len(find(t, all, doubt)); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+}
+
+// More at once may come as soon as the configuration says so.
+func TestReloadChangesTheBurst(t *testing.T) {
+	s := start(t, site("/x", "echo", "message_rate 1/s 2"))
+	c := s.dial("/x")
+	c.ask("x", "x")
+	s.load(site("/x", "echo", "message_rate 1/s 100"))
+	for range 10 {
+		c.ask("x", "x")
+	}
+}
+
+// A configuration may fail after it has begun to serve: whom it has let in is
+// sent back.
+func TestReloadFailsAtTheEnd(t *testing.T) {
+	s := start(t, site("/sum", "sum", ""))
+	sum := s.dial("/sum")
+	sum.ask("5", "5")
+	var let *client
+	loader := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for end := time.Now().Add(patience); let == nil && time.Now().Before(end); { // the configuration before serves, too
+			let, _, _ = s.tryDial("/new")
+		}
+		http.Error(w, "no", http.StatusInternalServerError)
+	}))
+	defer loader.Close()
+	config := string(s.json(":PORT {\n websocket /new echo\n websocket /sum sum {\n room other\n }\n}"))
+	config = strings.Replace(config, `"config":{`, `"config":{"load":{"module":"http","url":"`+loader.URL+`"},`, 1)
+	s.loadFails([]byte(config), "load")
+	if let == nil {
+		t.Fatal("the configuration that fails has let nobody in")
+	}
+	let.expectClose(websocket.CloseServiceRestart)
+	sum.ask("1", "6")
 }
 
 func TestCloseOnReload(t *testing.T) {

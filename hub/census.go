@@ -8,47 +8,70 @@ import (
 // census counts the connections: all of them, and those from each address to
 // each route. A plain request is none.
 type census struct {
-	mu sync.Mutex
-	// Guarded by mu.
-	all int
-	by  map[caller]int
+	mu  sync.Mutex
+	all int // guarded by mu
 }
 
-// caller is who connects to a route.
-type caller struct {
-	route   string // its name, which a reload keeps
-	network netip.Addr
+// quota is how many connections each address has to a route, and to those of
+// other configurations that the route has been or has become. All of it is
+// guarded by census.mu.
+type quota struct {
+	heir *quota // what counts instead, if not nil
+	by   map[netip.Addr]int
+}
+
+func newQuota() *quota { return &quota{by: make(map[netip.Addr]int)} }
+
+// current is the quota that counts.
+func (q *quota) current() *quota {
+	for q.heir != nil {
+		q = q.heir
+	}
+	return q
 }
 
 // enter counts a connection, unless it is one too many.
 func (c *census) enter(route *Route, clientIP string, most int) error {
-	who := caller{route.Name, Network(clientIP)}
-	mostPerIP := route.config.Load().MaxConnectionsPerIP
+	network, mostPerIP := Network(clientIP), route.config.Load().MaxConnectionsPerIP
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	by := route.quota.current().by
 	switch {
 	case most > 0 && c.all >= most:
-		return ErrFull
-	case mostPerIP > 0 && who.network.IsValid() && c.by[who] >= mostPerIP:
-		return ErrFullForClient
-	}
-	if c.by == nil {
-		c.by = make(map[caller]int)
+		return ErrTooManyConnections
+	case mostPerIP > 0 && network.IsValid() && by[network] >= mostPerIP:
+		return ErrTooManyForClient
 	}
 	c.all++
-	c.by[who]++
+	by[network]++
 	return nil
 }
 
 // leave takes a connection back.
 func (c *census) leave(route *Route, clientIP string) {
-	who := caller{route.Name, Network(clientIP)}
+	network := Network(clientIP)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all--
-	if c.by[who]--; c.by[who] == 0 {
-		delete(c.by, who)
+	by := route.quota.current().by
+	if by[network]--; by[network] == 0 {
+		delete(by, network)
 	}
+}
+
+// merge counts the connections of a route as its heir's.
+func (c *census) merge(route, heir *Route) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from, to := route.quota.current(), heir.quota.current()
+	if from == to {
+		return
+	}
+	for network, n := range from.by {
+		to.by[network] += n
+	}
+	from.heir, from.by = to, nil
+	route.quota = to // what stood between is not needed any more
 }
 
 // Network is who an address counts as: an IPv4 address itself, and for IPv6 the

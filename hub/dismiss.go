@@ -1,6 +1,10 @@
 package hub
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // departure is a member who is sent away, and what he is told.
 type departure struct {
@@ -19,7 +23,12 @@ func (h *Hub) dismiss(gone []departure, end <-chan struct{}) {
 	if len(gone) == 0 {
 		return
 	}
-	pause := min(h.Drain()/time.Duration(len(gone)), maxPause)
+	// A browser whose event stream ends comes back after a few seconds, and gives up
+	// for good if it is told 503: the later it goes, the better.
+	slices.SortStableFunc(gone, func(a, b departure) int {
+		return cmp.Compare(a.member.language/languageEvents, b.member.language/languageEvents)
+	})
+	pause := min(h.limits.Load().Drain/time.Duration(len(gone)), maxPause)
 	start := time.Now()
 	for i, d := range gone {
 		if !sleepUntil(start.Add(time.Duration(i)*pause), end) {

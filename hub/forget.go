@@ -13,9 +13,10 @@ import (
 
 // rest is a stored room that has left memory.
 type rest struct {
+	key   engines.Key
 	route *Route // whose configuration tells when the room is forgotten
 	since time.Time
-	timer *time.Timer // guarded by Hub.mu
+	timer *time.Timer // guarded by Hub.mu; nil if the room is not to be forgotten
 }
 
 // wait tells for how long the room is still kept, unless for ever.
@@ -30,24 +31,37 @@ func (r *rest) wait() (wait time.Duration, ends bool) {
 // forgetLater has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
 func (h *Hub) forgetLater(room *Room) {
-	r := &rest{route: room.currentRoute(), since: time.Now()}
-	wait, ends := r.wait()
-	if !ends || room.machine.rev == 0 || h.closed != nil {
+	if room.machine.rev == 0 || h.closed != nil {
 		return
 	}
-	r.timer = time.AfterFunc(wait, func() { h.forget(room.key, r) })
+	r := &rest{key: room.key, route: room.currentRoute(), since: time.Now()}
 	h.unused[room.key] = r
+	h.schedule(r)
+}
+
+// schedule sets the timer of a room. Hub.mu is held.
+func (h *Hub) schedule(r *rest) {
+	r.stop()
+	if wait, ends := r.wait(); ends {
+		r.timer = time.AfterFunc(wait, func() { h.forget(r) })
+	}
+}
+
+func (r *rest) stop() {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
 }
 
 // remember keeps a room that is used again. Hub.mu is held.
 func (h *Hub) remember(key engines.Key) {
 	if r, ok := h.unused[key]; ok {
-		r.timer.Stop()
+		r.stop()
 		delete(h.unused, key)
 	}
 }
 
-// resting returns the routes of rooms that are to be forgotten.
+// resting returns the routes of stored rooms that are not in memory.
 func (h *Hub) resting() (routes []*Route) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,15 +79,13 @@ func (h *Hub) reconsider() {
 		return
 	}
 	for _, r := range h.unused {
-		if wait, ends := r.wait(); ends {
-			r.timer.Reset(wait)
-		}
+		h.schedule(r)
 	}
 }
 
 // forget deletes a stored room, unless it has been used since the timer was set.
-func (h *Hub) forget(key engines.Key, r *rest) {
-	room := h.referUnused(key, r)
+func (h *Hub) forget(r *rest) {
+	room := h.referUnused(r)
 	if room == nil {
 		return
 	}
@@ -86,26 +98,36 @@ func (h *Hub) forget(key engines.Key, r *rest) {
 	}
 	if err != nil {
 		room.report(err)
+		h.retry(r)
+	}
+}
+
+// retryAfter is when a room that could not be forgotten is tried again.
+const retryAfter = time.Minute
+
+// retry has the room forgotten later.
+func (h *Hub) retry(r *rest) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed == nil && h.unused[r.key] == nil {
+		h.unused[r.key] = r
+		r.timer = time.AfterFunc(retryAfter, func() { h.forget(r) })
 	}
 }
 
 // referUnused is refer for a room whose time has come and that nobody has used
 // meanwhile, else nil.
-func (h *Hub) referUnused(key engines.Key, r *rest) *Room {
+func (h *Hub) referUnused(r *rest) *Room {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.unused[key] != r {
+	wait, ends := r.wait() // a reload may have put it off
+	if h.closed != nil || h.unused[r.key] != r || !ends || wait > 0 {
 		return nil
 	}
-	if wait, ends := r.wait(); !ends || wait > 0 { // a reload has put it off
-		return nil
-	}
-	delete(h.unused, key)
-	room, err := h.referLocked(key, r.route)
+	delete(h.unused, r.key)
+	room, err := h.referLocked(r.key, r.route, passes)
 	if err != nil {
-		h.unused[key] = r
-		r.timer.Reset(time.Minute)
-		return nil
+		return nil // only when it is closed
 	}
 	return room
 }

@@ -20,12 +20,12 @@ var (
 	ErrForbidden = errors.New("app refused the connection")
 	// ErrUnavailable wraps why the room's state could not be read.
 	ErrUnavailable = errors.New("room is not available")
-	// ErrClosed: the hub is closing, or the route is gone.
-	ErrClosed = errors.New("hub is closed")
-	// ErrFull: there are as many connections or rooms as [Limits] allow.
-	ErrFull = errors.New("server is full")
-	// ErrFullForClient: the client has as many connections as its route allows.
-	ErrFullForClient = errors.New("too many connections from one address")
+	// ErrClosed: everybody is sent away.
+	ErrClosed = errors.New("server is stopping, or the route is gone")
+	// The limits of that name.
+	ErrTooManyConnections = errors.New("max_connections is reached")
+	ErrTooManyRooms       = errors.New("max_rooms is reached")
+	ErrTooManyForClient   = errors.New("max_connections_per_ip is reached")
 )
 
 // Limits are the bounds of a hub. The zero value of a number means none.
@@ -48,11 +48,12 @@ type Hub struct {
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 	census  census
 	stock   stock
+	warned  atomic.Int64 // of a full stock, last; Unix time
 
 	mu sync.Mutex
 	// Guarded by mu.
 	rooms  map[engines.Key]*Room
-	unused map[engines.Key]*rest // stored rooms that are to be forgotten
+	unused map[engines.Key]*rest // stored rooms that are not in memory
 	closed *farewell             // to everybody; nil while the hub is open
 
 	visitors sync.WaitGroup // members, and who looks for a room
@@ -76,15 +77,11 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	return h
 }
 
-// Drain is the time over which members are sent away.
-func (h *Hub) Drain() time.Duration { return h.limits.Load().Drain }
-
 // Join finds the room and asks the app whether the visitor may enter. The
 // returned member is in the room: what it is told is kept until it has a
 // connection, so that a client misses nothing from its 101 on. Exactly one of
 // Start, Serve and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable],
-// [ErrClosed], [ErrFull], [ErrFullForClient] and, with its stack, a panic of the
-// app.
+// [ErrClosed], those of limits and, with its stack, a panic of the app.
 func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
 	return h.join(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
 }
@@ -94,7 +91,7 @@ func (h *Hub) join(ctx context.Context, route *Route, v Visitor, newPort func(*M
 	if err := h.census.enter(route, v.ClientIP, h.limits.Load().MaxConnections); err != nil {
 		return nil, err
 	}
-	m, err := h.admit(ctx, route, v, newPort)
+	m, err := h.admit(ctx, route, v, newPort, stays)
 	if err != nil {
 		h.census.leave(route, v.ClientIP)
 		return nil, err
@@ -104,8 +101,8 @@ func (h *Hub) join(ctx context.Context, route *Route, v Visitor, newPort func(*M
 }
 
 // admit lets a member in over any port, whom the room does not see yet.
-func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*Member) port) (*Member, error) {
-	room, err := h.find(ctx, route, v.Room)
+func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*Member) port, s stay) (*Member, error) {
+	room, err := h.find(ctx, route, v.Room, s)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +117,11 @@ func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*
 }
 
 // find returns the room with a reference taken and its state loaded.
-func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error) {
+func (h *Hub) find(ctx context.Context, route *Route, name string, s stay) (*Room, error) {
 	if route.ended.Load() != nil {
 		return nil, ErrClosed
 	}
-	room, err := h.refer(engineKey(route, name), route)
+	room, err := h.refer(engineKey(route, name), route, s)
 	if err != nil {
 		return nil, err
 	}
@@ -137,20 +134,29 @@ func (h *Hub) find(ctx context.Context, route *Route, name string) (*Room, error
 
 // refer takes a reference to the room, which it makes if there is none: two
 // rooms of one key never exist at the same time. giveUp gives it back.
-func (h *Hub) refer(key engines.Key, route *Route) (*Room, error) {
+func (h *Hub) refer(key engines.Key, route *Route, s stay) (*Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.referLocked(key, route)
+	return h.referLocked(key, route, s)
 }
 
-func (h *Hub) referLocked(key engines.Key, route *Route) (*Room, error) {
+// stay tells whether a visitor is a member, or gone when it has been answered,
+// which no limit of rooms is about.
+type stay bool
+
+const (
+	stays  stay = true
+	passes stay = false
+)
+
+func (h *Hub) referLocked(key engines.Key, route *Route, s stay) (*Room, error) {
 	if h.closed != nil {
 		return nil, ErrClosed
 	}
 	room, ok := h.rooms[key]
 	if !ok {
-		if most := h.limits.Load().MaxRooms; most > 0 && len(h.rooms) >= most {
-			return nil, ErrFull
+		if most := h.limits.Load().MaxRooms; s == stays && most > 0 && len(h.rooms) >= most {
+			return nil, ErrTooManyRooms
 		}
 		room = newRoom(h, key, route)
 		h.rooms[key] = room
@@ -185,26 +191,32 @@ func (h *Hub) release(room *Room) {
 // abortTimeout is how long those are waited for who were cut.
 const abortTimeout = 250 * time.Millisecond
 
+// ErrUnfinished tells that something goes on after Close, such as an app that does
+// not return. The engine is closed after it.
+var ErrUnfinished = errors.New("an app or the engine has not finished in time")
+
 // Close lets nobody in any more and sends every member away with the code,
 // spread over the time that the limits give. Once what they began is committed
-// and they are gone it closes the engine. When the context has ended, those who
-// are left are cut, and its error is returned if even that leaves something
-// undone, such as an app that does not return: the engine is closed after it.
-func (h *Hub) Close(ctx context.Context, code frames.CloseCode, reason string) error {
+// and they are gone it closes the engine. Those who are left after a time of
+// grace, which begins when all have been told, are cut. The error is the
+// engine's or [ErrUnfinished].
+func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) error {
 	all := farewell{code, reason}
 	h.close(all)
-	closed := make(chan error, 1)
+	told, closed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		h.sendAway(all)
+		close(told)
 		h.visitors.Wait()
 		h.work.Wait()
 		closed <- h.engine.Close()
 	}()
+	<-told
 	select {
 	case err := <-closed:
 		return err
-	case <-ctx.Done():
-		return h.abort(ctx, closed)
+	case <-time.After(grace):
+		return h.abort(closed)
 	}
 }
 
@@ -215,7 +227,7 @@ func (h *Hub) close(f farewell) {
 	h.closed = &f
 	close(h.closing)
 	for _, r := range h.unused {
-		r.timer.Stop()
+		r.stop()
 	}
 }
 
@@ -225,11 +237,11 @@ func (h *Hub) sendAway(f farewell) {
 	for _, m := range membersOf(h.all()) {
 		all = append(all, departure{m, f})
 	}
-	h.dismiss(all, h.over)
+	h.dismiss(all, nil)
 }
 
 // abort cuts everybody who is left and waits for a moment.
-func (h *Hub) abort(ctx context.Context, closed <-chan error) error {
+func (h *Hub) abort(closed <-chan error) error {
 	close(h.over)
 	left := membersOf(h.all())
 	if len(left) > 0 {
@@ -242,13 +254,13 @@ func (h *Hub) abort(ctx context.Context, closed <-chan error) error {
 	case err := <-closed:
 		return err
 	case <-time.After(abortTimeout):
-		return ctx.Err()
+		return ErrUnfinished
 	}
 }
 
 // unwanted tells whether m has come too late, and what it is told then.
 func (m *Member) unwanted() *farewell {
-	if f := m.route.ended.Load(); f != nil {
+	if f := m.route.farewell(); f != nil {
 		return f
 	}
 	h := m.room.hub

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ func inBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(
 	synctest.Test(t, func(t *testing.T) {
 		h, ended := hub.New(engine, limits, zap.NewNop), make(chan error)
 		end := sync.OnceFunc(func() {
-			go func() { ended <- h.Close(context.Background(), frames.GoingAway, "") }()
+			go func() { ended <- h.Close(hubtest.Patience, frames.GoingAway, "") }()
 		})
 		test(t, bubble{h, end})
 		end()
@@ -118,6 +119,62 @@ func TestReloadChangesForget(t *testing.T) {
 			t.Error("the room is forgotten, though nothing is to be")
 		}
 	})
+}
+
+// Rooms that were at rest already are forgotten, too, once a reload says so, and
+// so are those whose route was gone for a while.
+func TestReloadFindsRoomsAtRest(t *testing.T) {
+	app := newCounterApp()
+	never := hub.NewRoute("test", "test", hub.Config{App: app})
+	for name, reload := range map[string]func(h *hub.Hub){
+		"forget is new": func(h *hub.Hub) { h.Adopt(routes(never), routes(forgetting(app)), hub.Limits{}) },
+		"the route was gone": func(h *hub.Hub) {
+			h.Adopt(routes(never), nil, hub.Limits{})
+			h.Adopt(nil, routes(forgetting(app)), hub.Limits{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := new(memory.Engine)
+			inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
+				says(t, h.Hub, never, "room", "op", "1")
+				reload(h.Hub)
+				time.Sleep(2 * time.Hour)
+				if stored(t, e) != 0 {
+					t.Error("the room is not forgotten")
+				}
+			})
+			never = hub.NewRoute("test", "test", hub.Config{App: app})
+		})
+	}
+}
+
+// A room that cannot be read when its time has come is forgotten later.
+func TestForgetAfterAFailedLoad(t *testing.T) {
+	e := &unreadable{Engine: new(memory.Engine)}
+	inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
+		says(t, h.Hub, forgetting(newCounterApp()), "room", "op", "1")
+		time.Sleep(time.Minute)
+		e.fails.Store(true)
+		time.Sleep(time.Hour)
+		e.fails.Store(false)
+		time.Sleep(time.Hour)
+		if stored(t, e) != 0 {
+			t.Error("the room is not forgotten")
+		}
+	})
+}
+
+// unreadable is an engine whose Load may fail.
+type unreadable struct {
+	engines.Engine
+	fails atomic.Bool
+}
+
+func (e *unreadable) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	if e.fails.Load() {
+		return nil, 0, errors.New("away")
+	}
+	return e.Engine.Load(ctx, key)
 }
 
 // Who comes while a room is being deleted waits, and finds a new one.
@@ -230,9 +287,7 @@ func TestCloseDoesNotWaitForARequest(t *testing.T) {
 		answered <- a
 	}()
 	hubtest.Until(t, "the app to be stuck", func() bool { return app.calls.Load() == 1 })
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := h.Close(ctx, frames.GoingAway, ""); !errors.Is(err, context.Canceled) {
+	if err := h.Close(0, frames.GoingAway, ""); !errors.Is(err, hub.ErrUnfinished) {
 		t.Error(err)
 	}
 	select {

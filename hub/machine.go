@@ -130,7 +130,11 @@ func (m *machine) tryCommit(batch []operation, results []result) (err error) {
 
 // told logs why a batch is not stored and returns what its senders are told.
 func (m *machine) told(err error) error {
-	if err == nil || err == errTooBig || err == errTooManyRooms {
+	switch err {
+	case nil, errTooBig:
+		return err
+	case errTooManyRooms:
+		m.room.hub.warnOfFullStock()
 		return err
 	}
 	m.room.report(err)
@@ -198,7 +202,7 @@ func (m *machine) save(ctx context.Context, next envelope) error {
 	rev, err := swap(ctx, m.engine(), m.room.key, m.rev, p)
 	if err != nil {
 		if m.rev == 0 {
-			m.room.hub.stock.recount()
+			m.giveUpPlace(err)
 		}
 		m.forget()
 		return fmt.Errorf("storing room: %w", err)
@@ -213,6 +217,15 @@ func (m *machine) engine() engines.Engine { return m.room.hub.engine }
 func (m *machine) takePlace(ctx context.Context) error {
 	h := m.room.hub
 	return h.stock.take(ctx, h.engine, h.limits.Load().MaxStoredRooms)
+}
+
+// giveUpPlace is takePlace undone, as far as that is known.
+func (m *machine) giveUpPlace(err error) {
+	if errors.Is(err, engines.ErrRefused) {
+		m.room.hub.stock.giveBack()
+	} else {
+		m.room.hub.stock.recount()
+	}
 }
 
 // delete removes what is stored of the room.

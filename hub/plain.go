@@ -29,7 +29,7 @@ func stateID(epoch string, version uint64) string {
 // View shows the state of a room; looking at one stores nothing. The errors are
 // those of Join.
 func (h *Hub) View(ctx context.Context, route *Route, room string) (View, error) {
-	r, err := h.find(ctx, route, room)
+	r, err := h.find(ctx, route, room, passes)
 	if err != nil {
 		return View{}, err
 	}
@@ -51,7 +51,7 @@ const askTimeout = 30 * time.Second
 // nor count him. The errors are those of Join.
 func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message) (Answer, error) {
 	a := newAnswer()
-	m, err := h.admit(ctx, route, v, func(*Member) port { return a })
+	m, err := h.admit(ctx, route, v, func(*Member) port { return a }, passes)
 	if err != nil {
 		return Answer{}, err
 	}

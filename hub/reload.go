@@ -12,22 +12,64 @@ import (
 
 // Adopt is called when a configuration with the routes now has taken the place
 // of the one with the routes before. Connections stay: those of a route that is
-// found again follow its new configuration from their next message on, those of
-// one that is gone are closed with 1001, or with 1012 if its name has another
-// app. The states of rooms are decoded anew by the new instances of their apps.
-//
-// A route is found again by its name; among several of that name by being just
-// the same, or as the only one that has changed. If that leaves a choice, its
-// connections keep what they have.
+// found again, by its name, follow its new configuration from their next message
+// on. Those of one that is gone are closed with 1001, and with 1012, so that they
+// come back, if its name has another app or there is a doubt which of several it
+// has become. The states of rooms are decoded anew by the new instances of their
+// apps.
 func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	h.limits.Store(&limits)
-	rooms := h.all()
-	old := earlier(append(h.resting(), before...), now, rooms)
-	known := sources(old)
-	for _, r := range old {
-		r.follow(now, known, h.log())
+	s := succession{before, now}
+	earlier := h.earlier(before, now)
+	heirs, ends := make([]*Route, len(earlier)), make([]*farewell, len(earlier))
+	for i, r := range earlier {
+		heirs[i], ends[i] = s.heir(r)
 	}
-	members := membersOf(h.all()) // nobody enters by a route that is gone any more
+	for i, r := range earlier { // which changes how they are configured
+		h.inherit(r, heirs[i], ends[i])
+	}
+	h.warn(earlier, ends)
+	h.reconsider()
+	h.review()
+}
+
+// inherit makes r what its heir is, or ends it.
+func (h *Hub) inherit(r, heir *Route, end *farewell) {
+	r.superseded.Store(true)
+	r.ended.Store(end)
+	if heir != nil {
+		h.census.merge(r, heir)
+		r.source = heir.source
+		r.configure(heir.config.Load())
+	}
+}
+
+// warn tells, once for each name, that routes could not be told apart.
+func (h *Hub) warn(earlier []*Route, ends []*farewell) {
+	told := make(map[string]bool)
+	for i, r := range earlier {
+		if ends[i] == routeUnsure && !told[r.Name] {
+			told[r.Name] = true
+			h.log().Warn("connections are closed: their routes have changed and cannot be told apart without the option name",
+				zap.String("route", r.Name))
+		}
+	}
+}
+
+// Withdraw ends the routes of a configuration that has come to nothing: some may
+// have served for a moment.
+func (h *Hub) Withdraw(routes []*Route) {
+	for _, r := range routes {
+		r.ended.Store(&farewell{frames.ServiceRestart, "configuration was withdrawn"})
+	}
+	h.review()
+}
+
+// review has rooms and members follow their routes, and those go who have to.
+// Nobody enters any more by a route that is gone.
+func (h *Hub) review() {
+	rooms := h.all()
+	members := membersOf(rooms)
 	for _, m := range members {
 		m.room.replaceRoute(m.route)
 		m.port.(*socket.Conn).Rearm() // plain requests are no members
@@ -35,8 +77,13 @@ func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	for _, room := range rooms {
 		room.renew()
 	}
-	h.reconsider()
-	h.goUnlessClosed(func() { h.dismiss(leaving(members, now), h.closing) })
+	var gone []departure
+	for _, m := range members {
+		if f := m.route.farewell(); f != nil {
+			gone = append(gone, departure{m, *f})
+		}
+	}
+	h.goUnlessClosed(func() { h.dismiss(gone, h.closing) })
 }
 
 // goUnlessClosed is for goroutines that hold no reference to a room.
@@ -62,93 +109,4 @@ func membersOf(rooms []*Room) (members []*Member) {
 		room.mu.Unlock()
 	}
 	return members
-}
-
-// earlier returns all routes of earlier configurations that something still
-// holds, or is about to.
-func earlier(before, now []*Route, rooms []*Room) []*Route {
-	held := make(map[*Route]bool)
-	for _, r := range before {
-		held[r] = true
-	}
-	for _, room := range rooms {
-		held[room.currentRoute()] = true
-	}
-	for _, m := range membersOf(rooms) {
-		held[m.route] = true
-	}
-	for _, r := range now {
-		delete(held, r)
-	}
-	return slices.Collect(maps.Keys(held))
-}
-
-// sources is how routes are configured.
-func sources(routes []*Route) map[string]bool {
-	by := make(map[string]bool)
-	for _, r := range routes {
-		by[r.source] = true
-	}
-	return by
-}
-
-// follow takes over what the configuration says of the route now. known is how
-// the routes before it were configured.
-func (r *Route) follow(now []*Route, known map[string]bool, log *zap.Logger) {
-	named := filter(now, func(n *Route) bool { return n.Name == r.Name })
-	if len(named) == 0 {
-		r.ended.Store(&farewell{frames.GoingAway, "route is gone"})
-		return
-	}
-	heirs := filter(named, func(n *Route) bool { return n.AppName == r.AppName })
-	if len(heirs) == 0 {
-		r.ended.Store(&farewell{frames.ServiceRestart, "route has another app"})
-		return
-	}
-	heir := r.choose(heirs, known)
-	if heir == nil {
-		log.Warn("connections keep their settings: several routes have the name of theirs, see the option name",
-			zap.String("route", r.Name))
-		return
-	}
-	r.source = heir.source
-	r.configure(heir.config.Load())
-}
-
-// choose returns the route that r has become, if there is no doubt.
-func (r *Route) choose(heirs []*Route, known map[string]bool) *Route {
-	if same := filter(heirs, func(n *Route) bool { return n.source == r.source }); len(same) > 0 {
-		return same[0]
-	}
-	changed := filter(heirs, func(n *Route) bool { return !known[n.source] })
-	switch {
-	case len(heirs) == 1:
-		return heirs[0]
-	case len(changed) == 1:
-		return changed[0]
-	}
-	return nil
-}
-
-func filter(routes []*Route, wanted func(*Route) bool) (found []*Route) {
-	for _, r := range routes {
-		if wanted(r) {
-			found = append(found, r)
-		}
-	}
-	return found
-}
-
-// leaving returns those of the members who must go because of a reload.
-func leaving(members []*Member, now []*Route) (gone []departure) {
-	for _, m := range members {
-		end := m.route.ended.Load()
-		switch {
-		case end != nil:
-			gone = append(gone, departure{m, *end})
-		case m.route.config.Load().CloseOnReload && !slices.Contains(now, m.route):
-			gone = append(gone, departure{m, farewell{frames.ServiceRestart, "configuration has changed"}})
-		}
-	}
-	return gone
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
@@ -270,4 +272,64 @@ func TestCloseDuringADismissal(t *testing.T) {
 			t.Errorf("the last is told after %v", last)
 		}
 	})
+}
+
+// A room that is made while routes follow each other has the new app, too.
+func TestAdoptFindsARoomMadeMeanwhile(t *testing.T) {
+	var (
+		h     *hub.Hub
+		late  *hub.Member
+		named = hub.NewRoute("a", "test", hub.Config{App: newCounterApp(), Source: "1"})
+		enter sync.Once
+	)
+	h = hub.New(new(memory.Engine), hub.Limits{}, func() *zap.Logger { // is asked when there is something to log
+		enter.Do(func() {
+			var err error
+			if late, err = h.Join(context.Background(), named, hub.Visitor{Room: "late"}); err != nil {
+				t.Error(err)
+			}
+		})
+		return zap.NewNop()
+	})
+	doubtful := hub.NewRoute("b", "test", hub.Config{App: newCounterApp(), Source: "2"})
+	h.Adopt(routes(named, doubtful), routes(
+		hub.NewRoute("a", "test", hub.Config{App: &offsetApp{newCounterApp(), 100}, Source: "3"}),
+		hub.NewRoute("b", "test", hub.Config{App: newCounterApp(), Source: "4"}),
+		hub.NewRoute("b", "test", hub.Config{App: newCounterApp(), Source: "5"}),
+	), hub.Limits{})
+	if late == nil {
+		t.Fatal("nothing was logged")
+	}
+	says(t, h, named, "late", "op", "101")
+	late.Abandon()
+	if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// A handshake that was begun under the configuration before does not escape
+// close_on_reload.
+func TestCloseOnReloadFindsAHandshake(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	app := newCounterApp()
+	config := hub.Config{App: app, CloseOnReload: true, Settings: socket.Settings{MaxMessageSize: 100, MaxQueue: 1 << 20}}
+	before, now := hub.NewRoute("a", "test", config), hub.NewRoute("a", "test", config)
+	joining, pass := make(chan struct{}), make(chan struct{})
+	app.onJoin = func(apps.Conn) error {
+		close(joining)
+		<-pass
+		return nil
+	}
+	joined := make(chan *hub.Member)
+	go func() {
+		m, err := w.Hub.Join(context.Background(), before, hub.Visitor{Room: "room"})
+		if err != nil {
+			t.Error(err)
+		}
+		joined <- m
+	}()
+	<-joining
+	w.Hub.Adopt(routes(before), routes(now), hub.Limits{})
+	close(pass)
+	w.Serve(<-joined).ExpectClose(frames.ServiceRestart)
 }

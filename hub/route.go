@@ -16,14 +16,19 @@ type Route struct {
 	// Immutable after NewRoute.
 	Name    string // in logs, and by which a reload finds it again
 	AppName string
-	source  string
+	named   bool // by the configuration, not after its app
 	inline  bool // App.Receive may run where messages are read
+
+	source string // how it is configured; owned by Adopt
 
 	// Settings of its connections; replaced as a whole.
 	Settings atomic.Pointer[socket.Settings]
 
 	config atomic.Pointer[Config]   // replaced by a reload
 	ended  atomic.Pointer[farewell] // set when a reload has no such route any more
+
+	superseded atomic.Bool // the configuration that made it has been followed by another
+	quota      *quota      // guarded by census.mu
 }
 
 // Config is what a reload may change of a route.
@@ -35,6 +40,7 @@ type Config struct {
 	Forget              time.Duration // after which an unused room is deleted; 0 for never
 	CloseOnReload       bool          // connections from before a reload are closed with 1012
 
+	Named  bool   // by the configuration: other routes of the name are the same
 	Source string // the configuration as it was written: routes with the same are the same
 }
 
@@ -47,7 +53,7 @@ type farewell struct {
 // NewRoute returns a route for an app.
 func NewRoute(name, appName string, c Config) *Route {
 	_, inline := c.App.(apps.Inline)
-	r := &Route{Name: name, AppName: appName, source: c.Source, inline: inline}
+	r := &Route{Name: name, AppName: appName, named: c.Named, inline: inline, source: c.Source, quota: newQuota()}
 	r.configure(&c)
 	return r
 }
@@ -55,6 +61,17 @@ func NewRoute(name, appName string, c Config) *Route {
 func (r *Route) configure(c *Config) {
 	r.config.Store(c)
 	r.Settings.Store(&c.Settings)
+}
+
+// farewell is what members of the route are told who must go, or nil.
+func (r *Route) farewell() *farewell {
+	switch f := r.ended.Load(); {
+	case f != nil:
+		return f
+	case r.superseded.Load() && r.config.Load().CloseOnReload:
+		return &farewell{frames.ServiceRestart, "configuration has changed"}
+	}
+	return nil
 }
 
 // app is the instance of the newest configuration.

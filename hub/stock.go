@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -11,9 +14,18 @@ import (
 // errTooManyRooms tells that a room's state is not stored for lack of place.
 var errTooManyRooms = errors.New("no more rooms can be stored")
 
+// warnOfFullStock logs, at most once a minute, why clients are refused.
+func (h *Hub) warnOfFullStock() {
+	now, last := time.Now().Unix(), h.warned.Load()
+	if now-last >= 60 && h.warned.CompareAndSwap(last, now) {
+		h.log().Warn("max_stored_rooms is reached: new rooms are not stored", zap.Int("rooms", h.limits.Load().MaxStoredRooms))
+	}
+}
+
 // stock counts the rooms that the engine keeps. Counting them takes the engine
 // some time: it is done when the first new room is to be stored, and again after
-// one of which it is not known whether it was.
+// one of which it is not known whether it was; rooms that are just being stored
+// may be missed by that.
 type stock struct {
 	mu sync.Mutex
 	// Guarded by mu.

@@ -116,8 +116,8 @@ func Level(target *int, low, high int) Reader {
 	}
 }
 
-// maxCount is the largest number an option may set.
-const maxCount = 100_000_000
+// MaxCount is the largest number an option may set.
+const MaxCount = 100_000_000
 
 // Count reads a number from 1.
 func Count(target *int) Reader {
@@ -127,8 +127,8 @@ func Count(target *int) Reader {
 			return err
 		}
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxCount {
-			return d.Errf("%q is not a number from 1 to %d", text, maxCount)
+		if err != nil || n < 1 || n > MaxCount {
+			return d.Errf("%q is not a number from 1 to %d", text, MaxCount)
 		}
 		*target = n
 		return nil

@@ -87,8 +87,8 @@ type Conn struct {
 	progress   moment // when the socket last took something, while flushing
 	heard      moment // when the last bytes came
 	pinged     moment // when the last ping was sent
-	pingEnd    int    // how many bytes the client has once it has that ping
-	arrived    int    // how many it had when it was pinged
+	pingEnd    int64  // how many bytes the client has once it has that ping
+	arrived    int64  // how many it had when it was pinged
 	assembling moment // when the unfinished message began; zero if there is none
 	closeBy    moment // when waiting ends, first for held messages and then for the client
 	wake       moment // what timer is armed for
@@ -363,12 +363,8 @@ func (c *Conn) mayAsk() bool {
 	if s.MessageRate <= 0 {
 		return true
 	}
-	if c.rate == nil {
+	if c.rate == nil || c.rate.Limit() != rate.Limit(s.MessageRate) || c.rate.Burst() != s.MessageBurst {
 		c.rate = rate.NewLimiter(rate.Limit(s.MessageRate), s.MessageBurst)
-	}
-	if c.rate.Limit() != rate.Limit(s.MessageRate) {
-		c.rate.SetLimit(rate.Limit(s.MessageRate))
-		c.rate.SetBurst(s.MessageBurst)
 	}
 	return c.rate.Allow()
 }

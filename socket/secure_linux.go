@@ -85,7 +85,7 @@ func (s *secure) read() (*buffer, error) {
 		s.stay(hot)
 	}
 	s.of.mu.Lock()
-	s.room -= worstRead
+	s.room = max(0, s.room-worstRead)
 	s.of.mu.Unlock()
 	return b, err
 }

@@ -145,7 +145,7 @@ func (c *Conn) pingDue(now moment, s *Settings) time.Duration {
 	c.pinged = now
 	c.arrived = c.received()
 	c.out.push(c.encode, frames.Ping, nil)
-	c.pingEnd = int(c.end.BytesOut) + c.owed()
+	c.pingEnd = int64(c.end.BytesOut) + int64(c.owed())
 	c.pump()
 	if s.PingTimeout > 0 && !c.oneWay {
 		return min(s.PingTimeout, s.PingInterval)
@@ -167,4 +167,4 @@ func (c *Conn) pongDue(now moment, s *Settings) time.Duration {
 }
 
 // received is how many bytes have arrived at the client, as far as the link knows.
-func (c *Conn) received() int { return int(c.end.BytesOut) - max(0, c.link.unsent()) }
+func (c *Conn) received() int64 { return int64(c.end.BytesOut) - int64(max(0, c.link.unsent())) }

@@ -80,9 +80,7 @@ func (r *Room) close() {
 	for _, c := range r.clients {
 		c.await(c.gone, letGo)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := r.hub.Close(ctx, frames.GoingAway, "the test is over"); err != nil {
+	if err := r.hub.Close(patience, frames.GoingAway, "the test is over"); err != nil {
 		r.t.Errorf("the app still works for clients that left %v ago", patience)
 		return
 	}

@@ -3,6 +3,9 @@
 package broadcast
 
 import (
+	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -55,6 +58,27 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return options.Set{"others": options.Flag(&a.Others)}.Block(d)
 }
 
+var (
+	placeholder = regexp.MustCompile(`\{[a-z_.]+\}`)
+	known       = []string{messageOnly, "{user}", "{id}"}
+)
+
+// Validate judges the format.
+func (a *App) Validate() error {
+	if a.Format == "" {
+		return nil
+	}
+	for _, name := range placeholder.FindAllString(a.Format, -1) {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("the format has the unknown placeholder %s, expected one of %s", name, strings.Join(known, ", "))
+		}
+	}
+	if !strings.Contains(a.Format, messageOnly) {
+		return fmt.Errorf("the format %q leaves out {message}", a.Format)
+	}
+	return nil
+}
+
 // Receive passes m on.
 func (a *App) Receive(c apps.Conn, m apps.Message) error {
 	if !m.Binary && a.Format != "" && a.Format != messageOnly {
@@ -82,6 +106,7 @@ func (*App) Inline() {}
 var (
 	_ caddy.Module          = (*App)(nil)
 	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddy.Validator       = (*App)(nil)
 	_ apps.App              = (*App)(nil)
 	_ apps.Inline           = (*App)(nil)
 )

@@ -1,6 +1,7 @@
 package broadcast_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/caddyws/caddy-websocket/apps/broadcast"
@@ -59,4 +60,21 @@ func TestOthersLeavesTheSenderOut(t *testing.T) {
 	alone := w.Enter(route, hub.Visitor{Room: "another"})
 	stranger.Send("x")
 	alone.Expect("x")
+}
+
+// A format that says nothing of the message, or has a misspelt placeholder, is
+// refused; braces that are no placeholder are not.
+func TestFormatIsJudged(t *testing.T) {
+	for format, reason := range map[string]string{
+		"": "", "{message}": "", `{"from":"{user}","text":"{message}"}`: "", "{ {message} {}": "",
+		"{user}":                "leaves out {message}",
+		"hello":                 "leaves out {message}",
+		"{usr}: {message}":      "unknown placeholder {usr}",
+		"{http.host} {message}": "unknown placeholder {http.host}",
+	} {
+		err := (&broadcast.App{Format: format}).Validate()
+		if (err == nil) != (reason == "") || err != nil && !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: %v", format, err)
+		}
+	}
 }

@@ -61,9 +61,7 @@ func New(t testing.TB, engine engines.Engine, limits ...hub.Limits) *World {
 // CloseHub closes the hub, once.
 func (w *World) CloseHub() error {
 	w.closing.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), Patience)
-		defer cancel()
-		w.closed = w.Hub.Close(ctx, frames.GoingAway, "server is going away")
+		w.closed = w.Hub.Close(Patience, frames.GoingAway, "server is going away")
 	})
 	return w.closed
 }
