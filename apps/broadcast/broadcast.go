@@ -63,18 +63,12 @@ var (
 	known       = []string{messageOnly, "{user}", "{id}"}
 )
 
-// Validate judges the format.
+// Validate refuses a format with a misspelt placeholder.
 func (a *App) Validate() error {
-	if a.Format == "" {
-		return nil
-	}
 	for _, name := range placeholder.FindAllString(a.Format, -1) {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("the format has the unknown placeholder %s, expected one of %s", name, strings.Join(known, ", "))
 		}
-	}
-	if !strings.Contains(a.Format, messageOnly) {
-		return fmt.Errorf("the format %q leaves out {message}", a.Format)
 	}
 	return nil
 }
