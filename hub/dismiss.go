@@ -23,11 +23,7 @@ func (h *Hub) dismiss(gone []departure, end <-chan struct{}) {
 	if len(gone) == 0 {
 		return
 	}
-	// A browser whose event stream ends comes back after a few seconds, and gives up
-	// for good if it is told 503: the later it goes, the better.
-	slices.SortStableFunc(gone, func(a, b departure) int {
-		return cmp.Compare(a.member.language/languageEvents, b.member.language/languageEvents)
-	})
+	streamsLast(gone)
 	pause := min(h.limits.Load().Drain/time.Duration(len(gone)), maxPause)
 	start := time.Now()
 	for i, d := range gone {
@@ -36,6 +32,21 @@ func (h *Hub) dismiss(gone []departure, end <-chan struct{}) {
 		}
 		d.member.port.Close(d.code, d.reason)
 	}
+}
+
+// streamsLast puts event streams behind the others. A browser whose stream ends
+// comes back after a few seconds, and gives up for good if it is told 503: the
+// later it goes, the better.
+func streamsLast(gone []departure) {
+	slices.SortStableFunc(gone, func(a, b departure) int { return cmp.Compare(a.rank(), b.rank()) })
+}
+
+// rank is 1 for an event stream, else 0.
+func (d departure) rank() int {
+	if d.member.language == languageEvents {
+		return 1
+	}
+	return 0
 }
 
 // sleepUntil returns at the given time, or with false when the channel is closed.
