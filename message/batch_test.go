@@ -1,0 +1,157 @@
+package message
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+var (
+	said   = Message{Text: []byte("hello")}
+	blob   = Message{Binary: true, Text: []byte{0, 0xff}}
+	state  = Message{Kind: State, At: Point{"ABCDEFGH", 7}, Text: []byte("10"), JSON: []byte(`{"total":10}`)}
+	reply  = Message{Kind: Reply, At: Point{"ABCDEFGH", 8}, Text: []byte("11"), JSON: []byte(`{"total":11}`)}
+	update = Message{Kind: Update, At: Point{"ABCDEFGH", 9}, Text: []byte("12"), JSON: []byte(` { } `)}
+	alert  = Message{Kind: Event, At: Point{"ABCDEFGH", 9}, Text: []byte("hot\nvery"), JSON: []byte(`{"max":12}`)}
+	silent = Message{Kind: Update, At: Point{"ABCDEFGH", 9}}
+)
+
+func TestMessagesInEachForm(t *testing.T) {
+	tests := []struct {
+		name               string
+		message            Message
+		text, json, events string
+	}{
+		{"published", said, "\x81\x05hello", "\x81\x05hello", "data: hello\n\n"},
+		{"binary", blob, "\x82\x02\x00\xff", "\x82\x02\x00\xff", "event: binary\ndata: AP8=\n\n"},
+		{"nothing published", Message{}, "\x81\x00", "\x81\x00", "data: \n\n"},
+		{"state", state, "\x81\x0210", "\x81\x3d" + `{"type":"state","epoch":"ABCDEFGH","version":7,"total":10}`, "id: ABCDEFGH-7\ndata: 10\n\n"},
+		{"reply", reply, "\x81\x0211", "\x81\x3d" + `{"type":"reply","epoch":"ABCDEFGH","version":8,"total":11}`, "id: ABCDEFGH-8\ndata: 11\n\n"},
+		{"update without fields", update, "\x81\x0212", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, "id: ABCDEFGH-9\ndata: 12\n\n"},
+		{"alert", alert, "\x81\x08hot\nvery", "\x81\x3b" + `{"type":"event","epoch":"ABCDEFGH","version":9,"max":12}`, "id: ABCDEFGH-9\nevent: event\ndata: hot\ndata: very\n\n"},
+		{"nothing to say", silent, "", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for format, want := range map[Format]string{Text: test.text, JSON: fixLength(test.json), Events: test.events} {
+				if got := string(NewBatch(test.message).Bytes(Form{Format: format})); got != want {
+					t.Errorf("format %d: %q, expected %q", format, got, want)
+				}
+			}
+		})
+	}
+}
+
+// fixLength sets the length of the one frame, so that the table need not.
+func fixLength(frame string) string {
+	return frame[:1] + string(rune(len(frame)-2)) + frame[2:]
+}
+
+// Each form of a batch is made once, whoever asks for it.
+func TestAFormIsEncodedOnce(t *testing.T) {
+	b := NewBatch(said, state)
+	for _, f := range []Form{{}, {Format: JSON}, {Format: Events}, {Level: 1}} {
+		first, second := b.Bytes(f), b.Bytes(f)
+		if &first[0] != &second[0] {
+			t.Errorf("%+v was encoded twice", f)
+		}
+	}
+}
+
+func TestSlicesShareTheBytesOfTheBatch(t *testing.T) {
+	b := NewBatch()
+	all := []Message{said, blob, state, alert, reply}
+	for _, m := range all {
+		b.Add(m)
+	}
+	for _, format := range []Format{Text, JSON, Events} {
+		f := Form{Format: format}
+		whole := b.Bytes(f)
+		for i := range len(all) + 1 {
+			for j := i; j <= len(all); j++ {
+				part := b.Slice(i, j)
+				if want := NewBatch(all[i:j]...).Bytes(f); !bytes.Equal(part.Bytes(f), want) || part.Len() != j-i {
+					t.Fatalf("messages %d to %d are %q, expected %q", i, j, part.Bytes(f), want)
+				}
+				if p := part.Bytes(f); len(p) > 0 && !within(p, whole) {
+					t.Fatalf("messages %d to %d are copied", i, j)
+				}
+			}
+		}
+	}
+	if got, want := b.Slice(1, 5).Slice(1, 3).Bytes(Form{}), NewBatch(state, alert).Bytes(Form{}); !bytes.Equal(got, want) {
+		t.Errorf("the slice of a slice is %q, expected %q", got, want)
+	}
+}
+
+// within reports whether part lies in the memory of whole.
+func within(part, whole []byte) bool {
+	for i := range whole {
+		if &whole[i] == &part[0] {
+			return true
+		}
+	}
+	return false
+}
+
+func TestNoBatchHasNoMessages(t *testing.T) {
+	if n := (*Batch)(nil).Len(); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+// Plain text in frames is encoded without growing.
+func TestEncodingAsksForItsMemoryOnce(t *testing.T) {
+	b := NewBatch(Message{Text: make([]byte, 70000)}, said)
+	if p := b.Bytes(Form{}); cap(p)-len(p) > 2*frames.MaxHeaderSize {
+		t.Errorf("%d bytes for %d", cap(p), len(p))
+	}
+}
+
+func TestCompressedForms(t *testing.T) {
+	long := strings.Repeat("abcdefgh", 100)
+	b := NewBatch(Message{Text: []byte(long)}, said)
+	p := b.Bytes(Form{Level: 5})
+	h, n, err := frames.ParseHeader(p)
+	if err != nil || h.RSV != frames.RSV1 || h.Length > 100 {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	got, err := frames.AppendInflated(nil, slices.Clone(p[n:n+int(h.Length)]), 1<<20)
+	if err != nil || string(got) != long {
+		t.Errorf("%q, %v", got, err)
+	}
+	if rest := p[n+int(h.Length):]; string(rest) != "\x81\x05hello" {
+		t.Errorf("a short message is %q", rest)
+	}
+	if control := (Form{Level: 5}).Append(nil, frames.Ping, nil); string(control) != "\x89\x00" {
+		t.Errorf("a ping is %q", control)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	if got := string(Error(Text, `no "x"`)); got != `error: no "x"` {
+		t.Error(got)
+	}
+	if got := string(Error(JSON, `no "x"`)); got != `{"type":"error","error":"no \"x\""}` {
+		t.Error(got)
+	}
+}
+
+// No line end of a payload begins a field.
+func TestEventsCannotBeForged(t *testing.T) {
+	for payload, want := range map[string]string{
+		"a\nid: 1":       "data: a\ndata: id: 1\n\n",
+		"a\r\nevent: x":  "data: a\ndata: event: x\n\n",
+		"a\rdata: y":     "data: a\ndata: data: y\n\n",
+		"\n\n":           "data: \ndata: \ndata: \n\n",
+		"a\r\r\nb\n\rc":  "data: a\ndata: \ndata: b\ndata: \ndata: c\n\n",
+		"ends with CR\r": "data: ends with CR\ndata: \n\n",
+	} {
+		if got := string(NewBatch(Message{Text: []byte(payload)}).Bytes(Form{Format: Events})); got != want {
+			t.Errorf("%q is %q, expected %q", payload, got, want)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package message
+
+import (
+	"bytes"
+	"encoding/base64"
+)
+
+// Comment is a line of an event stream that clients ignore (HTML standard,
+// section 9.2.6).
+const Comment = ":\n\n"
+
+// appendEvent appends a message as a Server-Sent Event (HTML standard, section
+// 9.2). The payload cannot forge fields: each of its lines becomes a field data of
+// its own. Binary messages are sent as base64 under the name "binary".
+func appendEvent(dst []byte, m Message, payload []byte) []byte {
+	if m.Kind != Published {
+		dst = appendField(dst, "id", m.At.String())
+	}
+	switch {
+	case m.Kind == Event:
+		dst = appendField(dst, "event", kindNames[Event])
+	case m.Binary:
+		dst = appendField(dst, "event", "binary")
+		payload = base64.StdEncoding.AppendEncode(nil, payload)
+	}
+	return append(appendLines(dst, payload), '\n')
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, '\n')
+}
+
+// appendLines appends every line of data as a field. CR, LF and both together end
+// a line.
+func appendLines(dst, data []byte) []byte {
+	for {
+		end := bytes.IndexAny(data, "\r\n")
+		if end < 0 {
+			return append(append(append(dst, "data: "...), data...), '\n')
+		}
+		dst = append(append(append(dst, "data: "...), data[:end]...), '\n')
+		if bytes.HasPrefix(data[end:], []byte("\r\n")) {
+			end++
+		}
+		data = data[end+1:]
+	}
+}

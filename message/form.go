@@ -1,0 +1,53 @@
+package message
+
+import (
+	"github.com/caddyws/caddy-websocket/frames"
+)
+
+// Format is the language in which a connection is told messages.
+type Format uint8
+
+// The formats.
+const (
+	Text   Format = iota // frames with the text of messages
+	JSON                 // frames with JSON objects: the subprotocol json
+	Events               // Server-Sent Events with the text of messages as their data
+	formats
+)
+
+// Form is how messages go over a connection. The zero Form is frames with text.
+type Form struct {
+	Format Format
+	Level  int // of compression, from frames.MinLevel to frames.MaxLevel; 0 for none. Events are not compressed.
+}
+
+// Append appends a message with the payload, in the form, to dst.
+func (f Form) Append(dst []byte, op frames.Opcode, payload []byte) []byte {
+	switch {
+	case f.Format == Events:
+		return appendEvent(dst, Message{Binary: op == frames.Binary}, payload)
+	case f.Level > 0 && !op.IsControl():
+		return frames.AppendDeflated(dst, op, payload, f.Level)
+	}
+	return frames.AppendMessage(dst, op, payload)
+}
+
+// append appends m in the form. A message without anything to say in its format
+// adds nothing, unless a member has published it.
+func (f Form) append(dst []byte, m Message) []byte {
+	payload := m.Payload(f.Format)
+	switch {
+	case len(payload) == 0 && m.Kind != Published:
+		return dst
+	case f.Format == Events:
+		return appendEvent(dst, m, payload)
+	}
+	return f.Append(dst, m.opcode(), payload)
+}
+
+func (m Message) opcode() frames.Opcode {
+	if m.Binary {
+		return frames.Binary
+	}
+	return frames.Text
+}
