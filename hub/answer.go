@@ -2,13 +2,14 @@ package hub
 
 import (
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // answer tells everybody what came of a batch: the senders their replies, then
 // everybody the events and the final state. A sender is told the events before
 // its reply before it: versions never fall.
-func (r *Room) answer(batch []operation, results []result, now shown) {
+func (r *Room) answer(batch []operation, results []replica.Result, now shown) {
 	a := newAnnouncement(results, now, r.news)
 	r.news = a.update
 	a.held = a.updated && r.pace.holds(r)
@@ -41,19 +42,19 @@ func gather(batch []operation) []*Member {
 }
 
 // reply tells m the result of one of its operations.
-func (m *Member) reply(res result, now shown) {
+func (m *Member) reply(res replica.Result, now shown) {
 	switch {
-	case res.panicked:
+	case res.Panicked:
 		return
-	case res.err != nil:
-		m.sendError(res.err)
-		return
-	}
-	m.turn.version = res.version
-	if res.outcome.Reply.Empty() {
+	case res.Err != nil:
+		m.sendError(res.Err)
 		return
 	}
-	if p := encode(kindReply, m.language, now, res.version, res.outcome.Reply); len(p) > 0 {
+	m.turn.version = res.Version
+	if res.Outcome.Reply.Empty() {
+		return
+	}
+	if p := encode(kindReply, m.language, now, res.Version, res.Outcome.Reply); len(p) > 0 {
 		m.Send(apps.Message{Data: p})
 	}
 }
@@ -62,7 +63,7 @@ func (m *Member) reply(res result, now shown) {
 // language that somebody speaks.
 type announcement struct {
 	now     shown
-	results []result
+	results []replica.Result
 	update  apps.Body // the last one, perhaps of an earlier commit
 	updated bool      // it is of this one
 	held    bool      // it is not to be told yet
@@ -75,10 +76,10 @@ type announcement struct {
 	}
 }
 
-func newAnnouncement(results []result, now shown, news apps.Body) *announcement {
+func newAnnouncement(results []replica.Result, now shown, news apps.Body) *announcement {
 	a := &announcement{now: now, results: results, update: news}
 	for i := range results {
-		if out := &results[i].outcome; results[i].err == nil {
+		if out := &results[i].Outcome; results[i].Err == nil {
 			if !out.Update.Empty() {
 				a.update, a.updated = out.Update, true
 			}
@@ -106,9 +107,9 @@ func (a *announcement) eventsIn(l language) (events []byte, ends []int) {
 	}
 	s.ends = make([]int, 1, 1+len(a.results))
 	for _, res := range a.results {
-		for _, event := range res.outcome.Events {
+		for _, event := range res.Outcome.Events {
 			if !event.Empty() {
-				s.events = append(s.events, l.run(kindEvent, a.now, res.version, event)...)
+				s.events = append(s.events, l.run(kindEvent, a.now, res.Version, event)...)
 			}
 		}
 		s.ends = append(s.ends, len(s.events))

@@ -31,7 +31,7 @@ func (r *rest) wait() (wait time.Duration, ends bool) {
 // forgetLater has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
 func (h *Hub) forgetLater(room *Room) {
-	if room.machine.rev == 0 || h.closed != nil {
+	if !room.stored() || h.closed != nil {
 		return
 	}
 	r := &rest{key: room.key, route: room.currentRoute(), since: time.Now()}
@@ -140,7 +140,7 @@ func (r *Room) discard(ctx context.Context) error {
 	if !r.unload() {
 		return nil
 	}
-	return r.machine.delete(ctx)
+	return r.replica.Delete(ctx)
 }
 
 // unload has the state loaded by the next visitor, unless there is one already.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"crypto/rand"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -253,7 +254,7 @@ func closeCode(code int) frames.CloseCode {
 func (m *Member) Room() apps.Room { return (*memberRoom)(m) }
 
 // process is part of every ID, so that IDs of two processes differ.
-var process = randomName()
+var process = rand.Text()[:8]
 
 // ID names the connection.
 func (m *Member) ID() string { return process + "-" + strconv.FormatUint(m.number, 36) }

@@ -1,18 +1,21 @@
 package hub
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/caddyws/caddy-websocket/replica"
+)
 
 // operation is a change that a member wants, or, with refusal, a place in the
 // order of its answers for something that is refused already.
 type operation struct {
-	from    *Member
-	data    []byte
-	refusal error
+	replica.Operation
+	from *Member
 }
 
 func (op operation) release() {
-	op.from.room.hub.waiting.Add(-int64(len(op.data)))
-	op.from.port.Release(len(op.data))
+	op.from.room.hub.waiting.Add(-int64(len(op.Data)))
+	op.from.port.Release(len(op.Data))
 }
 
 // apply queues an operation of m.
@@ -31,7 +34,7 @@ func (r *Room) apply(m *Member, data []byte) {
 		r.refuse(m, errBusy)
 		return
 	}
-	r.enqueue(operation{from: m, data: bytes.Clone(data)})
+	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data)}, m})
 	r.mu.Unlock()
 	r.kickUnless(m)
 }
@@ -43,11 +46,11 @@ func (r *Room) full(n int) bool {
 }
 
 func (r *Room) enqueue(op operation) {
-	op.from.port.Hold(len(op.data))
+	op.from.port.Hold(len(op.Data))
 	r.engage()
-	r.hub.waiting.Add(int64(len(op.data)))
+	r.hub.waiting.Add(int64(len(op.Data)))
 	r.count++
-	r.size += len(op.data)
+	r.size += len(op.Data)
 	op.from.unanswered++
 	if len(op.from.operations) == 0 {
 		r.waiting = append(r.waiting, op.from)
@@ -60,7 +63,7 @@ func (r *Room) enqueue(op operation) {
 func (r *Room) refuse(m *Member, err error) {
 	r.mu.Lock()
 	if m.unanswered > 0 {
-		r.enqueue(operation{from: m, refusal: err})
+		r.enqueue(operation{replica.Operation{Refusal: err}, m})
 		r.mu.Unlock()
 		r.kickUnless(m)
 		return
@@ -78,7 +81,7 @@ func (r *Room) takeBatch() []operation {
 		r.waiting[0] = nil
 		r.waiting = r.waiting[1:]
 		batch = append(batch, m.operations[0])
-		r.size -= len(m.operations[0].data)
+		r.size -= len(m.operations[0].Data)
 		if m.operations = m.operations[1:]; len(m.operations) > 0 {
 			r.waiting = append(r.waiting, m)
 		} else {

@@ -12,7 +12,7 @@ type pace struct {
 
 // holds tells whether updates have to wait.
 func (p *pace) holds(r *Room) bool {
-	every := r.machine.config.every()
+	every := r.follows.every()
 	if every == 0 {
 		return false
 	}
@@ -45,7 +45,7 @@ func (r *Room) wake() {
 // catchUp tells the newest update to the members who were not told it.
 func (r *Room) catchUp() {
 	r.pace.armed, r.pace.told = false, time.Now()
-	now := r.machine.shown()
+	now := r.snapshot()
 	r.settle(now)
 	a := newAnnouncement(nil, now, r.news)
 	for _, m := range r.crowd {

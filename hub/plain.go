@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -66,7 +67,7 @@ func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message
 	case <-h.over:
 		a.Abort()
 	case <-ctx.Done():
-		a.say(Answer{Status: http.StatusGatewayTimeout, Data: []byte("error: " + errUnknown.Error())})
+		a.say(Answer{Status: http.StatusGatewayTimeout, Data: []byte("error: " + replica.ErrUnknown.Error())})
 	}
 	m.depart()
 	return a.value, nil

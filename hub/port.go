@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -100,11 +101,11 @@ func (*answer) Uncork()            {}
 // statusOf is the status for what an operation was refused for.
 func statusOf(err error) int {
 	switch err {
-	case errBusy, errUnavailable:
+	case errBusy, replica.ErrUnavailable:
 		return http.StatusServiceUnavailable
-	case errUnknown:
+	case replica.ErrUnknown:
 		return http.StatusGatewayTimeout
-	case errTooBig, errTooManyRooms:
+	case replica.ErrTooBig, replica.ErrTooManyRooms:
 		return http.StatusInsufficientStorage
 	}
 	return http.StatusBadRequest

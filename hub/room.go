@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -49,9 +51,10 @@ type Room struct {
 	shown   shown     // the last commit, as members see it
 
 	// Owned by whoever set running; by the loader before that.
-	machine machine
-	crowd   []*Member // a copy of members; kept for its memory
-	news    apps.Body // the last update
+	replica *replica.Replica // nil without state
+	follows *Config          // whose app the replica has
+	crowd   []*Member        // a copy of members; kept for its memory
+	news    apps.Body        // the last update
 	pace    pace
 }
 
@@ -64,9 +67,8 @@ type shown struct {
 
 func newRoom(h *Hub, key engines.Key, route *Route) *Room {
 	r := &Room{hub: h, key: key, route: route}
-	config := route.config.Load()
-	if _, r.stateful = config.App.(apps.Stateful); r.stateful {
-		r.machine = machine{config: config, room: r}
+	if _, r.stateful = route.config.Load().App.(apps.Stateful); r.stateful {
+		r.replica = replica.New(key, h.engine, storedRooms{h}, r.report)
 	}
 	return r
 }
@@ -89,16 +91,37 @@ func (r *Room) load(ctx context.Context, visited *Route) error {
 		return nil
 	}
 	config := r.config()
-	r.machine.config = config
-	if err := r.machine.load(ctx); err != nil {
-		return err
+	r.follows = config
+	if err := r.replica.Load(ctx, config.App.(apps.Stateful)); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	r.show(r.machine.shown())
+	r.show(r.snapshot())
 	if r.config() != config { // a reload has not seen that the room is loaded
 		r.renew()
 	}
 	return nil
 }
+
+// follow has the replica go on with the app of a configuration.
+func (r *Room) follow(c *Config) {
+	if r.follows == c {
+		return
+	}
+	r.follows = c
+	r.replica.Follow(c.App.(apps.Stateful))
+}
+
+// snapshot is the state as the replica has stored it.
+func (r *Room) snapshot() shown {
+	if r.replica == nil {
+		return shown{}
+	}
+	s := r.replica.Snapshot()
+	return shown{epoch: s.Epoch, version: s.Version, view: s.View}
+}
+
+// stored reports whether something is stored of the room.
+func (r *Room) stored() bool { return r.replica != nil && r.replica.IsStored() }
 
 // replaceRoute makes another route that leads here the room's if its own is
 // gone.

@@ -2,17 +2,14 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/replica"
 )
-
-// errTooManyRooms tells that a room's state is not stored for lack of place.
-var errTooManyRooms = errors.New("no more rooms can be stored")
 
 // warnOfFullStock logs, at most once a minute, why clients are refused.
 func (h *Hub) warnOfFullStock() {
@@ -48,7 +45,7 @@ func (s *stock) take(ctx context.Context, engine engines.Engine, most int) error
 		s.known, s.rooms = true, n
 	}
 	if most > 0 && s.rooms >= most {
-		return errTooManyRooms
+		return replica.ErrTooManyRooms
 	}
 	s.rooms++
 	return nil
@@ -82,3 +79,18 @@ func count(ctx context.Context, engine engines.Engine) (n int, err error) {
 		last = keys[len(keys)-1]
 	}
 }
+
+// storedRooms is the hub's [replica.Limit].
+type storedRooms struct{ hub *Hub }
+
+func (s storedRooms) Reserve(ctx context.Context) error {
+	h := s.hub
+	err := h.stock.take(ctx, h.engine, h.limits.Load().MaxStoredRooms)
+	if err == replica.ErrTooManyRooms {
+		h.warnOfFullStock()
+	}
+	return err
+}
+
+func (s storedRooms) Release() { s.hub.stock.giveBack() }
+func (s storedRooms) Recount() { s.hub.stock.recount() }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"math"
 
-	"github.com/caddyws/caddy-websocket/apps"
 	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/replica"
 )
 
 const (
@@ -74,8 +76,8 @@ func (r *Room) turn() bool {
 		messages.send(r.crowd)
 	}
 	if stale {
-		r.machine.follow(r.config())
-		r.show(r.machine.shown())
+		r.follow(r.config())
+		r.show(r.snapshot())
 	}
 	if len(batch) > 0 {
 		r.carryOut(batch)
@@ -89,13 +91,13 @@ func (r *Room) turn() bool {
 
 // carryOut commits a batch and tells everybody what came of it.
 func (r *Room) carryOut(batch []operation) {
-	results := r.machine.commit(batch)
+	results := r.commit(batch)
 	for i, res := range results {
-		if res.panicked {
-			batch[i].from.failed(res.err)
+		if res.Panicked {
+			batch[i].from.failed(res.Err)
 		}
 	}
-	now := r.machine.shown()
+	now := r.snapshot()
 	r.settle(now)
 	r.answer(batch, results, now)
 	r.mu.Lock()
@@ -107,6 +109,15 @@ func (r *Room) carryOut(batch []operation) {
 	for _, op := range batch {
 		op.release()
 	}
+}
+
+// commit has the replica carry out a batch.
+func (r *Room) commit(batch []operation) []replica.Result {
+	operations := make([]replica.Operation, len(batch))
+	for i, op := range batch {
+		operations[i] = op.Operation
+	}
+	return r.replica.Commit(operations)
 }
 
 // settle shows the commit to whoever joins from now on and keeps the members

@@ -1,11 +1,9 @@
-package hub
+package replica
 
 import (
 	"bytes"
 	"testing"
 	"time"
-
-	"github.com/caddyws/caddy-websocket/engines"
 )
 
 func TestEnvelopeComesBackAsItWas(t *testing.T) {
@@ -54,51 +52,4 @@ func FuzzEnvelope(f *testing.F) {
 			t.Errorf("%+v became %+v, %v", first, second, err)
 		}
 	})
-}
-
-// The time of a room never goes back, whatever the clock does, and is told by
-// the wall clock, which is all that is stored.
-func TestRoomTimeNeverGoesBack(t *testing.T) {
-	now := time.Now().UTC().Round(0)
-	for _, test := range []struct{ room, clock, want time.Time }{
-		{now, now.Add(time.Second), now.Add(time.Second)},
-		{now, now.Add(-time.Hour), now},
-		{time.Time{}, now, now},
-	} {
-		if got := later(test.room, test.clock); got != test.want {
-			t.Errorf("after %v at %v: %v", test.room, test.clock, got)
-		}
-	}
-}
-
-// Members take turns, and who was not served when a batch was full comes first
-// in the next.
-func TestBatchesAreFair(t *testing.T) {
-	r := newRoom(&Hub{}, engines.Key{}, NewRoute("", "", Config{}))
-	members := make([]*Member, maxBatch+2)
-	for i := range members {
-		members[i] = &Member{room: r, port: newAnswer()}
-		for n := range 3 {
-			r.enqueue(operation{from: members[i], data: []byte{byte(n)}})
-		}
-	}
-	count := make(map[*Member]int)
-	total := 3 * len(members)
-	for left := total; left > 0; {
-		batch := r.takeBatch()
-		if len(batch) != min(maxBatch, left) {
-			t.Fatalf("a batch of %d with %d left", len(batch), left)
-		}
-		for _, op := range batch {
-			served := total - left
-			if want := served / len(members); count[op.from] != want || int(op.data[0]) != want {
-				t.Fatalf("operation %d is the one numbered %d of a member served %d times", served, op.data[0], count[op.from])
-			}
-			count[op.from]++
-			left--
-		}
-	}
-	if r.busy() || r.size != 0 || len(r.waiting) != 0 {
-		t.Errorf("%d operations of %d bytes by %d members are left", r.count, r.size, len(r.waiting))
-	}
 }

@@ -1,4 +1,4 @@
-package hub
+package replica
 
 import (
 	"crypto/rand"
@@ -58,5 +58,5 @@ func parseEnvelope(p []byte) (envelope, error) {
 	return envelope{epoch: epoch, version: version, at: time.Unix(0, at).UTC(), app: app}, nil
 }
 
-// randomName returns 8 characters that nobody can guess (40 bits).
-func randomName() string { return rand.Text()[:epochSize] }
+// randomEpoch returns 8 characters that nobody can guess (40 bits).
+func randomEpoch() string { return rand.Text()[:epochSize] }

@@ -1,0 +1,40 @@
+package hub
+
+import (
+	"testing"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/replica"
+)
+
+// Members take turns, and who was not served when a batch was full comes first
+// in the next.
+func TestBatchesAreFair(t *testing.T) {
+	r := newRoom(&Hub{}, engines.Key{}, NewRoute("", "", Config{}))
+	members := make([]*Member, maxBatch+2)
+	for i := range members {
+		members[i] = &Member{room: r, port: newAnswer()}
+		for n := range 3 {
+			r.enqueue(operation{replica.Operation{Data: []byte{byte(n)}}, members[i]})
+		}
+	}
+	count := make(map[*Member]int)
+	total := 3 * len(members)
+	for left := total; left > 0; {
+		batch := r.takeBatch()
+		if len(batch) != min(maxBatch, left) {
+			t.Fatalf("a batch of %d with %d left", len(batch), left)
+		}
+		for _, op := range batch {
+			served := total - left
+			if want := served / len(members); count[op.from] != want || int(op.Data[0]) != want {
+				t.Fatalf("operation %d is the one numbered %d of a member served %d times", served, op.Data[0], count[op.from])
+			}
+			count[op.from]++
+			left--
+		}
+	}
+	if r.busy() || r.size != 0 || len(r.waiting) != 0 {
+		t.Errorf("%d operations of %d bytes by %d members are left", r.count, r.size, len(r.waiting))
+	}
+}

@@ -1,0 +1,283 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+func TestEachOperationHasItsOwnResult(t *testing.T) {
+	r := newRoom(t)
+	r.shows("0@0")
+	if r.IsStored() {
+		t.Error("is stored before the first commit")
+	}
+	r.commit([]string{"1", "x", "2"}, "1@1", "!not a number", "3@2")
+	r.shows("3@2")
+	if !r.IsStored() || r.limit.rooms != 1 {
+		t.Errorf("stored %v, %d rooms are counted", r.IsStored(), r.limit.rooms)
+	}
+	if got := told(r.Commit([]Operation{{Data: []byte("1"), Refusal: errors.New("no")}, {Data: []byte("4")}})); !slices.Equal(got, []string{"!no", "7@3"}) {
+		t.Errorf("a refused operation gave %q", got)
+	}
+	epoch := r.Snapshot().Epoch
+	r.again()
+	r.shows("7@3")
+	if r.Snapshot().Epoch != epoch || r.limit.rooms != 1 {
+		t.Errorf("epoch %s is %s after a restart, %d rooms", epoch, r.Snapshot().Epoch, r.limit.rooms)
+	}
+}
+
+// What changes nothing stores nothing.
+func TestABatchOfRefusalsIsNotStored(t *testing.T) {
+	r := newRoom(t)
+	r.commit([]string{"x", "y"}, "!not a number", "!not a number")
+	r.commit(nil)
+	if slices.Contains(r.engine.calls, "swap") || r.limit.rooms != 0 {
+		t.Errorf("the engine was asked to %v, %d rooms", r.engine.calls, r.limit.rooms)
+	}
+}
+
+// A failed commit leaves the state that is stored, and the next one builds on it.
+func TestFailedSwaps(t *testing.T) {
+	failure := errors.New("timeout")
+	for name, test := range map[string]struct {
+		swap     func(store func() error) error
+		told     string
+		next     string // after adding 4 to the 2 that are stored
+		loads    bool   // before the next commit
+		recounts int    // of a first commit
+		rooms    int
+	}{
+		"refused":   {func(func() error) error { return engines.ErrRefused }, "!unavailable, try again later", "6@2", true, 0, 0},
+		"conflict":  {func(func() error) error { return engines.ErrConflict }, "!unavailable, try again later", "6@2", true, 1, 1},
+		"lost":      {func(func() error) error { return failure }, "!outcome unknown", "6@2", true, 1, 1},
+		"stored":    {func(store func() error) error { return errors.Join(store(), failure) }, "!outcome unknown", "9@3", true, 1, 1},
+		"panicking": {func(store func() error) error { panic(store()) }, "!outcome unknown", "9@3", true, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			r.commit([]string{"2"}, "2@1")
+			r.engine.swaps = append(r.engine.swaps, test.swap)
+			r.engine.calls = nil
+			r.commit([]string{"3", "x"}, test.told, "!not a number")
+			r.shows("2@1")
+			r.commit([]string{"4"}, test.next)
+			if got := slices.Contains(r.engine.calls, "load"); got != test.loads {
+				t.Errorf("the engine was asked to %v", r.engine.calls)
+			}
+			if len(r.faults) != 1 || r.limit.rooms != 1 || r.limit.recounts != 0 {
+				t.Errorf("reported %v; %d rooms, %d recounts", r.faults, r.limit.rooms, r.limit.recounts)
+			}
+
+			first := newRoom(t)
+			first.engine.swaps = append(first.engine.swaps, test.swap)
+			first.commit([]string{"3"}, test.told)
+			if first.limit.rooms != test.rooms || first.limit.recounts != test.recounts {
+				t.Errorf("after a first commit: %d rooms, %d recounts", first.limit.rooms, first.limit.recounts)
+			}
+		})
+	}
+}
+
+func TestTheLimitOfRooms(t *testing.T) {
+	r := newRoom(t)
+	r.limit.err = ErrTooManyRooms
+	r.commit([]string{"1"}, "!no more rooms can be stored")
+	if len(r.faults) != 0 {
+		t.Errorf("reported %v", r.faults)
+	}
+	r.limit.err = errors.New("cannot count")
+	r.commit([]string{"1"}, "!unavailable, try again later")
+	if len(r.faults) != 1 || slices.Contains(r.engine.calls, "swap") {
+		t.Errorf("reported %v; the engine was asked to %v", r.faults, r.engine.calls)
+	}
+	r.limit.err = nil
+	r.commit([]string{"1"}, "1@1")
+	r.limit.err = ErrTooManyRooms // it has its place
+	r.commit([]string{"1"}, "2@2")
+}
+
+// Only the operations that make the state too big are refused.
+func TestTooBig(t *testing.T) {
+	r := newRoom(t)
+	r.commit([]string{"1"}, "1@1")
+	bytes, _, _ := r.engine.Load(t.Context(), key)
+	r.engine.max = len(bytes) + 9
+	r.commit([]string{"4", "6", "3", "2", "2", "0"}, "5@2", "!room is full", "8@3", "10@4", "!room is full", "10@5")
+	r.shows("10@5")
+	if len(r.faults) != 0 {
+		t.Errorf("reported %v", r.faults)
+	}
+}
+
+func TestPanicsOfTheState(t *testing.T) {
+	r := newRoom(t)
+	r.commit([]string{"1", "13", "2", "x", "13", "4"}, "1@1", "!panic", "3@2", "!not a number", "!panic", "7@3")
+	r.shows("7@3")
+	for _, method := range []string{"MarshalBinary", "View"} {
+		r.faults = nil
+		r.app.fault[method] = 1
+		r.commit([]string{"1"}, "!unavailable, try again later")
+		r.shows("7@3")
+		if len(r.faults) != 1 {
+			t.Errorf("%s: reported %v", method, r.faults)
+		}
+	}
+	r.commit([]string{"1"}, "8@4")
+	r.commit([]string{"-9"}, "!unavailable, try again later") // MarshalBinary has an error
+	r.commit([]string{"1"}, "9@5")
+	r.app.fault["UnmarshalBinary"] = 1
+	r.commit([]string{"1", "13", "x"}, "!unavailable, try again later", "!panic", "!unavailable, try again later")
+	r.shows("9@5")
+	r.commit([]string{"1"}, "10@6")
+}
+
+func TestLoadErrors(t *testing.T) {
+	failure := errors.New("disk")
+	for name, fail := range map[string]func(r *room){
+		"the engine fails":  func(r *room) { r.engine.load = append(r.engine.load, func() error { return failure }) },
+		"the engine panics": func(r *room) { r.engine.load = append(r.engine.load, func() error { panic("disk") }) },
+		"NewState":          func(r *room) { r.app.fault["NewState"] = 1 },
+		"UnmarshalBinary":   func(r *room) { r.app.fault["UnmarshalBinary"] = 1 },
+		"View":              func(r *room) { r.app.fault["View"] = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			r.commit([]string{"2"}, "2@1")
+			fail(r)
+			if err := r.Load(t.Context(), r.app); err == nil {
+				t.Error("no error")
+			}
+			r.shows("2@1")
+			r.commit([]string{"2"}, "4@2")
+		})
+	}
+}
+
+// Bytes that cannot be read stay as they are.
+func TestDamagedBytesAreKept(t *testing.T) {
+	for _, damaged := range []string{"", "\x01EPOCHEPO", "\x02EPOCHEPO\x01\x00rest", "\x01EPOCHEPO\x01\x02!"} {
+		r := newRoom(t)
+		if _, err := r.engine.Engine.Swap(t.Context(), key, 0, []byte(damaged)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Load(t.Context(), r.app); err == nil {
+			t.Errorf("%q was read", damaged)
+		}
+		r.commit([]string{"1"}, "!unavailable, try again later")
+		if p, _, err := r.engine.Load(t.Context(), key); string(p) != damaged || err != nil {
+			t.Errorf("%q was replaced by %q, %v", damaged, p, err)
+		}
+	}
+}
+
+// A state that another instance of the app cannot read stays as it is stored.
+func TestFollow(t *testing.T) {
+	r := newRoom(t)
+	r.commit([]string{"2"}, "2@1")
+	strict := &adder{fault: map[string]int{"UnmarshalBinary": 1}}
+	r.Follow(strict)
+	r.shows("2@1")
+	if len(r.faults) != 1 {
+		t.Errorf("reported %v", r.faults)
+	}
+	r.commit([]string{"2"}, "4@2")
+	if s := r.state.(*total); s.app != strict {
+		t.Error("the state is of the app before")
+	}
+	r.Follow(r.app)
+	r.commit([]string{"2"}, "6@3")
+	if s := r.state.(*total); s.app != r.app {
+		t.Error("the state is of the app before")
+	}
+}
+
+func TestDelete(t *testing.T) {
+	r := newRoom(t)
+	if err := r.Delete(t.Context()); err != nil || slices.Contains(r.engine.calls, "delete") || r.limit.rooms != 0 {
+		t.Errorf("nothing was stored: %v, %v, %d rooms", err, r.engine.calls, r.limit.rooms)
+	}
+	r.commit([]string{"2"}, "2@1")
+	before := r.Snapshot().Epoch
+	failure := errors.New("disk")
+	r.engine.deletes = append(r.engine.deletes, func(func() error) error { return failure }, func(func() error) error { panic("disk") })
+	for range 2 {
+		if err := r.Delete(t.Context()); err == nil {
+			t.Error("no error")
+		}
+	}
+	if r.limit.recounts != 2 || r.limit.rooms != 1 || !r.IsStored() {
+		t.Errorf("%d recounts, %d rooms", r.limit.recounts, r.limit.rooms)
+	}
+	if err := r.Delete(t.Context()); err != nil || r.IsStored() || r.limit.rooms != 0 || r.limit.recounts != 2 {
+		t.Errorf("%v, %d rooms, %d recounts", err, r.limit.rooms, r.limit.recounts)
+	}
+	r.commit([]string{"3"}, "3@1") // it is loaded again
+	if r.Snapshot().Epoch == before || r.limit.rooms != 1 {
+		t.Errorf("the epoch is still %s, %d rooms", before, r.limit.rooms)
+	}
+}
+
+// The engine has ten seconds.
+func TestCommitTimesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		r.Replica.engine = slow{r.engine}
+		start := time.Now()
+		r.commit([]string{"1"}, "!outcome unknown")
+		if took := time.Since(start); took != commitTimeout {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// slow is an engine whose Swap ends with its context.
+type slow struct{ *script }
+
+func (slow) Swap(ctx context.Context, _ engines.Key, _ uint64, _ []byte) (uint64, error) {
+	<-ctx.Done()
+	return 0, fmt.Errorf("swapping: %w", ctx.Err())
+}
+
+// clock is an app whose state tells the time of its last operation.
+type clock struct{ at time.Time }
+
+func (*clock) Receive(apps.Conn, apps.Message) error { return nil }
+func (c *clock) NewState() apps.State                { return c }
+func (c *clock) Apply(op apps.Op) (apps.Outcome, error) {
+	c.at = op.At
+	return apps.Outcome{}, nil
+}
+func (*clock) View() apps.Body                { return apps.Body{} }
+func (*clock) MarshalBinary() ([]byte, error) { return nil, nil }
+func (*clock) UnmarshalBinary([]byte) error   { return nil }
+
+// Operations have the time of the wall clock in UTC, as it is stored, and the time
+// of a room never goes back.
+func TestTimeOfOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, engine := new(clock), &script{max: 1000}
+		r := New(key, engine, new(limit), func(err error) { t.Error(err) })
+		if err := r.Load(t.Context(), app); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		r.Commit(make([]Operation, 1))
+		if want := time.Now().Round(0).UTC(); app.at != want {
+			t.Errorf("operation at %v, expected %v", app.at, want)
+		}
+		r.stored.at = time.Now().Add(time.Minute).Round(0).UTC() // the clock was set back
+		r.Commit(make([]Operation, 1))
+		if app.at != r.stored.at || !app.at.After(time.Now()) {
+			t.Errorf("operation at %v after %v", app.at, r.stored.at)
+		}
+	})
+}

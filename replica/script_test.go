@@ -1,0 +1,203 @@
+package replica
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/memory"
+)
+
+var key = engines.Key{App: "test", Room: "room"}
+
+// script is a memory engine whose next calls a test decides over.
+type script struct {
+	memory.Engine
+	max     int
+	load    []func() error
+	swaps   []func(store func() error) error
+	deletes []func(do func() error) error
+	calls   []string
+}
+
+// next takes the first of the steps.
+func next[T any](steps *[]T) (step T, ok bool) {
+	if len(*steps) == 0 {
+		return step, false
+	}
+	step, *steps = (*steps)[0], (*steps)[1:]
+	return step, true
+}
+
+func (e *script) MaxState() int { return e.max }
+
+func (e *script) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	e.calls = append(e.calls, "load")
+	if step, ok := next(&e.load); ok {
+		if err := step(); err != nil {
+			return nil, 0, err
+		}
+	}
+	return e.Engine.Load(ctx, key)
+}
+
+func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (got uint64, err error) {
+	e.calls = append(e.calls, "swap")
+	store := func() (err error) {
+		got, err = e.Engine.Swap(ctx, key, rev, state)
+		return err
+	}
+	if step, ok := next(&e.swaps); ok {
+		return got, step(store)
+	}
+	return got, store()
+}
+
+func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error {
+	e.calls = append(e.calls, "delete")
+	do := func() error { return e.Engine.Delete(ctx, key, rev) }
+	if step, ok := next(&e.deletes); ok {
+		return step(do)
+	}
+	return do()
+}
+
+// limit counts what a replica asks of its Limit.
+type limit struct {
+	rooms, recounts int
+	err             error
+}
+
+func (l *limit) Reserve(context.Context) error {
+	if l.err == nil {
+		l.rooms++
+	}
+	return l.err
+}
+func (l *limit) Release() { l.rooms-- }
+func (l *limit) Recount() { l.recounts++ }
+
+// adder is an app whose operations are numbers to add.
+type adder struct{ fault map[string]int }
+
+func (*adder) Receive(apps.Conn, apps.Message) error { return nil }
+func (a *adder) NewState() apps.State {
+	a.hit("NewState")
+	return &total{app: a}
+}
+
+// hit panics as often as the test wants.
+func (a *adder) hit(method string) {
+	if a.fault[method] > 0 {
+		a.fault[method]--
+		panic(method)
+	}
+}
+
+// total is a sum, and as many bytes as it is large.
+type total struct {
+	app *adder
+	n   int
+}
+
+func (s *total) Apply(op apps.Op) (apps.Outcome, error) {
+	n, err := strconv.Atoi(string(op.Data))
+	if err != nil {
+		return apps.Outcome{}, errors.New("not a number")
+	}
+	s.n += n
+	if n == 13 {
+		panic("thirteen")
+	}
+	return apps.Outcome{Reply: s.view()}, nil
+}
+
+func (s *total) view() apps.Body { return apps.Body{Text: strconv.AppendInt(nil, int64(s.n), 10)} }
+
+func (s *total) View() apps.Body {
+	s.app.hit("View")
+	return s.view()
+}
+
+func (s *total) MarshalBinary() ([]byte, error) {
+	s.app.hit("MarshalBinary")
+	if s.n < 0 {
+		return nil, errors.New("negative")
+	}
+	return bytes.Repeat([]byte("x"), s.n), nil
+}
+
+func (s *total) UnmarshalBinary(p []byte) error {
+	s.app.hit("UnmarshalBinary")
+	if bytes.ContainsRune(p, '!') {
+		return errors.New("damaged")
+	}
+	s.n = len(p)
+	return nil
+}
+
+// room is a replica with everything around it.
+type room struct {
+	*Replica
+	*testing.T
+	engine *script
+	limit  *limit
+	app    *adder
+	faults []error
+}
+
+func newRoom(t *testing.T) *room {
+	r := &room{T: t, engine: &script{max: 1000}, limit: new(limit), app: &adder{fault: make(map[string]int)}}
+	r.again()
+	return r
+}
+
+// again makes a new replica, as after a restart.
+func (r *room) again() {
+	r.Replica = New(key, r.engine, r.limit, func(err error) { r.faults = append(r.faults, err) })
+	if err := r.Load(r.Context(), r.app); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// commit commits numbers and compares what came of each: the reply, or "!" and the
+// error.
+func (r *room) commit(numbers []string, want ...string) {
+	r.Helper()
+	var batch []Operation
+	for _, n := range numbers {
+		batch = append(batch, Operation{Data: []byte(n)})
+	}
+	if got := told(r.Commit(batch)); !slices.Equal(got, want) {
+		r.Errorf("committing %q gave %q, expected %q", numbers, got, want)
+	}
+}
+
+func told(results []Result) (all []string) {
+	for _, res := range results {
+		switch {
+		case res.Panicked:
+			all = append(all, "!panic")
+		case res.Err != nil:
+			all = append(all, "!"+res.Err.Error())
+		default:
+			all = append(all, fmt.Sprintf("%s@%d", res.Outcome.Reply.Text, res.Version))
+		}
+	}
+	return all
+}
+
+// shows compares the snapshot.
+func (r *room) shows(want string) {
+	r.Helper()
+	s := r.Snapshot()
+	if got := fmt.Sprintf("%s@%d", s.View.Text, s.Version); got != want || len(s.Epoch) != epochSize {
+		r.Errorf("shows %s in %q, expected %s", got, s.Epoch, want)
+	}
+}
