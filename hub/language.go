@@ -74,6 +74,15 @@ func (l language) run(kind string, s shown, version uint64, b apps.Body) []byte 
 	return event.Append(nil)
 }
 
+// messages returns published messages, which come as frames, in the form of
+// the connection.
+func (l language) messages(run []byte) *socket.Run {
+	if l == languageEvents {
+		run = socket.EventsOf(run)
+	}
+	return socket.NewRun(run)
+}
+
 // sendError tells m why what it asked for is not done.
 func (m *Member) sendError(err error) {
 	payload := encodeError(m.language, err)
