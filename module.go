@@ -195,13 +195,27 @@ func (h *Handler) loadApp(ctx caddy.Context) error {
 		return fmt.Errorf("loading app: %T is not an app", module)
 	}
 	h.app = app
-	if p, ok := app.(apps.Protocols); ok {
-		h.subprotocols = p.Subprotocols()
+	if h.subprotocols, err = subprotocols(app); err != nil {
+		return err
 	}
 	h.appName = module.(caddy.Module).CaddyModule().ID.Name()
 	setDefault(&h.Name, joinName(h.appName, h.Room))
 	h.route = hub.NewRoute(h.Name, h.appName, h.config())
 	return nil
+}
+
+// subprotocols asks an app what it speaks. A panic of it refuses the
+// configuration.
+func subprotocols(app apps.App) (names []string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("asking the app for its subprotocols: panic: %v", p)
+		}
+	}()
+	if p, ok := app.(apps.Protocols); ok {
+		names = p.Subprotocols()
+	}
+	return names, nil
 }
 
 // contradicts tells what two routes of a configuration cannot both be.

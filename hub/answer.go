@@ -13,15 +13,12 @@ func (r *Room) answer(batch []operation, results []result, now shown) {
 	r.news = a.update
 	a.held = a.updated && r.pace.holds(r)
 	senders := gather(batch)
+	defer letGo(senders)
 	for i, op := range batch {
 		a.tellEvents(op.from, i)
 		op.from.reply(results[i], now)
 	}
 	r.announce(a, senders)
-	for _, m := range senders {
-		m.turn.taking = false
-		m.port.Uncork()
-	}
 }
 
 // gather returns the senders of a batch, each once, and starts to collect what
@@ -38,6 +35,14 @@ func gather(batch []operation) []*Member {
 		m.port.Cork()
 	}
 	return senders
+}
+
+// letGo sends what was collected since gather.
+func letGo(senders []*Member) {
+	for _, m := range senders {
+		m.turn.taking = false
+		m.port.Uncork()
+	}
 }
 
 // reply tells m the result of one of its operations.

@@ -108,9 +108,14 @@ func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*
 	}
 	m := newMember(room, route, v)
 	m.port = newPort(m)
-	if err := m.join(v.Handshake); err != nil {
+	if err := m.callJoin(v.Handshake); err != nil {
 		m.end()
 		h.giveUp(room)
+		return nil, err
+	}
+	if err := m.callGreets(); err != nil {
+		m.end()
+		m.leave() // as after every Join
 		return nil, err
 	}
 	return m, nil
@@ -209,7 +214,7 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 		close(told)
 		h.visitors.Wait()
 		h.work.Wait()
-		closed <- h.engine.Close()
+		closed <- h.closeEngine()
 	}()
 	<-told
 	select {
@@ -218,6 +223,11 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 	case <-time.After(grace):
 		return h.abort(closed)
 	}
+}
+
+func (h *Hub) closeEngine() (err error) {
+	defer recovered(&err)
+	return h.engine.Close()
 }
 
 // close lets nobody in any more.

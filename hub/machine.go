@@ -186,7 +186,8 @@ func (m *machine) applyOne(op operation, next *envelope) (res result) {
 }
 
 // save stores the state, which becomes the one that is shown.
-func (m *machine) save(ctx context.Context, next envelope) error {
+func (m *machine) save(ctx context.Context, next envelope) (err error) {
+	defer recovered(&err)
 	p, view, err := m.encode(&next)
 	if err != nil {
 		return err
@@ -261,7 +262,6 @@ func (m *machine) follow(c *Config) {
 // encode returns what to store and to show. The app's bytes in next become a
 // part of the former: those it gave may be its own.
 func (m *machine) encode(next *envelope) (p []byte, view apps.Body, err error) {
-	defer recovered(&err)
 	if next.app, err = m.state.MarshalBinary(); err != nil {
 		return nil, apps.Body{}, fmt.Errorf("encoding state: %w", err)
 	}

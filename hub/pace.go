@@ -12,7 +12,10 @@ type pace struct {
 
 // holds tells whether updates have to wait.
 func (p *pace) holds(r *Room) bool {
-	every := r.machine.config.every()
+	every, err := r.machine.config.every()
+	if err != nil {
+		r.report(err)
+	}
 	if every == 0 {
 		return false
 	}
