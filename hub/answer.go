@@ -97,7 +97,7 @@ func newAnnouncement(results []result, now shown, news apps.Body) *announcement 
 func (a *announcement) updateIn(l language) *socket.Run {
 	s := &a.said[l]
 	if s.update == nil {
-		s.update = socket.NewRun(l.run(kindUpdate, a.now, a.now.version, a.update))
+		s.update = socket.NewRun(l.run(kindUpdate, a.now, a.now.version, 0, a.update))
 	}
 	return s.update
 }
@@ -111,9 +111,9 @@ func (a *announcement) eventsIn(l language) (events []byte, ends []int) {
 	}
 	s.ends = make([]int, 1, 1+len(a.results))
 	for _, res := range a.results {
-		for _, event := range res.outcome.Events {
+		for i, event := range res.outcome.Events {
 			if !event.Empty() {
-				s.events = append(s.events, l.run(kindEvent, a.now, res.version, event)...)
+				s.events = append(s.events, l.run(kindEvent, a.now, res.version, i+1, event)...)
 			}
 		}
 		s.ends = append(s.ends, len(s.events))

@@ -199,7 +199,7 @@ func (r *Room) greet(m *Member) {
 	switch {
 	case m.badge != nil && m.badge.lastSeen == stateID(s.epoch, s.version):
 	case m.language == languageEvents:
-		m.port.Write(socket.NewRun(m.language.run(kindState, s, s.version, s.view)))
+		m.port.Write(socket.NewRun(m.language.run(kindState, s, s.version, 0, s.view)))
 	default:
 		m.port.Send(encode(kindState, m.language, s, s.version, s.view), false)
 	}
