@@ -165,8 +165,9 @@ func (h *Hub) referLocked(key engines.Key, route *Route, s stay) (*Room, error) 
 		}
 		room = newRoom(h, key, route)
 		h.rooms[key] = room
-		h.remember(key)
+		room.rest = h.remember(key)
 	}
+	room.visited = true
 	room.refs.Add(1)
 	h.visitors.Add(1)
 	return room, nil

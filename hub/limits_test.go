@@ -164,6 +164,73 @@ func TestForgetAfterAFailedLoad(t *testing.T) {
 	})
 }
 
+// A room that cannot be deleted is tried again after a minute, however long it is
+// kept otherwise.
+func TestForgetAfterAFailedDelete(t *testing.T) {
+	for _, forget := range []time.Duration{50 * time.Millisecond, 366 * 24 * time.Hour} {
+		e := &undeletable{Engine: new(memory.Engine)}
+		inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
+			route := hub.NewRoute("test", "test", hub.Config{App: newCounterApp(), Forget: forget})
+			says(t, h.Hub, route, "room", "op", "1")
+			time.Sleep(forget + time.Second)
+			for tries := range int64(3) {
+				if n := e.tries.Load(); n != 1+tries {
+					t.Fatalf("forget %v: after %d minutes %d tries", forget, tries, n)
+				}
+				time.Sleep(time.Minute)
+			}
+			e.works.Store(true)
+			time.Sleep(time.Minute)
+			if stored(t, e) != 0 || h.Rooms() != 0 {
+				t.Error("the room is not forgotten")
+			}
+			time.Sleep(2 * forget)
+			if n := e.tries.Load(); n != 5 {
+				t.Errorf("%d tries in the end", n)
+			}
+		})
+	}
+}
+
+// undeletable is an engine that deletes nothing until it works.
+type undeletable struct {
+	engines.Engine
+	tries atomic.Int64
+	works atomic.Bool
+}
+
+func (e *undeletable) Delete(ctx context.Context, key engines.Key, rev uint64) error {
+	e.tries.Add(1)
+	if !e.works.Load() {
+		return errors.New("away")
+	}
+	return e.Engine.Delete(ctx, key, rev)
+}
+
+// Whoever looks at a room at rest while it cannot be read does not have it kept for
+// ever, but for as long as any use does.
+func TestForgetAfterAVisitThatFailed(t *testing.T) {
+	e := &unreadable{Engine: new(memory.Engine)}
+	inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
+		route := forgetting(newCounterApp())
+		says(t, h.Hub, route, "room", "op", "1")
+		time.Sleep(time.Minute)
+		e.fails.Store(true)
+		if _, err := h.View(context.Background(), route, "room"); !errors.Is(err, hub.ErrUnavailable) {
+			t.Error(err)
+		}
+		e.fails.Store(false)
+		time.Sleep(time.Hour - time.Second)
+		if stored(t, e) != 1 {
+			t.Error("the room is forgotten in spite of the visit")
+		}
+		time.Sleep(2 * time.Second)
+		if stored(t, e) != 0 {
+			t.Error("the room is not forgotten")
+		}
+	})
+}
+
 // unreadable is an engine whose Load may fail.
 type unreadable struct {
 	engines.Engine

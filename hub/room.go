@@ -31,6 +31,10 @@ type Room struct {
 	stateful bool
 	refs     atomic.Int64 // members, turns and finders; see Hub.release
 
+	// Guarded by Hub.mu.
+	rest    *rest // what the room was before it came into memory; nil if it was not stored
+	visited bool  // by anybody but forget
+
 	loading sync.Mutex // held while the state is read for the first time
 
 	mu sync.Mutex
