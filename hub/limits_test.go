@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,81 @@ func says(t *testing.T, h *hub.Hub, route *hub.Route, room, op, want string) {
 	if err != nil || string(a.Data) != want {
 		t.Errorf("%s in %s: %d %q, %v, want %q", op, room, a.Status, a.Data, err, want)
 	}
+}
+
+// Rooms that nobody is in, but in which an app still works, for a plain request or
+// for a member who has left, take no place of one with members.
+func TestOnlyRoomsWithMembersCount(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine), hub.Limits{MaxRooms: 2})
+	app := newSlowApp()
+	route := hubtest.Route(app)
+	var asked sync.WaitGroup
+	for i := range 200 {
+		asked.Go(func() {
+			a, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: strconv.Itoa(i)}, apps.Text("wait"))
+			if err != nil || string(a.Data) != "wait" {
+				t.Errorf("%+v, %v", a, err)
+			}
+		})
+	}
+	working := func(n int64) {
+		t.Helper()
+		hubtest.Until(t, "the app to work", func() bool { return app.calls.Load() == n })
+	}
+	working(200)
+	full := func(room string) {
+		t.Helper()
+		if _, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: room}); !errors.Is(err, hub.ErrTooManyRooms) {
+			t.Errorf("joining %s: %v", room, err)
+		}
+	}
+	one, two := w.Enter(route, hub.Visitor{Room: "0"}), w.Enter(route, hub.Visitor{Room: "other"})
+	full("1")
+	full("another")
+	again := w.Enter(route, hub.Visitor{Room: "other"})
+	two.Send("wait")
+	working(201)
+	two.Leave()
+	full("1")
+	again.Leave()
+	hubtest.Until(t, "a place", func() bool {
+		m, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "1"})
+		if err == nil {
+			w.Serve(m)
+		}
+		return err == nil
+	})
+	full("other")
+	close(app.pass)
+	asked.Wait()
+	one.Send("here")
+	one.Expect("here")
+}
+
+// A visitor who does not get in takes no place, whatever stood in his way.
+func TestWhoIsNotLetInTakesNoPlace(t *testing.T) {
+	e := &unreadable{Engine: new(memory.Engine)}
+	w := hubtest.New(t, e, hub.Limits{MaxRooms: 1})
+	app := newCounterApp()
+	route := hubtest.Route(app)
+	refused := func(why string) {
+		t.Helper()
+		for room := range 3 {
+			if _, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: strconv.Itoa(room)}); err == nil || !strings.Contains(err.Error(), why) {
+				t.Errorf("joining %d: %v, want %s", room, err, why)
+			}
+		}
+	}
+	app.onJoin = func(apps.Conn) error { return errors.New("no") }
+	refused("no")
+	app.onJoin, app.greets = nil, func() bool { panic("greets panics") }
+	refused("greets panics")
+	app.greets = nil
+	e.fails.Store(true)
+	refused("away")
+	e.fails.Store(false)
+	w.Join(route).Send("op")
+	refused("max_rooms is reached")
 }
 
 // stored tells how many rooms an engine keeps.

@@ -154,6 +154,7 @@ func (m *Member) Closed(end socket.End) {
 func (m *Member) depart() {
 	if _, counted := m.port.(*socket.Conn); counted {
 		m.room.hub.census.leave(m.route, m.clientIP)
+		m.room.hub.unseat(m.room, stays)
 	}
 	if m.end() {
 		m.leave()

@@ -34,6 +34,7 @@ type Room struct {
 	// Guarded by Hub.mu.
 	rest    *rest // what the room was before it came into memory; nil if it was not stored
 	visited bool  // by anybody but forget
+	seats   int   // members, and who is about to become one
 
 	loading sync.Mutex // held while the state is read for the first time
 
