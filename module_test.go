@@ -614,7 +614,7 @@ func TestFailedReloadsChangeNothing(t *testing.T) {
 		{"app misconfigured", edit(`"name":"sum"`, `"name":"sum","every":1`), "every"},
 		{"app is none", edit(`"name":"sum"`, `"name":"test_not_an_app"`), "is not an app"},
 		{"no app", edit(`"app":{"name":"sum"},`, ``), "no app is given"},
-		{"origins", edit(`"handler":"websocket"`, `"handler":"websocket","origins":["null"]`), "null"},
+		{"origins", edit(`"handler":"websocket"`, `"handler":"websocket","origins":["*.example"]`), "*.example"},
 		{"engine unknown", edit(`"apps":{`, `"apps":{"websocket":{"engine":{"name":"redis"}},`), "redis"},
 		{"engine misconfigured", edit(`"apps":{`, `"apps":{"websocket":{"engine":{"name":"memory","x":1}},`), "x"},
 		{"settings unknown", edit(`"apps":{`, `"apps":{"websocket":{"x":1},`), "x"},
