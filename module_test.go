@@ -167,16 +167,17 @@ func TestBadHandshakes(t *testing.T) {
 			app echo
 			http off
 		}
-		websocket /pass {
-			app echo
-			http pass
+		route /pass {
+			websocket echo {
+				http pass
+			}
+			respond "somebody else"
 		}
 		websocket /named {
 			app echo
 			room {query.room}
 		}
 		websocket /guarded test_panic
-		respond "somebody else" 200
 		handle_errors {
 			header X-Handled yes
 			respond "{err.status_code} {err.status_text} {err.message}"
