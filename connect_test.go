@@ -31,6 +31,16 @@ const streamConfig = `https://localhost:TLSPORT {
 	encode
 	websocket /echo echo
 	websocket /sum sum
+	websocket /off {
+		app echo
+		http off
+	}
+	route /pass {
+		websocket echo {
+			http pass
+		}
+		respond "somebody else" 418
+	}
 }`
 
 // bidirectional is a stream that an extended CONNECT has opened.
@@ -198,8 +208,19 @@ func TestWebSocketOverStreams(t *testing.T) {
 
 func TestAnotherProtocolThanWebSocketOverStreams(t *testing.T) {
 	overStreams(t, func(t *testing.T, _ *server, open func(path, protocol string) *bidirectional) {
-		if b := open("/echo", "connect-udp"); b.status != http.StatusNotImplemented {
-			t.Errorf("answered %d", b.status)
+		for _, protocol := range []string{"connect-udp", "webtransport"} {
+			for path, status := range map[string]int{
+				"/echo": http.StatusNotImplemented,
+				"/off":  http.StatusNotImplemented,
+				"/pass": http.StatusTeapot,
+			} {
+				if b := open(path, protocol); b.status != status {
+					t.Errorf("%s to %s is answered with %d", protocol, path, b.status)
+				}
+			}
+		}
+		if b := open("/pass", "websocket"); b.status != http.StatusOK {
+			t.Errorf("a WebSocket is answered with %d", b.status)
 		}
 	})
 }

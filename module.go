@@ -43,9 +43,11 @@ type Handler struct {
 	// host, port and path as the client asked for them, without the query.
 	Room string `json:"room,omitempty"`
 
-	// Web origins that may connect beside the site's own: hosts such as
-	// example.com, origins such as https://example.com, or * for any. Clients
-	// that are not browsers send no origin and are let in. Default: none.
+	// Origins that may connect beside the site's own: hosts such as example.com,
+	// origins such as https://example.com, what clients send that are no web
+	// pages, such as file:// or null, or * for any request. A request without an
+	// origin is let in, unless a browser says that another site's page has made
+	// it. Default: none.
 	Origins []string `json:"origins,omitempty"`
 
 	// What becomes of requests that ask for no WebSocket: "on" answers them from

@@ -167,16 +167,17 @@ func TestBadHandshakes(t *testing.T) {
 			app echo
 			http off
 		}
-		websocket /pass {
-			app echo
-			http pass
+		route /pass {
+			websocket echo {
+				http pass
+			}
+			respond "somebody else"
 		}
 		websocket /named {
 			app echo
 			room {query.room}
 		}
 		websocket /guarded test_panic
-		respond "somebody else" 200
 		handle_errors {
 			header X-Handled yes
 			respond "{err.status_code} {err.status_text} {err.message}"
@@ -615,7 +616,7 @@ func TestFailedReloadsChangeNothing(t *testing.T) {
 		{"app misconfigured", edit(`"name":"sum"`, `"name":"sum","every":1`), "every"},
 		{"app is none", edit(`"name":"sum"`, `"name":"test_not_an_app"`), "is not an app"},
 		{"no app", edit(`"app":{"name":"sum"},`, ``), "no app is given"},
-		{"origins", edit(`"handler":"websocket"`, `"handler":"websocket","origins":["null"]`), "null"},
+		{"origins", edit(`"handler":"websocket"`, `"handler":"websocket","origins":["*.example"]`), "*.example"},
 		{"engine unknown", edit(`"apps":{`, `"apps":{"websocket":{"engine":{"name":"redis"}},`), "redis"},
 		{"engine misconfigured", edit(`"apps":{`, `"apps":{"websocket":{"engine":{"name":"memory","x":1}},`), "x"},
 		{"settings unknown", edit(`"apps":{`, `"apps":{"websocket":{"x":1},`), "x"},
