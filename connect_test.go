@@ -159,6 +159,12 @@ func (b *bidirectional) expect(t *testing.T, op frames.Opcode, payload string) {
 // overStreams runs a test over HTTP/2 and HTTP/3. HTTP/2 needs a process of its
 // own that has been told to allow it.
 func overStreams(t *testing.T, test func(t *testing.T, s *server, open func(path, protocol string) *bidirectional)) {
+	t.Helper()
+	overStreamsOf(t, streamConfig, test)
+}
+
+// overStreamsOf is overStreams with another Caddyfile.
+func overStreamsOf(t *testing.T, config string, test func(t *testing.T, s *server, open func(path, protocol string) *bidirectional)) {
 	t.Run("h2", func(t *testing.T) {
 		if !strings.Contains(os.Getenv("GODEBUG"), extendedConnect) {
 			again := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
@@ -168,11 +174,11 @@ func overStreams(t *testing.T, test func(t *testing.T, s *server, open func(path
 			}
 			return
 		}
-		s := start(t, streamConfig)
+		s := start(t, config)
 		test(t, s, s.overHTTP2)
 	})
 	t.Run("h3", func(t *testing.T) {
-		s := start(t, streamConfig)
+		s := start(t, config)
 		test(t, s, s.overHTTP3)
 	})
 }

@@ -73,6 +73,10 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
 	started := false
 	defer abandonUnless(&started, member)
+	if socket.IsConnect(r) {
+		defer withoutTimeouts(w, r)()
+		r.Body = wholeBody(r)
+	}
 	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
@@ -84,7 +88,6 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	}
 	started = true
 	if up.IsStream() {
-		defer withoutIdleTimeouts(r)()
 		member.Serve(up)
 		return nil
 	}
