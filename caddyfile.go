@@ -17,7 +17,7 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("websocket", parseDirective)
-	httpcaddyfile.RegisterDirectiveOrder("websocket", httpcaddyfile.Before, "respond")
+	httpcaddyfile.RegisterDirectiveOrder("websocket", httpcaddyfile.Before, "reverse_proxy")
 	httpcaddyfile.RegisterGlobalOption("websocket", parseGlobal)
 }
 

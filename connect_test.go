@@ -31,6 +31,16 @@ const streamConfig = `https://localhost:TLSPORT {
 	encode
 	websocket /echo echo
 	websocket /sum sum
+	websocket /off {
+		app echo
+		http off
+	}
+	route /pass {
+		websocket echo {
+			http pass
+		}
+		respond "somebody else" 418
+	}
 }`
 
 // bidirectional is a stream that an extended CONNECT has opened.
@@ -149,6 +159,12 @@ func (b *bidirectional) expect(t *testing.T, op frames.Opcode, payload string) {
 // overStreams runs a test over HTTP/2 and HTTP/3. HTTP/2 needs a process of its
 // own that has been told to allow it.
 func overStreams(t *testing.T, test func(t *testing.T, s *server, open func(path, protocol string) *bidirectional)) {
+	t.Helper()
+	overStreamsOf(t, streamConfig, test)
+}
+
+// overStreamsOf is overStreams with another Caddyfile.
+func overStreamsOf(t *testing.T, config string, test func(t *testing.T, s *server, open func(path, protocol string) *bidirectional)) {
 	t.Run("h2", func(t *testing.T) {
 		if !strings.Contains(os.Getenv("GODEBUG"), extendedConnect) {
 			again := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
@@ -158,11 +174,11 @@ func overStreams(t *testing.T, test func(t *testing.T, s *server, open func(path
 			}
 			return
 		}
-		s := start(t, streamConfig)
+		s := start(t, config)
 		test(t, s, s.overHTTP2)
 	})
 	t.Run("h3", func(t *testing.T) {
-		s := start(t, streamConfig)
+		s := start(t, config)
 		test(t, s, s.overHTTP3)
 	})
 }
@@ -198,8 +214,19 @@ func TestWebSocketOverStreams(t *testing.T) {
 
 func TestAnotherProtocolThanWebSocketOverStreams(t *testing.T) {
 	overStreams(t, func(t *testing.T, _ *server, open func(path, protocol string) *bidirectional) {
-		if b := open("/echo", "connect-udp"); b.status != http.StatusNotImplemented {
-			t.Errorf("answered %d", b.status)
+		for _, protocol := range []string{"connect-udp", "webtransport"} {
+			for path, status := range map[string]int{
+				"/echo": http.StatusNotImplemented,
+				"/off":  http.StatusNotImplemented,
+				"/pass": http.StatusTeapot,
+			} {
+				if b := open(path, protocol); b.status != status {
+					t.Errorf("%s to %s is answered with %d", protocol, path, b.status)
+				}
+			}
+		}
+		if b := open("/pass", "websocket"); b.status != http.StatusOK {
+			t.Errorf("a WebSocket is answered with %d", b.status)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package caddyws
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -34,27 +33,10 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	}
 	started := false
 	defer abandonUnless(&started, member)
-	defer withoutIdleTimeouts(r)()
+	defer withoutTimeouts(w, r)()
 	header.Set("X-Accel-Buffering", "no") // proxies in front must not hold events back
 	w.WriteHeader(http.StatusOK)
 	started = true
 	member.ServeEvents(w, r)
 	return nil
-}
-
-// withoutIdleTimeouts keeps Caddy from ending a request for being silent, and
-// returns what puts its timeouts back.
-func withoutIdleTimeouts(r *http.Request) (restore func()) {
-	const ever = 100 * 365 * 24 * time.Hour // 0 would mean at once
-	reader, writer := caddyhttp.IdleTimeoutsFromContext(r.Context())
-	restore = func() {}
-	if reader != nil {
-		restore = reader.Override(ever, 0)
-	}
-	if writer != nil {
-		restoreReader := restore
-		restoreWriter := writer.Override(ever, 0, 0)
-		restore = func() { restoreWriter(); restoreReader() }
-	}
-	return restore
 }

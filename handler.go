@@ -15,17 +15,32 @@ import (
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
-// ServeHTTP lets a client in, over the transport it asks for. Errors before an
-// answer has begun are Caddy's to answer, so that handle_errors works; after it
-// there is nothing to answer with.
+// ServeHTTP lets a client in, over the transport it asks for, or hands its request
+// on. Errors before an answer has begun are Caddy's to answer, so that
+// handle_errors works; after it there is nothing to answer with.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	switch {
-	case r.Method == http.MethodConnect && !socket.IsConnect(r):
-		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
-	case socket.IsConnect(r), socket.IsUpgrade(r):
-		return h.serveUpgrade(w, r)
-	case h.HTTP == httpPass:
+	if h.HTTP == httpPass && !isWebSocket(r) {
 		return next.ServeHTTP(w, r)
+	}
+	return h.serve(w, r)
+}
+
+// isWebSocket reports whether a request asks for a WebSocket, over whatever
+// version of HTTP.
+func isWebSocket(r *http.Request) bool {
+	if r.Method == http.MethodConnect {
+		return socket.IsConnect(r)
+	}
+	return socket.IsUpgrade(r)
+}
+
+// serve lets a client in over the transport it asks for.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+	switch {
+	case isWebSocket(r):
+		return h.serveUpgrade(w, r)
+	case r.Method == http.MethodConnect:
+		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
 	case h.HTTP == httpOff:
 		return refuse(w, notUpgrade(r))
 	}
@@ -58,6 +73,10 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
 	started := false
 	defer abandonUnless(&started, member)
+	if socket.IsConnect(r) {
+		defer withoutTimeouts(w, r)()
+		r.Body = wholeBody(r)
+	}
 	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
@@ -69,7 +88,6 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	}
 	started = true
 	if up.IsStream() {
-		defer withoutIdleTimeouts(r)()
 		member.Serve(up)
 		return nil
 	}

@@ -43,9 +43,11 @@ type Handler struct {
 	// host, port and path as the client asked for them, without the query.
 	Room string `json:"room,omitempty"`
 
-	// Web origins that may connect beside the site's own: hosts such as
-	// example.com, origins such as https://example.com, or * for any. Clients
-	// that are not browsers send no origin and are let in. Default: none.
+	// Origins that may connect beside the site's own: hosts such as example.com,
+	// origins such as https://example.com, what clients send that are no web
+	// pages, such as file:// or null, or * for any request. A request without an
+	// origin is let in, unless a browser says that another site's page has made
+	// it. Default: none.
 	Origins []string `json:"origins,omitempty"`
 
 	// What becomes of requests that ask for no WebSocket: "on" answers them from
@@ -195,13 +197,27 @@ func (h *Handler) loadApp(ctx caddy.Context) error {
 		return fmt.Errorf("loading app: %T is not an app", module)
 	}
 	h.app = app
-	if p, ok := app.(apps.Protocols); ok {
-		h.subprotocols = p.Subprotocols()
+	if h.subprotocols, err = subprotocols(app); err != nil {
+		return err
 	}
 	h.appName = module.(caddy.Module).CaddyModule().ID.Name()
 	setDefault(&h.Name, joinName(h.appName, h.Room))
 	h.route = hub.NewRoute(h.Name, h.appName, h.config())
 	return nil
+}
+
+// subprotocols asks an app what it speaks. A panic of it refuses the
+// configuration.
+func subprotocols(app apps.App) (names []string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("asking the app for its subprotocols: panic: %v", p)
+		}
+	}()
+	if p, ok := app.(apps.Protocols); ok {
+		names = p.Subprotocols()
+	}
+	return names, nil
 }
 
 // contradicts tells what two routes of a configuration cannot both be.

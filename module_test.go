@@ -167,16 +167,17 @@ func TestBadHandshakes(t *testing.T) {
 			app echo
 			http off
 		}
-		websocket /pass {
-			app echo
-			http pass
+		route /pass {
+			websocket echo {
+				http pass
+			}
+			respond "somebody else"
 		}
 		websocket /named {
 			app echo
 			room {query.room}
 		}
 		websocket /guarded test_panic
-		respond "somebody else" 200
 		handle_errors {
 			header X-Handled yes
 			respond "{err.status_code} {err.status_text} {err.message}"
@@ -523,6 +524,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": "echo"`, "", "app"},
 		{`"name": "x"`, "", "no app is given, expected one of broadcast, echo, lowercase, sum"},
 		{`"app": {"name": "test_not_an_app"}`, "", "is not an app"},
+		{`"app": {"name": "test_mute"}`, "", "asking the app for its subprotocols: panic: speechless"},
 		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", "*.example.com"},
 		{`"app": {"name": "echo"}, "http": "maybe"`, "", `http is \"maybe\", expected on, off, pass`},
 		{`"app": {"name": "echo"}, "max_message_size": -1`, "", "max_message_size is -1, expected 1 to 1073741824 bytes"},
@@ -614,7 +616,7 @@ func TestFailedReloadsChangeNothing(t *testing.T) {
 		{"app misconfigured", edit(`"name":"sum"`, `"name":"sum","every":1`), "every"},
 		{"app is none", edit(`"name":"sum"`, `"name":"test_not_an_app"`), "is not an app"},
 		{"no app", edit(`"app":{"name":"sum"},`, ``), "no app is given"},
-		{"origins", edit(`"handler":"websocket"`, `"handler":"websocket","origins":["null"]`), "null"},
+		{"origins", edit(`"handler":"websocket"`, `"handler":"websocket","origins":["*.example"]`), "*.example"},
 		{"engine unknown", edit(`"apps":{`, `"apps":{"websocket":{"engine":{"name":"redis"}},`), "redis"},
 		{"engine misconfigured", edit(`"apps":{`, `"apps":{"websocket":{"engine":{"name":"memory","x":1}},`), "x"},
 		{"settings unknown", edit(`"apps":{`, `"apps":{"websocket":{"x":1},`), "x"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -76,7 +77,32 @@ func TestOwnOrigin(t *testing.T) {
 		{"example.com:8080", plain, "http://example.com:8081", false},
 		{"localhost:8080", plain, "http://127.0.0.1:8080", false},
 		{"example.com", plain, "ftp://example.com", false},
-		{"example.com", plain, "ws://example.com", false},
+		{"example.com", plain, "capacitor://example.com", false},
+		{"example.com", plain, "file://", false},
+		{"example.com", plain, "file://example.com", false},
+
+		// The URL of the WebSocket itself.
+		{"example.com", plain, "ws://example.com", true},
+		{"example.com", plain, "wss://example.com", true},
+		{"example.com", plain, "ws://example.com:80", true},
+		{"example.com:8080", plain, "ws://example.com:8080", true},
+		{"example.com", secure, "wss://example.com", true},
+		{"example.com", secure, "WSS://example.com:443/", true},
+		{"example.com:8443", secure, "wss://example.com:8443", true},
+		{"example.com", secure, "ws://example.com", false},
+		{"example.com", secure, "ws://example.com:443", false},
+		{"example.com", secure, "wss://evil.example", false},
+		{"example.com", secure, "wss://example.com/chat", false},
+		{"example.com", plain, "ws://example.com:8080", false},
+
+		// A slash behind it.
+		{"example.com", secure, "https://example.com/", true},
+		{"example.com:8080", plain, "http://example.com:8080/", true},
+		{"example.com", secure, "http://example.com/", false},
+		{"example.com", secure, "https://example.com//", false},
+		{"example.com", secure, "https://example.com/?", false},
+		{"example.com", secure, "https://example.com/.", false},
+		{"example.com", secure, "https://example.com/%2f", false},
 		{"", plain, "http://", false},
 		{"", plain, "http://example.com", false},
 
@@ -87,7 +113,6 @@ func TestOwnOrigin(t *testing.T) {
 		{"example.com", secure, "//example.com", false},
 		{"example.com", secure, "https://", false},
 		{"example.com", secure, "https:example.com", false},
-		{"example.com", secure, "https://example.com/", false},
 		{"example.com", secure, "https://example.com/chat", false},
 		{"example.com", secure, "https://example.com?", false},
 		{"example.com", secure, "https://example.com#", false},
@@ -137,8 +162,16 @@ func TestListedOrigins(t *testing.T) {
 		{"http://[::1]", "http://[::1] http://[::1]:80", "https://[::1]"},
 		{"localhost", "http://localhost", "http://localhost:3000 http://127.0.0.1"},
 		{"a.example https://b.example", "https://a.example http://a.example https://b.example", "http://b.example https://c.example"},
-		{"*", "https://any.example http://any.example:8080 http://[::1]:80", "null"},
-		{"* a.example", "https://any.example", "null"},
+		{"*", "https://any.example http://any.example:8080 http://[::1]:80 null file:// ftp://x x :// https://a/b https://%zz", ""},
+		{"* a.example", "https://any.example null", ""},
+		{"https://app.example", "wss://app.example https://app.example/ wss://app.example:443/", "ws://app.example https://app.example//"},
+		{"null", "null NULL", "file:// https://null nul null/"},
+		{"file://", "file:// FILE://", "null file:/// file: file://x"},
+		{"File:///", "file:///", "file://"},
+		{"capacitor://localhost", "capacitor://localhost", "http://localhost https://localhost capacitor://localhost/ capacitor://localhost:80"},
+		{"wss://app.example", "wss://app.example", "ws://app.example https://app.example wss://app.example:443"},
+		{"ftp://app.example/path", "ftp://app.example/path", "ftp://app.example"},
+		{"chrome-extension://abc a.example", "chrome-extension://abc https://a.example", "chrome-extension://abd"},
 	} {
 		o := mustOrigins(t, strings.Fields(test.list)...)
 		for origin := range strings.FieldsSeq(test.allowed) {
@@ -160,7 +193,9 @@ func TestListedOrigins(t *testing.T) {
 // What can never match is an error, not a rule that does nothing.
 func TestWrongListedOrigins(t *testing.T) {
 	for _, entry := range []string{
-		"", "null", "https://", "://", "http:///", "ftp://example.com", "wss://example.com", "https://example.com/", "example.com/chat",
+		"", "https://", "://", "http:///", "https://example.com/", "example.com/", "example.com/chat", "https://example.com/chat",
+		"HTTPS://example.com/chat", "http:example.com", "file:", "file:/", "1file://", "-://x", "{scheme}://x", "file://*", "**", "null*", "file:// ",
+		"fi le://", "file://\u00a0", "file://\x7f", "file://ü", "a.example,", "a.example,b.example", "file://,null", " null", "null.example/x",
 		"https://example.com?x", "https://example.com?", "https://example.com#x", "https://u@example.com", "*.example.com", "https://*",
 		"https://*.example.com", "example.com:x", "a b", "{env.ORIGIN}", "bücher.example", "::1", "exa\nmple.com", "%65xample.com",
 	} {
@@ -168,22 +203,24 @@ func TestWrongListedOrigins(t *testing.T) {
 			t.Errorf("%q is allowed: %+v", entry, o)
 		}
 	}
-	_, err := parseOrigins([]string{"null", "good.example", "ftp://x"})
-	if err == nil || !strings.Contains(err.Error(), `"null"`) || !strings.Contains(err.Error(), `"ftp://x"`) {
+	_, err := parseOrigins([]string{"bad/one", "good.example", "*.example"})
+	if err == nil || !strings.Contains(err.Error(), `"bad/one"`) || !strings.Contains(err.Error(), `"*.example"`) {
 		t.Errorf("not all that is wrong is told at once: %v", err)
 	}
 }
 
+// Several are one too many, also where each would do: only * lets them in.
 func TestSeveralOriginHeadersAreRefused(t *testing.T) {
-	for _, list := range [][]string{nil, {"*"}, {"a.example"}} {
+	for _, list := range [][]string{nil, {"*"}, {"a.example", "null"}} {
 		for _, headers := range [][]string{
 			{"Origin: https://own.example", "Origin: https://own.example"},
 			{"Origin: https://own.example", "Origin: https://evil.example"},
 			{"Origin: https://a.example", "Origin: null"},
 			{"Origin: ", "Origin: https://own.example"},
 		} {
-			if mustOrigins(t, list...).check(originRequest("own.example", true, headers...)) == nil {
-				t.Errorf("list %q allows %q", list, headers)
+			allowed := mustOrigins(t, list...).check(originRequest("own.example", true, headers...)) == nil
+			if allowed != slices.Contains(list, "*") {
+				t.Errorf("list %q, headers %q: %v", list, headers, allowed)
 			}
 		}
 	}
@@ -202,10 +239,13 @@ func TestAbsentOrigin(t *testing.T) {
 			if mode != "" {
 				headers = append(headers, mode)
 			}
-			for _, list := range [][]string{nil, {"a.example"}} {
+			for _, list := range [][]string{nil, {"a.example", "null"}} {
 				if err := mustOrigins(t, list...).check(originRequest("own.example", true, headers...)); (err == nil) != allowed {
 					t.Errorf("list %q, headers %q: %v", list, headers, err)
 				}
+			}
+			if err := mustOrigins(t, "*").check(originRequest("own.example", true, headers...)); err != nil {
+				t.Errorf("* refuses %q", headers)
 			}
 		}
 	}
@@ -235,6 +275,37 @@ func TestNavigationFromAnotherSite(t *testing.T) {
 		r.Method, r.URL.RawQuery = test.method, test.query
 		if err := mustOrigins(t).check(r); (err == nil) != test.allowed {
 			t.Errorf("%s ?%s %q: %v", test.method, test.query, test.headers, err)
+		}
+	}
+}
+
+// What the page of another origin is told it may do. The user's credentials are
+// for origins of http and https that are listed by name.
+func TestSharing(t *testing.T) {
+	for _, test := range []struct{ list, origin, allowed, credentials string }{
+		{"a.example", "https://a.example", "https://a.example", "true"},
+		{"* a.example", "https://a.example", "https://a.example", "true"},
+		{"* a.example", "https://b.example", "*", ""},
+		{"*", "https://own.example", "*", ""},
+		{"*", "null", "*", ""},
+		{"*", "no origin", "*", ""},
+		{"* null", "null", "null", ""},
+		{"null", "null", "null", ""},
+		{"file://", "file://", "file://", ""},
+		{"capacitor://localhost", "capacitor://localhost", "capacitor://localhost", ""},
+		{"wss://a.example", "wss://a.example", "wss://a.example", ""},
+		{"a.example", "https://own.example", "", ""},
+		{"a.example null", "file://", "", ""},
+		{"*", "", "", ""},
+	} {
+		r := originRequest("own.example", true)
+		if test.origin != "" {
+			r.Header.Set("Origin", test.origin)
+		}
+		header := make(http.Header)
+		mustOrigins(t, strings.Fields(test.list)...).share(header, r)
+		if allowed, credentials := header.Get("Access-Control-Allow-Origin"), header.Get("Access-Control-Allow-Credentials"); allowed != test.allowed || credentials != test.credentials {
+			t.Errorf("list %q, origin %q: %v", test.list, test.origin, header)
 		}
 	}
 }

@@ -20,6 +20,7 @@ func init() {
 	caddy.RegisterModule(new(inlinePanicApp))
 	caddy.RegisterModule(new(reportApp))
 	caddy.RegisterModule(new(notAnApp))
+	caddy.RegisterModule(new(muteApp))
 	caddy.RegisterModule(new(failingHandler))
 	httpcaddyfile.RegisterHandlerDirective("test_failing", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		return new(failingHandler), nil
@@ -99,6 +100,15 @@ type notAnApp struct{}
 func (*notAnApp) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.websocket.apps.test_not_an_app", New: func() caddy.Module { return new(notAnApp) }}
 }
+
+// muteApp cannot say what it speaks.
+type muteApp struct{ reportApp }
+
+func (*muteApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.websocket.apps.test_mute", New: func() caddy.Module { return new(muteApp) }}
+}
+
+func (*muteApp) Subprotocols() []string { panic("speechless") }
 
 // failingHandler is somebody else's, and cannot be provisioned.
 type failingHandler struct{}

@@ -49,5 +49,5 @@ func (b Body) Empty() bool { return len(b.Text) == 0 && len(b.JSON) == 0 }
 type Outcome struct {
 	Reply  Body   // to the sender
 	Update Body   // the new state, to everybody else; of several only the last counts
-	Events []Body // to everybody, each of them: alerts
+	Events []Body // to everybody, each of them: alerts. On event streams their name is event
 }

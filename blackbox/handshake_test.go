@@ -24,7 +24,7 @@ const handshakeConfig = `:PORT {
 		ann $2a$04$yuFwvUiSF/btYJNawoCcA.z5X/Yn06qKWrV8/SIFDcSS4vkfUWGKm
 	}
 	websocket /private echo
-	respond "plain"
+	respond /other "plain"
 }`
 
 // Every header of the opening handshake (RFC 6455, section 4.2), right and wrong.

@@ -1,7 +1,9 @@
 package blackbox
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,7 +16,11 @@ const originsConfig = `
 	websocket /own/* sum
 	websocket /listed/* {
 		app sum
-		origins http://good.example https://other.example:8443 plain.example
+		origins http://good.example https://other.example:8443 plain.example capacitor://localhost
+	}
+	websocket /null/* {
+		app sum
+		origins null
 	}
 	websocket /any/* {
 		app sum
@@ -83,7 +89,11 @@ func TestOrigins(t *testing.T) {
 		{"/own/a", "Origin: http://evil.example", false},
 		{"/own/a", "Origin: http://" + own + ".evil.example", false},
 		{"/own/a", "Origin: http://" + own + "@evil.example", false},
-		{"/own/a", "Origin: http://" + own + "/", false},
+		{"/own/a", "Origin: http://" + own + "/", true},
+		{"/own/a", "Origin: ws://" + own, true},
+		{"/own/a", "Origin: wss://" + own + "/", true},
+		{"/own/a", "Origin: http://" + own + "/chat", false},
+		{"/own/a", "Origin: ws://127.0.0.1", false},
 		{"/own/a", "Origin: file://", false},
 		{"/own/a", "Origin: null", false},
 		{"/own/a", "Origin:", false},
@@ -106,13 +116,27 @@ func TestOrigins(t *testing.T) {
 		{"/listed/a", "Origin: http://plain.example", true},
 		{"/listed/a", "Origin: http://" + own, true},
 		{"/listed/a", "Origin: null", false},
+		{"/listed/a", "Origin: capacitor://localhost", true},
+		{"/listed/a", "Origin: capacitor://127.0.0.1", false},
 		{"/listed/a", "Origin: http://good.example\nSec-Fetch-Site: cross-site", true},
 		{"/listed/a", "Sec-Fetch-Site: cross-site", false},
 
 		{"/any/a", "Origin: http://evil.example", true},
 		{"/any/a", "Origin: http://" + own, true},
-		{"/any/a", "Origin: null", false},
-		{"/any/a", "Sec-Fetch-Site: cross-site", false},
+		{"/any/a", "Origin: null", true},
+		{"/any/a", "Origin:", true},
+		{"/any/a", "Origin: file://", true},
+		{"/any/a", "Origin: https://github.com/gilmaimon/TinyWebsockets", true},
+		{"/any/a", "Origin: https://%zz", true},
+		{"/any/a", "Origin: http://" + own + "\nOrigin: http://evil.example", true},
+		{"/any/a", "Sec-Fetch-Site: cross-site", true},
+
+		{"/null/a", "Origin: null", true},
+		{"/null/a", "Origin: null\nSec-Fetch-Site: cross-site", true},
+		{"/null/a", "Origin: null\nOrigin: null", false},
+		{"/null/a", "Origin: file://", false},
+		{"/null/a", "Origin:", false},
+		{"/null/a", "Sec-Fetch-Site: cross-site", false},
 	} {
 		t.Run(test.path+" "+test.header, func(t *testing.T) {
 			for _, way := range ways {
@@ -184,20 +208,27 @@ func TestSharingWithListedOrigins(t *testing.T) {
 	s := start(t, originsConfig)
 	const (
 		named   = "Access-Control-Allow-Origin: http://good.example\nAccess-Control-Allow-Credentials: true\nAccess-Control-Expose-Headers: ETag"
-		anybody = "Access-Control-Allow-Origin: http://good.example\nAccess-Control-Allow-Credentials:\nAccess-Control-Expose-Headers: ETag"
+		anybody = "Access-Control-Allow-Origin: *\nAccess-Control-Allow-Credentials:\nAccess-Control-Expose-Headers: ETag"
+		literal = "Access-Control-Allow-Origin: null\nAccess-Control-Allow-Credentials:\nAccess-Control-Expose-Headers: ETag"
 		nobody  = "Access-Control-Allow-Origin:\nAccess-Control-Allow-Credentials:"
 		origin  = "Origin: http://good.example"
 		asks    = "Access-Control-Request-Method: POST"
+		asked   = "Access-Control-Request-Headers: cache-control,last-event-id"
+		granted = "\nAccess-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\nAccess-Control-Allow-Headers: Authorization, Cache-Control, Content-Type, Idempotency-At, Idempotency-Key, If-None-Match, Last-Event-ID\nAccess-Control-Max-Age: 600\nVary: Accept, Origin"
 	)
 	for _, row := range []row{
 		head("state", "GET", "/listed/a", origin).is(200, "0", named+"\nVary: Accept, Origin"),
 		head("HEAD", "HEAD", "/listed/a", origin).is(200, "", named),
 		head("post", "POST", "/listed/a", origin).with("0").is(200, "0", named+"\nVary: Accept, Origin"),
 		head("error", "POST", "/listed/a", origin).with("x").is(400, "error: not a number", named),
-		head("preflight", "OPTIONS", "/listed/a", origin, asks).is(204, "", named+"\nAccess-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\nAccess-Control-Allow-Headers: Content-Type, Last-Event-ID\nAccess-Control-Max-Age: 600\nVary: Accept, Origin"),
+		head("preflight", "OPTIONS", "/listed/a", origin, asks, asked).is(204, "", named+granted),
 		head("state to anybody", "GET", "/any/a", origin).is(200, "0", anybody),
 		head("post of anybody", "POST", "/any/a", origin).with("0").is(200, "0", anybody),
-		head("preflight of anybody", "OPTIONS", "/any/a", origin, asks).is(204, "", anybody),
+		head("preflight of anybody", "OPTIONS", "/any/a", origin, asks, asked).is(204, "", anybody+granted),
+		head("state to null", "GET", "/null/a", "Origin: null").is(200, "0", literal),
+		head("preflight of null", "OPTIONS", "/null/a", "Origin: null", asks, asked).is(204, "", literal+granted),
+		head("null to anybody", "GET", "/any/a", "Origin: null").is(200, "0", anybody),
+		head("what is no origin", "GET", "/any/a", "Origin: https://a.example, https://b.example").is(200, "0", anybody),
 		head("own origin", "GET", "/listed/a", "Origin: "+s.url("")).is(200, "0", nobody),
 		head("no origin", "GET", "/any/a").is(200, "0", nobody+"\nVary: Accept, Origin"),
 		head("preflight of a stranger", "OPTIONS", "/listed/a", "Origin: http://evil.example", asks).is(403, "", nobody),
@@ -210,5 +241,67 @@ func TestSharingWithListedOrigins(t *testing.T) {
 	if got := events.response.Header; got.Get("Access-Control-Allow-Origin") != "http://good.example" ||
 		got.Get("Access-Control-Allow-Credentials") != "true" || !has(got, "Vary", "Origin") {
 		t.Errorf("an event stream has %v", got)
+	}
+}
+
+// Clients that are no browsers send origins of their own making. Each is let in, or
+// there is an option that lets it in.
+func TestOriginsOfOtherClients(t *testing.T) {
+	const plain, secure = "localhost:PORT", "localhost:TLSPORT"
+	clients := []struct {
+		name, host, header string
+		cure               string // the value of origins that lets it in; empty if it is let in without
+	}{
+		{"without a header: Python, Go, curl", plain, "", ""},
+		{"Links2004/arduinoWebSockets", plain, "Origin: file://", "file://"},
+		{"Links2004/arduinoWebSockets over TLS", secure, "Origin: file://", "file://"},
+		{"TinyWebsockets", plain, "Origin: https://github.com/gilmaimon/TinyWebsockets", "*"},
+		{"Starscream", plain, "Origin: ws://" + plain, ""},
+		{"Starscream over TLS", secure, "Origin: wss://" + secure, ""},
+		{"React Native", plain, "Origin: http://" + plain + "/", ""},
+		{"React Native over TLS", secure, "Origin: https://" + secure + "/", ""},
+		{"uwebsockets of MicroPython", plain, "Origin: http://" + plain, ""},
+		{"uwebsockets of MicroPython over TLS", secure, "Origin: http://" + secure, "http://" + secure},
+		{"uwebsockets of MicroPython, by host and port", secure, "Origin: http://" + secure, secure},
+		{"uwebsockets of MicroPython, another fork", secure, "Origin: http://localhost", "http://localhost"},
+		{"an app in Capacitor on iOS", secure, "Origin: capacitor://localhost", "capacitor://localhost"},
+		{"a page from a file, or in a sandboxed frame", plain, "Origin: null", "null"},
+		{"a proxy that adds its own", plain, "Origin: http://" + plain + "\nOrigin: http://proxy.example", "*"},
+		{"nothing but the header's name", plain, "Origin:", "*"},
+	}
+	var routes strings.Builder
+	for i, client := range clients {
+		fmt.Fprintf(&routes, "websocket /%d echo\n", i)
+		if client.cure != "" {
+			fmt.Fprintf(&routes, "websocket /%d/cured echo {\n origins %s\n}\n", i, client.cure)
+		}
+	}
+	s := start(t, ":PORT {\n"+routes.String()+"}\nlocalhost:TLSPORT {\n tls internal\n"+routes.String()+"}")
+	ports := strings.NewReplacer("TLSPORT", strconv.Itoa(s.TLSPort), "PORT", strconv.Itoa(s.Port))
+	config := s.tls()
+	for i, client := range clients {
+		t.Run(client.name, func(t *testing.T) {
+			status := func(path string) int {
+				c := s.connect(t)
+				if client.host == secure {
+					c = s.connectTLS(t, config)
+				}
+				c.write(changed("GET "+path+" HTTP/1.1", ports.Replace("Host: "+client.host+"\n"+client.header)))
+				return c.headerOf("GET").StatusCode
+			}
+			path := "/" + strconv.Itoa(i)
+			if client.cure == "" {
+				if got := status(path); got != http.StatusSwitchingProtocols {
+					t.Errorf("answered with %d", got)
+				}
+				return
+			}
+			if got := status(path); got != http.StatusForbidden {
+				t.Errorf("answered with %d", got)
+			}
+			if got := status(path + "/cured"); got != http.StatusSwitchingProtocols {
+				t.Errorf("with origins %s answered with %d", client.cure, got)
+			}
+		})
 	}
 }

@@ -23,15 +23,16 @@ const transportsConfig = `
 		app sum
 		http off
 	}
-	websocket /pass/* {
-		app sum
-		http pass
+	route /pass/* {
+		websocket sum {
+			http pass
+		}
+		respond "next handler"
 	}
 	websocket /named {
 		app sum
 		room {query.room}
 	}
-	respond "next handler"
 }
 :PORT {
 	import routes

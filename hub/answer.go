@@ -14,15 +14,12 @@ func (r *Room) answer(batch []operation, results []replica.Result, now shown) {
 	r.news = a.update
 	a.held = a.updated && r.pace.holds(r)
 	senders := gather(batch)
+	defer letGo(senders)
 	for i, op := range batch {
 		a.tellEvents(op.from, i)
 		op.from.reply(results[i], now)
 	}
 	r.announce(a, senders)
-	for _, m := range senders {
-		m.turn.taking = false
-		m.port.Uncork()
-	}
 }
 
 // gather returns the senders of a batch, each once, and starts to collect what
@@ -39,6 +36,14 @@ func gather(batch []operation) []*Member {
 		m.port.Cork()
 	}
 	return senders
+}
+
+// letGo sends what was collected since gather.
+func letGo(senders []*Member) {
+	for _, m := range senders {
+		m.turn.taking = false
+		m.port.Uncork()
+	}
 }
 
 // reply tells m the result of one of its operations.
@@ -93,7 +98,7 @@ func newAnnouncement(results []replica.Result, now shown, news apps.Body) *annou
 func (a *announcement) updateIn(l language) *socket.Run {
 	s := &a.said[l]
 	if s.update == nil {
-		s.update = socket.NewRun(l.run(kindUpdate, a.now, a.now.version, a.update))
+		s.update = socket.NewRun(l.run(kindUpdate, a.now, a.now.version, 0, a.update))
 	}
 	return s.update
 }
@@ -107,9 +112,9 @@ func (a *announcement) eventsIn(l language) (events []byte, ends []int) {
 	}
 	s.ends = make([]int, 1, 1+len(a.results))
 	for _, res := range a.results {
-		for _, event := range res.Outcome.Events {
+		for i, event := range res.Outcome.Events {
 			if !event.Empty() {
-				s.events = append(s.events, l.run(kindEvent, a.now, res.Version, event)...)
+				s.events = append(s.events, l.run(kindEvent, a.now, res.Version, i+1, event)...)
 			}
 		}
 		s.ends = append(s.ends, len(s.events))

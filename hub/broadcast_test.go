@@ -167,3 +167,19 @@ func TestPublishedMessagesKeepTheirOpcode(t *testing.T) {
 		t.Errorf("read %v %q, %v", op, p, err)
 	}
 }
+
+// An event stream is sent events also where a message is left out for it.
+func TestExceptedEventStreamsGetEvents(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	app := new(publisher)
+	route := hubtest.Route(app)
+	stream, speaker := w.Follow(route, ""), w.Join(route)
+	app.mu.Lock()
+	app.clients = map[string]apps.Conn{"s": stream.Member}
+	app.mu.Unlock()
+	for _, texts := range [][]string{{"one", "s", "two"}, {"s", "three"}, {"four", "s"}, {"s"}, {"end"}} {
+		speaker.Send(texts...)
+		speaker.Expect(texts...)
+	}
+	stream.Expect("data: one", "data: two", "data: three", "data: four", "data: end")
+}

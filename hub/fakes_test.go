@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
@@ -20,6 +21,7 @@ type counterApp struct {
 	onJoin func(apps.Conn) error
 	leave  func(apps.Conn)
 	greets func() bool
+	every  func() time.Duration
 }
 
 func newCounterApp() *counterApp { return &counterApp{faults: new(faults)} }
@@ -45,6 +47,13 @@ func (a *counterApp) Leave(c apps.Conn) {
 
 func (a *counterApp) Greets(apps.Conn) bool { return a.greets != nil && a.greets() }
 
+func (a *counterApp) Every() time.Duration {
+	if a.every == nil {
+		return 0
+	}
+	return a.every()
+}
+
 func receive(c apps.Conn, m apps.Message) error {
 	switch string(m.Data) {
 	case "receive panics":
@@ -55,6 +64,10 @@ func receive(c apps.Conn, m apps.Message) error {
 		return (*apps.CloseError)(nil)
 	case "receive closes":
 		return &apps.CloseError{Code: 4001, Reason: "enough"}
+	case "op, and a refusal of nothing":
+		c.Room().Apply(c, []byte("op"))
+		c.(apps.Worker).Fail(apps.Refuse(nil))
+		return nil
 	case "receive refuses":
 		return apps.Refuse(errors.New("no"))
 	}

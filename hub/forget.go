@@ -31,12 +31,17 @@ func (r *rest) wait() (wait time.Duration, ends bool) {
 // forgetLater has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
 func (h *Hub) forgetLater(room *Room) {
-	if !room.stored() || h.closed != nil {
+	switch {
+	case h.closed != nil || !room.stored() && room.rest == nil:
 		return
+	case !room.visited: // deleting it has failed
+		h.unused[room.key] = room.rest
+		h.retry(room.rest)
+	default:
+		r := &rest{key: room.key, route: room.currentRoute(), since: time.Now()}
+		h.unused[room.key] = r
+		h.schedule(r)
 	}
-	r := &rest{key: room.key, route: room.currentRoute(), since: time.Now()}
-	h.unused[room.key] = r
-	h.schedule(r)
 }
 
 // schedule sets the timer of a room. Hub.mu is held.
@@ -53,12 +58,15 @@ func (r *rest) stop() {
 	}
 }
 
-// remember keeps a room that is used again. Hub.mu is held.
-func (h *Hub) remember(key engines.Key) {
-	if r, ok := h.unused[key]; ok {
+// remember takes a room that is used again off the list, and returns what stood
+// there, or nil. Hub.mu is held.
+func (h *Hub) remember(key engines.Key) *rest {
+	r := h.unused[key]
+	if r != nil {
 		r.stop()
 		delete(h.unused, key)
 	}
+	return r
 }
 
 // resting returns the routes of stored rooms that are not in memory.
@@ -98,21 +106,19 @@ func (h *Hub) forget(r *rest) {
 	}
 	if err != nil {
 		room.report(err)
-		h.retry(r)
+		return
 	}
+	h.mu.Lock()
+	room.rest = nil
+	h.mu.Unlock()
 }
 
 // retryAfter is when a room that could not be forgotten is tried again.
 const retryAfter = time.Minute
 
-// retry has the room forgotten later.
+// retry has the room forgotten after that time. Hub.mu is held.
 func (h *Hub) retry(r *rest) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed == nil && h.unused[r.key] == nil {
-		h.unused[r.key] = r
-		r.timer = time.AfterFunc(retryAfter, func() { h.forget(r) })
-	}
+	r.timer = time.AfterFunc(retryAfter, func() { h.forget(r) })
 }
 
 // referUnused is refer for a room whose time has come and that nobody has used
@@ -124,11 +130,11 @@ func (h *Hub) referUnused(r *rest) *Room {
 	if h.closed != nil || h.unused[r.key] != r || !ends || wait > 0 {
 		return nil
 	}
-	delete(h.unused, r.key)
 	room, err := h.referLocked(r.key, r.route, passes)
 	if err != nil {
 		return nil // only when it is closed
 	}
+	room.visited = false
 	return room
 }
 

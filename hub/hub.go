@@ -31,7 +31,7 @@ var (
 // Limits are the bounds of a hub. The zero value of a number means none.
 type Limits struct {
 	MaxConnections int // members over WebSockets and event streams
-	MaxRooms       int // in memory, that is, with members
+	MaxRooms       int // with members
 	MaxStoredRooms int // whose state the engine keeps
 
 	Drain time.Duration // over which members who are sent away are spread
@@ -53,6 +53,7 @@ type Hub struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	rooms  map[engines.Key]*Room
+	seated int                   // rooms with members
 	unused map[engines.Key]*rest // stored rooms that are not in memory
 	closed *farewell             // to everybody; nil while the hub is open
 
@@ -108,9 +109,16 @@ func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*
 	}
 	m := newMember(room, route, v)
 	m.port = newPort(m)
-	if err := m.join(v.Handshake); err != nil {
+	if err := m.callJoin(v.Handshake); err != nil {
 		m.end()
+		h.unseat(room, s)
 		h.giveUp(room)
+		return nil, err
+	}
+	if err := m.callGreets(); err != nil {
+		m.end()
+		h.unseat(room, s)
+		m.leave() // as after every Join
 		return nil, err
 	}
 	return m, nil
@@ -126,6 +134,7 @@ func (h *Hub) find(ctx context.Context, route *Route, name string, s stay) (*Roo
 		return nil, err
 	}
 	if err := room.load(ctx, route); err != nil {
+		h.unseat(room, s)
 		h.giveUp(room)
 		return nil, err
 	}
@@ -133,7 +142,8 @@ func (h *Hub) find(ctx context.Context, route *Route, name string, s stay) (*Roo
 }
 
 // refer takes a reference to the room, which it makes if there is none: two
-// rooms of one key never exist at the same time. giveUp gives it back.
+// rooms of one key never exist at the same time. giveUp gives it back. Whoever
+// stays also takes a seat, which unseat gives back.
 func (h *Hub) refer(key engines.Key, route *Route, s stay) (*Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -154,17 +164,46 @@ func (h *Hub) referLocked(key engines.Key, route *Route, s stay) (*Room, error) 
 		return nil, ErrClosed
 	}
 	room, ok := h.rooms[key]
+	if s == stays && (!ok || room.seats == 0) && h.fullLocked() {
+		return nil, ErrTooManyRooms
+	}
 	if !ok {
-		if most := h.limits.Load().MaxRooms; s == stays && most > 0 && len(h.rooms) >= most {
-			return nil, ErrTooManyRooms
-		}
 		room = newRoom(h, key, route)
 		h.rooms[key] = room
-		h.remember(key)
+		room.rest = h.remember(key)
 	}
+	room.visited = true
+	h.seatLocked(room, s)
 	room.refs.Add(1)
 	h.visitors.Add(1)
 	return room, nil
+}
+
+// fullLocked reports whether no more rooms may have members.
+func (h *Hub) fullLocked() bool {
+	most := h.limits.Load().MaxRooms
+	return most > 0 && h.seated >= most
+}
+
+// seatLocked counts one who stays as a member of the room.
+func (h *Hub) seatLocked(room *Room, s stay) {
+	if s == stays {
+		if room.seats++; room.seats == 1 {
+			h.seated++
+		}
+	}
+}
+
+// unseat takes back what refer counted.
+func (h *Hub) unseat(room *Room, s stay) {
+	if s != stays {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if room.seats--; room.seats == 0 {
+		h.seated--
+	}
 }
 
 // giveUp gives back what refer gave.
@@ -209,7 +248,7 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 		close(told)
 		h.visitors.Wait()
 		h.work.Wait()
-		closed <- h.engine.Close()
+		closed <- h.closeEngine()
 	}()
 	<-told
 	select {
@@ -218,6 +257,11 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 	case <-time.After(grace):
 		return h.abort(closed)
 	}
+}
+
+func (h *Hub) closeEngine() (err error) {
+	defer recovered(&err)
+	return h.engine.Close()
 }
 
 // close lets nobody in any more.

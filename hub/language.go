@@ -58,8 +58,9 @@ func appendFields(dst, object []byte) []byte {
 }
 
 // run returns a message as it goes over the connection: a frame, or an event.
-// Nothing to say is nil.
-func (l language) run(kind string, s shown, version uint64, b apps.Body) []byte {
+// Nothing to say is nil. Those of an operation's events count from 1, states are
+// 0.
+func (l language) run(kind string, s shown, version uint64, number int, b apps.Body) []byte {
 	payload := encode(kind, l, s, version, b)
 	switch {
 	case len(payload) == 0:
@@ -68,10 +69,20 @@ func (l language) run(kind string, s shown, version uint64, b apps.Body) []byte 
 		return frames.AppendMessage(nil, frames.Text, payload)
 	}
 	event := socket.Event{ID: stateID(s.epoch, version), Data: payload}
-	if kind == kindEvent {
+	if number > 0 { // the state follows: whoever comes back with this ID has not seen it
+		event.ID += "-" + strconv.Itoa(number)
 		event.Name = kindEvent
 	}
 	return event.Append(nil)
+}
+
+// messages returns published messages, which come as frames, in the form of
+// the connection.
+func (l language) messages(run []byte) *socket.Run {
+	if l == languageEvents {
+		run = socket.EventsOf(run)
+	}
+	return socket.NewRun(run)
 }
 
 // sendError tells m why what it asked for is not done.

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,81 @@ func says(t *testing.T, h *hub.Hub, route *hub.Route, room, op, want string) {
 	if err != nil || string(a.Data) != want {
 		t.Errorf("%s in %s: %d %q, %v, want %q", op, room, a.Status, a.Data, err, want)
 	}
+}
+
+// Rooms that nobody is in, but in which an app still works, for a plain request or
+// for a member who has left, take no place of one with members.
+func TestOnlyRoomsWithMembersCount(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine), hub.Limits{MaxRooms: 2})
+	app := newSlowApp()
+	route := hubtest.Route(app)
+	var asked sync.WaitGroup
+	for i := range 200 {
+		asked.Go(func() {
+			a, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: strconv.Itoa(i)}, apps.Text("wait"))
+			if err != nil || string(a.Data) != "wait" {
+				t.Errorf("%+v, %v", a, err)
+			}
+		})
+	}
+	working := func(n int64) {
+		t.Helper()
+		hubtest.Until(t, "the app to work", func() bool { return app.calls.Load() == n })
+	}
+	working(200)
+	full := func(room string) {
+		t.Helper()
+		if _, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: room}); !errors.Is(err, hub.ErrTooManyRooms) {
+			t.Errorf("joining %s: %v", room, err)
+		}
+	}
+	one, two := w.Enter(route, hub.Visitor{Room: "0"}), w.Enter(route, hub.Visitor{Room: "other"})
+	full("1")
+	full("another")
+	again := w.Enter(route, hub.Visitor{Room: "other"})
+	two.Send("wait")
+	working(201)
+	two.Leave()
+	full("1")
+	again.Leave()
+	hubtest.Until(t, "a place", func() bool {
+		m, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "1"})
+		if err == nil {
+			w.Serve(m)
+		}
+		return err == nil
+	})
+	full("other")
+	close(app.pass)
+	asked.Wait()
+	one.Send("here")
+	one.Expect("here")
+}
+
+// A visitor who does not get in takes no place, whatever stood in his way.
+func TestWhoIsNotLetInTakesNoPlace(t *testing.T) {
+	e := &unreadable{Engine: new(memory.Engine)}
+	w := hubtest.New(t, e, hub.Limits{MaxRooms: 1})
+	app := newCounterApp()
+	route := hubtest.Route(app)
+	refused := func(why string) {
+		t.Helper()
+		for room := range 3 {
+			if _, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: strconv.Itoa(room)}); err == nil || !strings.Contains(err.Error(), why) {
+				t.Errorf("joining %d: %v, want %s", room, err, why)
+			}
+		}
+	}
+	app.onJoin = func(apps.Conn) error { return errors.New("no") }
+	refused("no")
+	app.onJoin, app.greets = nil, func() bool { panic("greets panics") }
+	refused("greets panics")
+	app.greets = nil
+	e.fails.Store(true)
+	refused("away")
+	e.fails.Store(false)
+	w.Join(route).Send("op")
+	refused("max_rooms is reached")
 }
 
 // stored tells how many rooms an engine keeps.
@@ -158,6 +234,73 @@ func TestForgetAfterAFailedLoad(t *testing.T) {
 		time.Sleep(time.Hour)
 		e.fails.Store(false)
 		time.Sleep(time.Hour)
+		if stored(t, e) != 0 {
+			t.Error("the room is not forgotten")
+		}
+	})
+}
+
+// A room that cannot be deleted is tried again after a minute, however long it is
+// kept otherwise.
+func TestForgetAfterAFailedDelete(t *testing.T) {
+	for _, forget := range []time.Duration{50 * time.Millisecond, 366 * 24 * time.Hour} {
+		e := &undeletable{Engine: new(memory.Engine)}
+		inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
+			route := hub.NewRoute("test", "test", hub.Config{App: newCounterApp(), Forget: forget})
+			says(t, h.Hub, route, "room", "op", "1")
+			time.Sleep(forget + time.Second)
+			for tries := range int64(3) {
+				if n := e.tries.Load(); n != 1+tries {
+					t.Fatalf("forget %v: after %d minutes %d tries", forget, tries, n)
+				}
+				time.Sleep(time.Minute)
+			}
+			e.works.Store(true)
+			time.Sleep(time.Minute)
+			if stored(t, e) != 0 || h.Rooms() != 0 {
+				t.Error("the room is not forgotten")
+			}
+			time.Sleep(2 * forget)
+			if n := e.tries.Load(); n != 5 {
+				t.Errorf("%d tries in the end", n)
+			}
+		})
+	}
+}
+
+// undeletable is an engine that deletes nothing until it works.
+type undeletable struct {
+	engines.Engine
+	tries atomic.Int64
+	works atomic.Bool
+}
+
+func (e *undeletable) Delete(ctx context.Context, key engines.Key, rev uint64) error {
+	e.tries.Add(1)
+	if !e.works.Load() {
+		return errors.New("away")
+	}
+	return e.Engine.Delete(ctx, key, rev)
+}
+
+// Whoever looks at a room at rest while it cannot be read does not have it kept for
+// ever, but for as long as any use does.
+func TestForgetAfterAVisitThatFailed(t *testing.T) {
+	e := &unreadable{Engine: new(memory.Engine)}
+	inBubble(t, e, hub.Limits{}, func(t *testing.T, h bubble) {
+		route := forgetting(newCounterApp())
+		says(t, h.Hub, route, "room", "op", "1")
+		time.Sleep(time.Minute)
+		e.fails.Store(true)
+		if _, err := h.View(context.Background(), route, "room"); !errors.Is(err, hub.ErrUnavailable) {
+			t.Error(err)
+		}
+		e.fails.Store(false)
+		time.Sleep(time.Hour - time.Second)
+		if stored(t, e) != 1 {
+			t.Error("the room is forgotten in spite of the visit")
+		}
+		time.Sleep(2 * time.Second)
 		if stored(t, e) != 0 {
 			t.Error("the room is not forgotten")
 		}

@@ -98,24 +98,27 @@ func (m *Member) Abandon() {
 	m.depart()
 }
 
-// join asks the app.
-func (m *Member) join(h apps.Handshake) (err error) {
+// callJoin asks the app whether m may enter.
+func (m *Member) callJoin(h apps.Handshake) (err error) {
 	defer m.recovered(&err)
 	if joiner, ok := m.route.app().(apps.Joiner); ok {
 		if err := joiner.Join(m, h); err != nil {
 			return fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 	}
-	m.greets = m.room.stateful && m.wantsState()
 	return nil
 }
 
-// wantsState tells whether m is shown the state on joining.
-func (m *Member) wantsState() bool {
-	if greeter, ok := m.route.app().(apps.Greeter); ok && greeter.Greets(m) {
-		return true
-	}
-	return m.language != languageText
+// callGreets asks the app whether m is shown the state on joining.
+func (m *Member) callGreets() (err error) {
+	defer m.recovered(&err)
+	m.greets = m.room.stateful && (m.language != languageText || m.appGreets())
+	return nil
+}
+
+func (m *Member) appGreets() bool {
+	greeter, ok := m.route.app().(apps.Greeter)
+	return ok && greeter.Greets(m)
 }
 
 // Message takes one message of the client.
@@ -152,6 +155,7 @@ func (m *Member) Closed(end socket.End) {
 func (m *Member) depart() {
 	if _, counted := m.port.(*socket.Conn); counted {
 		m.room.hub.census.leave(m.route, m.clientIP)
+		m.room.hub.unseat(m.room, stays)
 	}
 	if m.end() {
 		m.leave()

@@ -12,7 +12,10 @@ type pace struct {
 
 // holds tells whether updates have to wait.
 func (p *pace) holds(r *Room) bool {
-	every := r.follows.every()
+	every, err := r.follows.every()
+	if err != nil {
+		r.report(err)
+	}
 	if every == 0 {
 		return false
 	}

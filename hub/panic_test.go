@@ -4,9 +4,14 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
@@ -119,6 +124,8 @@ func TestAPanicOfTheStateRefusesTheBatch(t *testing.T) {
 func TestAPanicOnJoiningKeepsTheClientOut(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
 	app := newCounterApp()
+	left := 0
+	app.leave = func(apps.Conn) { left++ }
 	route := hubtest.Route(app)
 	join := func() error {
 		m, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "room"})
@@ -143,6 +150,9 @@ func TestAPanicOnJoiningKeepsTheClientOut(t *testing.T) {
 			t.Errorf("panic of %s: %d rooms are left", method, n)
 		}
 	}
+	if left != 1 {
+		t.Errorf("Leave was called %d times for the one Join that was successful", left)
+	}
 	if err := join(); err != nil {
 		t.Error(err)
 	}
@@ -157,4 +167,180 @@ func TestAPanicOfLeaveIsLogged(t *testing.T) {
 	c.Leave()
 	hubtest.Until(t, "the room to leave memory", func() bool { return w.Hub.Rooms() == 0 })
 	checkLogged(t, w, "panic in app test: leave panics")
+}
+
+// crowd lets so many clients into a room, over WebSockets, and returns a
+// function that lets them go and checks that the room leaves memory.
+func crowd(t *testing.T, w *hubtest.World, route *hub.Route, n int) (clients []*hubtest.Client, empty func()) {
+	t.Helper()
+	for range n {
+		clients = append(clients, w.Join(route))
+	}
+	return clients, func() {
+		t.Helper()
+		for _, c := range clients {
+			c.Close()
+		}
+		hubtest.Until(t, "the room to leave memory", func() bool { return w.Hub.Rooms() == 0 })
+		if n := w.Hub.WaitingBytes(); n != 0 {
+			t.Errorf("%d bytes of operations still count as waiting", n)
+		}
+	}
+}
+
+// An app whose Every panics has its updates told one by one, in rooms that are
+// served inline and in those that are not; nothing else is different.
+func TestAPanicOfEveryHoldsUpNobody(t *testing.T) {
+	for _, members := range []int{2, 70} {
+		t.Run(strconv.Itoa(members), func(t *testing.T) {
+			w := hubtest.New(t, new(memory.Engine))
+			app := newCounterApp()
+			app.every = func() time.Duration { panic("every panics") }
+			route := hubtest.Route(app)
+			clients, empty := crowd(t, w, route, members)
+			for i := range 100 { // more than may be held
+				n := strconv.Itoa(1 + i)
+				clients[0].Send("op")
+				clients[0].Expect(n)
+				clients[1].Expect(n)
+			}
+			says(t, w.Hub, route, "room", "op", "101")
+			empty()
+			if lines := w.Logs.TakeAll(); len(lines) != 101 || !strings.Contains(lines[0].ContextMap()["error"].(string), "every panics") {
+				t.Errorf("%d log lines: %v", len(lines), lines)
+			}
+		})
+	}
+}
+
+// What an engine does wrong refuses the batch, as what an app does wrong.
+func TestAPanicOfTheEngineRefusesTheBatch(t *testing.T) {
+	for _, method := range []string{"MaxState", "List", "Swap", "Load"} {
+		t.Run(method, func(t *testing.T) {
+			e := &brittleEngine{Engine: new(memory.Engine)}
+			w := hubtest.New(t, e)
+			route := hubtest.Route(newCounterApp())
+			clients, empty := crowd(t, w, route, 2)
+			e.breaks.Store(&method)
+			if method == "Load" { // which follows a Swap that failed
+				swap := "Swap"
+				e.breaks.Store(&swap)
+				clients[0].Send("op")
+				clients[0].Expect("error: outcome unknown")
+				e.breaks.Store(&method)
+			}
+			refused := "error: unavailable, try again later"
+			if method == "Swap" {
+				refused = "error: outcome unknown"
+			}
+			clients[0].Send("op")
+			clients[0].Expect(refused)
+			says(t, w.Hub, route, "room", "op", refused)
+			e.breaks.Store(nil)
+			clients[0].Send("op")
+			clients[0].Expect("1")
+			clients[1].Expect("1")
+			empty()
+		})
+	}
+}
+
+// brittleEngine is an engine of which one method panics.
+type brittleEngine struct {
+	engines.Engine
+	breaks atomic.Pointer[string]
+}
+
+func (e *brittleEngine) hit(method string) {
+	if broken := e.breaks.Load(); broken != nil && *broken == method {
+		panic(method + " panics")
+	}
+}
+
+func (e *brittleEngine) MaxState() int {
+	e.hit("MaxState")
+	return e.Engine.MaxState()
+}
+
+func (e *brittleEngine) List(ctx context.Context, after engines.Key, n int) ([]engines.Key, error) {
+	e.hit("List")
+	return e.Engine.List(ctx, after, n)
+}
+
+func (e *brittleEngine) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	e.hit("Load")
+	return e.Engine.Load(ctx, key)
+}
+
+func (e *brittleEngine) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (uint64, error) {
+	e.hit("Swap")
+	return e.Engine.Swap(ctx, key, rev, state)
+}
+
+func (e *brittleEngine) Close() error {
+	e.hit("Close")
+	return e.Engine.Close()
+}
+
+// A hub over an engine that panics on closing ends all the same.
+func TestAPanicOnClosingTheEngineIsItsError(t *testing.T) {
+	e, method := &brittleEngine{Engine: new(memory.Engine)}, "Close"
+	e.breaks.Store(&method)
+	h := hub.New(e, hub.Limits{}, zap.NewNop)
+	if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err == nil || !strings.Contains(err.Error(), "Close panics") {
+		t.Error(err)
+	}
+}
+
+// An error that waits for its place among the answers is read before it does: if
+// that panics only its own client is closed.
+func TestARefusalThatPanicsClosesItsSender(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	clients, empty := crowd(t, w, hubtest.Route(newCounterApp()), 2)
+	clients[0].Send("op, and a refusal of nothing")
+	clients[0].Expect("1")
+	clients[0].ExpectClose(1011)
+	clients[1].Expect("1")
+	clients[1].Send("op")
+	clients[1].Expect("2")
+	empty()
+}
+
+// Whatever else panics during a turn, here the log: those who wait for an answer
+// are closed, and the room goes on.
+func TestAPanicOfATurnClosesItsSenders(t *testing.T) {
+	for _, members := range []int{3, 70} {
+		t.Run(strconv.Itoa(members), func(t *testing.T) {
+			var panics atomic.Int32
+			log := func() *zap.Logger {
+				if panics.Add(-1) >= 0 {
+					panic("log panics")
+				}
+				return zap.NewNop()
+			}
+			w := hubtest.Over(t, hub.New(new(memory.Engine), hub.Limits{}, log))
+			route := hubtest.Route(newCounterApp())
+			clients, empty := crowd(t, w, route, members)
+			clients[0].Send("op")
+			for _, c := range clients {
+				c.Expect("1")
+			}
+			panics.Store(2)
+			clients[0].Send("boom")
+			clients[0].ExpectClose(1011)
+			a, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: "room"}, apps.Text("op"))
+			if err != nil || string(a.Data) != "2" {
+				t.Errorf("%+v, %v", a, err)
+			}
+			clients[1].Expect("2")
+			panics.Store(2)
+			if a, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: "room"}, apps.Text("boom")); err != nil || a.Status != 500 {
+				t.Errorf("%+v, %v", a, err)
+			}
+			clients[1].Send("op")
+			clients[1].Expect("3")
+			clients[2].Expect("2", "3")
+			empty()
+		})
+	}
 }

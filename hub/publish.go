@@ -78,16 +78,14 @@ func (b *outbox) send(members []*Member) {
 
 // in returns the messages in a member's language.
 func (b *outbox) in(l language) *socket.Run {
-	if l != languageEvents {
-		if b.shared == nil {
-			b.shared = socket.NewRun(b.run)
-		}
-		return b.shared
+	shared := &b.shared
+	if l == languageEvents {
+		shared = &b.events
 	}
-	if b.events == nil {
-		b.events = socket.NewRun(socket.EventsOf(b.run))
+	if *shared == nil {
+		*shared = l.messages(b.run)
 	}
-	return b.events
+	return *shared
 }
 
 func (b *outbox) byMember() map[*Member][]except {
@@ -108,11 +106,11 @@ func (b *outbox) sendParts(m *Member, excepted []except) {
 	start := 0
 	for _, e := range excepted {
 		if e.start > start {
-			m.port.Write(socket.NewRun(b.run[start:e.start]))
+			m.port.Write(m.language.messages(b.run[start:e.start]))
 		}
 		start = e.end
 	}
 	if start < len(b.run) {
-		m.port.Write(socket.NewRun(b.run[start:]))
+		m.port.Write(m.language.messages(b.run[start:]))
 	}
 }

@@ -33,6 +33,11 @@ type Room struct {
 	stateful bool
 	refs     atomic.Int64 // members, turns and finders; see Hub.release
 
+	// Guarded by Hub.mu.
+	rest    *rest // what the room was before it came into memory; nil if it was not stored
+	visited bool  // by anybody but forget
+	seats   int   // members, and who is about to become one
+
 	loading sync.Mutex // held while the state is read for the first time
 
 	mu sync.Mutex
@@ -222,7 +227,7 @@ func (r *Room) greet(m *Member) {
 	switch {
 	case m.badge != nil && m.badge.lastSeen == stateID(s.epoch, s.version):
 	case m.language == languageEvents:
-		m.port.Write(socket.NewRun(m.language.run(kindState, s, s.version, s.view)))
+		m.port.Write(socket.NewRun(m.language.run(kindState, s, s.version, 0, s.view)))
 	default:
 		m.port.Send(encode(kindState, m.language, s, s.version, s.view), false)
 	}

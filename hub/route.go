@@ -77,12 +77,14 @@ func (r *Route) farewell() *farewell {
 // app is the instance of the newest configuration.
 func (r *Route) app() apps.App { return r.config.Load().App }
 
-// every is the least time between the updates of a room.
-func (c *Config) every() time.Duration {
+// every is the least time between the updates of a room; 0 if the app fails to
+// say.
+func (c *Config) every() (every time.Duration, err error) {
+	defer recovered(&err)
 	if paced, ok := c.App.(apps.Paced); ok {
-		return paced.Every()
+		every = paced.Every()
 	}
-	return 0
+	return every, nil
 }
 
 // Visitor is a client at the door.

@@ -2,7 +2,9 @@ package hub
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"runtime/debug"
 
 	"go.uber.org/zap"
 
@@ -30,17 +32,8 @@ func (r *Room) kick() {
 	}
 }
 
-// runOn takes turns until nothing is left to do. What apps do wrong has been
-// caught closer by; anything else must not end Caddy.
-func (r *Room) runOn() {
-	defer func() {
-		if p := recover(); p != nil {
-			r.hub.log().Error("serving room", zap.String("room", r.key.Room), zap.Any("panic", p), zap.Stack("stack"))
-			r.hub.work.Go(r.runOn) // what waited still does
-		}
-	}()
-	r.run(math.MaxInt)
-}
+// runOn takes turns until nothing is left to do.
+func (r *Room) runOn() { r.run(math.MaxInt) }
 
 // busy tells whether anything waits.
 func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 || r.due || r.stale }
@@ -48,12 +41,29 @@ func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 || r.du
 // run takes at most so many turns and tells whether nothing is left to do.
 func (r *Room) run(turns int) (done bool) {
 	for range turns {
-		if !r.turn() {
+		if !r.attempt() {
 			r.hub.release(r)
 			return true
 		}
 	}
 	return false
+}
+
+// attempt takes a turn and reports whether there may be more to do. What apps
+// and engines do wrong has been caught closer by; anything else must end neither
+// Caddy nor the room.
+func (r *Room) attempt() (more bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			more = true
+			r.reportPanic(p)
+		}
+	}()
+	return r.turn()
+}
+
+func (r *Room) reportPanic(p any) {
+	r.report(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 }
 
 // turn carries out what waits. Without anything it ends the running.
@@ -91,6 +101,7 @@ func (r *Room) turn() bool {
 
 // carryOut commits a batch and tells everybody what came of it.
 func (r *Room) carryOut(batch []operation) {
+	defer func() { r.conclude(batch, recover()) }()
 	results := r.commit(batch)
 	for i, res := range results {
 		if res.Panicked {
@@ -100,6 +111,11 @@ func (r *Room) carryOut(batch []operation) {
 	now := r.snapshot()
 	r.settle(now)
 	r.answer(batch, results, now)
+}
+
+// conclude gives back what the operations of a batch held. After a panic nobody
+// knows what their senders were told: they are closed.
+func (r *Room) conclude(batch []operation, panicked any) {
 	r.mu.Lock()
 	for _, op := range batch {
 		op.from.unanswered--
@@ -107,7 +123,14 @@ func (r *Room) carryOut(batch []operation) {
 	}
 	r.mu.Unlock()
 	for _, op := range batch {
+		if panicked != nil {
+			op.from.Close(1011, "internal error")
+		}
 		op.release()
+	}
+	if panicked != nil {
+		r.replica.Unload()
+		r.reportPanic(panicked)
 	}
 }
 
@@ -150,7 +173,7 @@ func (m *Member) failed(err error) {
 	var closing *apps.CloseError
 	switch {
 	case apps.IsRefusal(err):
-		m.room.refuse(m, err)
+		m.room.refuse(m, errors.New(err.Error())) // read now, as that may panic
 	case errors.As(err, &closing):
 		m.Close(closing.Code, closing.Reason)
 	default:

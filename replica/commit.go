@@ -127,7 +127,8 @@ func (r *Replica) applyOne(op Operation, next *envelope) (res Result) {
 }
 
 // save stores the state, which becomes the one of the snapshot.
-func (r *Replica) save(ctx context.Context, next envelope) error {
+func (r *Replica) save(ctx context.Context, next envelope) (err error) {
+	defer recovered(&err)
 	p, view, err := r.encode(&next)
 	if err != nil {
 		return err
@@ -146,7 +147,6 @@ func (r *Replica) save(ctx context.Context, next envelope) error {
 // encode returns what to store and to show. The app's bytes in next become a part
 // of the former: those it gave may be its own.
 func (r *Replica) encode(next *envelope) (p []byte, view apps.Body, err error) {
-	defer recovered(&err)
 	if next.app, err = r.state.MarshalBinary(); err != nil {
 		return nil, apps.Body{}, fmt.Errorf("encoding state: %w", err)
 	}
@@ -170,7 +170,7 @@ func (r *Replica) swap(ctx context.Context, p []byte) (rev uint64, err error) {
 	if first {
 		r.unreserve(err)
 	}
-	r.unload()
+	r.Unload()
 	return 0, fmt.Errorf("storing room: %w", err)
 }
 

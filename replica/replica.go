@@ -146,7 +146,7 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 	}
 	r.limit.Release()
 	r.rev = 0
-	r.unload()
+	r.Unload()
 	return nil
 }
 
@@ -160,8 +160,8 @@ func (r *Replica) undo() {
 	}
 }
 
-// unload has the next commit load the state, since what is stored is not known.
-func (r *Replica) unload() { r.state = nil }
+// Unload has the next commit load the state: what is stored is not known.
+func (r *Replica) Unload() { r.state = nil }
 
 // recovered turns a panic of an engine or a state into an error with its stack.
 func recovered(err *error) {

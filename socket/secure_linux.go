@@ -194,7 +194,27 @@ func (s *secure) tryWrite(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.room -= worst
-	return s.conn.Write(p)
+	return s.writeSoon(p)
+}
+
+// stuckAfter is how long a write may wait all the same: the kernel takes room
+// back that it has told, as from the connection of a client that has vanished.
+// Everybody who has something for the client waits meanwhile, and its loop.
+const stuckAfter = 200 * time.Millisecond
+
+// errStuck ends a connection whose socket had no room after all: of a TLS record
+// that was begun the rest must follow.
+var errStuck = errors.New("the socket stopped taking what it had room for")
+
+// writeSoon writes p or fails.
+func (s *secure) writeSoon(p []byte) (int, error) {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(stuckAfter)) // if it is closed, writing tells
+	n, err := s.conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, errStuck
+	}
+	_ = s.conn.SetWriteDeadline(time.Time{})
+	return n, err
 }
 
 // roomOf is what is left of a send buffer, or 0 if too much is in it already.

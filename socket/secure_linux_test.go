@@ -72,6 +72,45 @@ func TestSecureNeverWaitsForTheClient(t *testing.T) {
 	}
 }
 
+// Sending does not wait either where the kernel takes room back that it has told,
+// as it does when a client has vanished: the connection ends.
+func TestSecureWaitsForNoRoomThatIsTakenBack(t *testing.T) {
+	server, client := narrowPair(t, 536)
+	below := server.(*net.TCPConn)
+	server, client = secured(t, server, client)
+	s := newSession(t, onLoop{server}, client)
+	s.start()
+	s.Send(make([]byte, 32), true)
+	raw, err := below.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	controlled := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 1) })
+	if err := errors.Join(controlled, err); err != nil {
+		t.Fatal(err)
+	}
+	sent, message := make(chan struct{}), make([]byte, 1000)
+	go func() {
+		defer close(sent)
+		for s.hasRoom(roomMost) {
+			s.Send(message, true)
+		}
+	}()
+	s.receive("a Send to return", sent)
+	if end := s.expectEnd(); !errors.Is(end.Err, errStuck) {
+		t.Errorf("ended with %v", end.Err)
+	}
+}
+
+// hasRoom makes the connection, unless it has ended, believe in a room, as the
+// kernel told it before.
+func (s *session) hasRoom(room int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.link.(*secure).room = room
+	return !s.gone
+}
+
 func (s *session) mayOwe(n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

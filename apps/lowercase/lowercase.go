@@ -2,10 +2,12 @@
 package lowercase
 
 import (
-	"strings"
+	"bytes"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/options"
@@ -13,8 +15,10 @@ import (
 
 func init() { caddy.RegisterModule(App{}) }
 
-// App answers every text message with its Unicode lower case. A binary message
-// closes the connection with 1003.
+// App answers every text message with its lower case, as Unicode has it for text
+// of no particular language (The Unicode Standard, section 3.13, toLowercase): the
+// same as String.prototype.toLowerCase of browsers. A binary message closes the
+// connection with 1003.
 type App struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -35,8 +39,30 @@ func (*App) Receive(c apps.Conn, m apps.Message) error {
 	if m.Binary {
 		return &apps.CloseError{Code: 1003, Reason: "lowercase takes text only"}
 	}
-	c.Send(apps.Text(strings.ToLower(string(m.Data))))
+	c.Send(apps.Message{Data: lower(m.Data)})
 	return nil
+}
+
+// The letters whose lower case is not one letter, always the same: sigma has
+// another form at the end of a word, and the dot of İ becomes a letter of its own.
+var (
+	sigma   = []byte("Σ")
+	dottedI = []byte("İ")
+)
+
+// lower returns the lower case of a text, which is valid UTF-8, in new memory. What
+// has none of the letters above, as most text does, needs no look at its words,
+// which costs several times as much.
+func lower(text []byte) []byte {
+	if !bytes.Contains(text, sigma) && !bytes.Contains(text, dottedI) {
+		return bytes.ToLower(text)
+	}
+	// All in one call, since a Caser that is called again has forgotten in which
+	// word it was. At most two bytes become three.
+	dst := make([]byte, len(text)+len(text)/2+1)
+	caser := cases.Lower(language.Und) // may keep state: not for two goroutines
+	n, _, _ := caser.Transform(dst, text, true)
+	return dst[:n]
 }
 
 // Pure tells that Receive only answers.

@@ -43,12 +43,20 @@ func New(t testing.TB, engine engines.Engine, limits ...hub.Limits) *World {
 	t.Helper()
 	core, logs := observer.New(zap.ErrorLevel)
 	log := zap.New(core)
+	limits = append(limits, hub.Limits{})
+	w := Over(t, hub.New(engine, limits[0], func() *zap.Logger { return log }))
+	w.Logs = logs
+	return w
+}
+
+// Over is New for a hub of the test's own, without Logs.
+func Over(t testing.TB, h *hub.Hub) *World {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits = append(limits, hub.Limits{})
-	w := &World{Hub: hub.New(engine, limits[0], func() *zap.Logger { return log }), Logs: logs, t: t, listener: listener}
+	w := &World{Hub: h, t: t, listener: listener}
 	t.Cleanup(func() {
 		w.listener.Close()
 		if err := w.CloseHub(); err != nil {
