@@ -50,6 +50,7 @@ type App struct {
 	hub      *sharedHub
 	poolKey  string // what Cleanup has to give back; empty if nothing was taken
 	handlers []*Handler
+	refusals *refusals
 	served   bool // it has been the running configuration, and has been stopped
 }
 
@@ -74,6 +75,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // configuration before, if the engine is the same.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.setDefaults()
+	a.refusals = newRefusals()
 	module, err := ctx.LoadModule(a, "EngineRaw")
 	if err != nil {
 		return fmt.Errorf("loading engine: %w", err)

@@ -22,7 +22,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.HTTP == httpPass && !isWebSocket(r) {
 		return next.ServeHTTP(w, r)
 	}
-	return h.serve(w, r)
+	err := h.serve(w, r)
+	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return h.refused(r, e)
+	}
+	return err
 }
 
 // isWebSocket reports whether a request asks for a WebSocket, over whatever
@@ -154,10 +158,10 @@ const retryAfter = "5"
 // speaksJSON tells whether the app has the subprotocol json.
 func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, hub.JSON) }
 
+// refuseVisitor returns why the hub does not let a client in, as Caddy answers it.
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 	if errors.Is(err, hub.ErrForbidden) {
-		logger().Info("app refused a connection", zap.String("route", h.Name), zap.Error(err))
-		return caddyhttp.Error(http.StatusForbidden, hub.ErrForbidden) // the app's reason is not for clients
+		return caddyhttp.Error(http.StatusForbidden, err)
 	}
 	w.Header().Set("Retry-After", retryAfter)
 	if errors.Is(err, hub.ErrTooManyForClient) {

@@ -118,6 +118,7 @@ type Handler struct {
 	appName      string
 	route        *hub.Route
 	hub          *sharedHub
+	refusals     *refusals
 	origins      origins
 	rates        *rates
 	subprotocols []string
@@ -244,7 +245,7 @@ func (h *Handler) findHub(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the websocket app: %w", err)
 	}
-	h.hub = app.(*App).hub
+	h.hub, h.refusals = app.(*App).hub, app.(*App).refusals
 	return app.(*App).add(h)
 }
 

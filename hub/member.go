@@ -195,7 +195,7 @@ func (m *Member) callReceive(msg apps.Message) (err error) {
 // recovered turns a panic of the app into an error with its stack.
 func (m *Member) recovered(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic in app %s: %v\n%s", m.route.AppName, p, debug.Stack())
+		*err = fmt.Errorf("%w: panic in app %s: %v\n%s", ErrFailed, m.route.AppName, p, debug.Stack())
 	}
 }
 
