@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -62,6 +63,7 @@ func (s *server) connect(path, protocol string) *http.Request {
 	request.Header.Set("Sec-WebSocket-Version", "13")
 	request.Header.Set("Sec-WebSocket-Protocol", "json")
 	request.Header.Set(":protocol", protocol)
+	maps.Copy(request.Header, s.handshake)
 	return request
 }
 
@@ -227,6 +229,31 @@ func TestAnotherProtocolThanWebSocketOverStreams(t *testing.T) {
 		}
 		if b := open("/pass", "websocket"); b.status != http.StatusOK {
 			t.Errorf("a WebSocket is answered with %d", b.status)
+		}
+	})
+}
+
+// A refused handshake has no field that speaks of the connection: it would make the
+// answer malformed (RFC 9113, section 8.2.2; RFC 9114, section 4.2).
+func TestRefusalOverStreams(t *testing.T) {
+	overStreams(t, func(t *testing.T, s *server, open func(path, protocol string) *bidirectional) {
+		for field, refused := range map[string]struct {
+			value  string
+			status int
+		}{
+			"Sec-Websocket-Version": {"8", http.StatusUpgradeRequired},
+			"Origin":                {"https://evil.example", http.StatusForbidden},
+		} {
+			s.handshake = http.Header{field: {refused.value}}
+			b := open("/echo", "websocket")
+			if b.status != refused.status || refused.status == http.StatusUpgradeRequired && b.header.Get("Sec-WebSocket-Version") != "13" {
+				t.Errorf("%s: answered %d %v", field, b.status, b.header)
+			}
+			for _, name := range []string{"Upgrade", "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"} {
+				if values, ok := b.header[name]; ok {
+					t.Errorf("%s: answered with %s: %q", field, name, values)
+				}
+			}
 		}
 	})
 }

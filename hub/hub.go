@@ -50,6 +50,7 @@ type Hub struct {
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 	census  census
 	stock   stock
+	epochs  epochs
 	warned  atomic.Int64 // of a full stock, last; Unix time
 
 	mu sync.Mutex

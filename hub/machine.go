@@ -45,7 +45,7 @@ func (m *machine) shown() shown {
 // load reads the state from the engine, or makes a new one. An error leaves what
 // is shown as it was.
 func (m *machine) load(ctx context.Context) error {
-	stored, rev, err := readEnvelope(ctx, m.engine(), m.room.key)
+	stored, rev, err := m.room.hub.readEnvelope(ctx, m.room.key)
 	if err == nil {
 		err = m.restore(stored)
 	}
@@ -57,11 +57,11 @@ func (m *machine) load(ctx context.Context) error {
 }
 
 // readEnvelope returns what is stored of a room, or the envelope of a new one.
-func readEnvelope(ctx context.Context, engine engines.Engine, key engines.Key) (stored envelope, rev uint64, err error) {
+func (h *Hub) readEnvelope(ctx context.Context, key engines.Key) (stored envelope, rev uint64, err error) {
 	defer recovered(&err)
-	p, rev, err := engine.Load(ctx, key)
+	p, rev, err := h.engine.Load(ctx, key)
 	if errors.Is(err, engines.ErrNotFound) {
-		return envelope{epoch: randomName()}, 0, nil
+		return envelope{epoch: h.epochs.of(key)}, 0, nil
 	}
 	if err != nil {
 		return envelope{}, 0, fmt.Errorf("loading room: %w", err)
@@ -201,6 +201,9 @@ func (m *machine) save(ctx context.Context, next envelope) (err error) {
 		}
 	}
 	rev, err := swap(ctx, m.engine(), m.room.key, m.rev, p)
+	if m.rev == 0 && !errors.Is(err, engines.ErrRefused) {
+		m.room.hub.epochs.spend(m.room.key)
+	}
 	if err != nil {
 		if m.rev == 0 {
 			m.giveUpPlace(err)

@@ -54,9 +54,8 @@ func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, 
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"Upgrade", "Connection", "Sec-Websocket-Accept"} {
-		answer.Del(name)
-	}
+	deleteConnectionFields(answer)
+	answer.Del("Sec-Websocket-Accept")
 	maps.Copy(w.Header(), answer)
 	w.WriteHeader(http.StatusOK)
 	l := &stream2{response: newResponse(w, r), body: r.Body}
@@ -64,6 +63,14 @@ func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, 
 		return nil, errors.Join(errors.New("sending the handshake"), err)
 	}
 	return &Upgraded{stream: l, Subprotocol: subprotocol, Compression: answer.Get("Sec-Websocket-Extensions") != ""}, nil
+}
+
+// deleteConnectionFields deletes what speaks of the connection, and makes an answer on
+// a stream malformed (RFC 9113, section 8.2.2; RFC 9114, section 4.2).
+func deleteConnectionFields(h http.Header) {
+	for _, name := range []string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
+		h.Del(name)
+	}
 }
 
 // stream2 is the link over a stream of HTTP/2 or HTTP/3: what comes is the
