@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -137,16 +138,29 @@ func (m *Member) Flush() {
 	}
 }
 
-// Closed ends the membership. What apps do wrong has been caught closer by;
-// anything else must not end Caddy.
+// Closed ends the membership. What may take its time, which is what the app says
+// to it and the line in the log, has a goroutine of its own.
 func (m *Member) Closed(end socket.End) {
+	m.room.exit(m)
+	line := m.room.hub.log().Check(zap.InfoLevel, "connection ended")
+	if _, leaver := m.route.app().(apps.Leaver); leaver || line != nil {
+		go m.part(line, end)
+		return
+	}
+	m.part(nil, end)
+}
+
+// part is the last step. What apps do wrong has been caught closer by; anything
+// else must not end Caddy.
+func (m *Member) part(line *zapcore.CheckedEntry, end socket.End) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.log().Error("ending connection", zap.Any("panic", p), zap.Stack("stack"))
 		}
 	}()
-	m.room.exit(m)
-	m.logEnd(end)
+	if line != nil {
+		line.Write(m.endFields(end)...)
+	}
 	m.depart()
 }
 
@@ -199,8 +213,10 @@ func (m *Member) recovered(err *error) {
 	}
 }
 
-func (m *Member) logEnd(end socket.End) {
-	log := m.log().With(
+// endFields tell how a connection ended. They are built only for a line that is
+// written: every connection ends.
+func (m *Member) endFields(end socket.End) []zap.Field {
+	fields := append(m.fields(),
 		zap.Duration("duration", end.Duration),
 		zap.Uint16("code", uint16(end.Code)),
 		zap.String("reason", printable(end.Reason)),
@@ -211,9 +227,9 @@ func (m *Member) logEnd(end socket.End) {
 		zap.Uint64("bytes_out", end.BytesOut),
 	)
 	if end.Err != nil {
-		log = log.With(zap.Error(end.Err))
+		fields = append(fields, zap.Error(end.Err))
 	}
-	log.Info("connection ended")
+	return fields
 }
 
 // printable replaces the control characters that encoders of logs do not escape:
@@ -227,15 +243,18 @@ func printable(s string) string {
 	}, s)
 }
 
-// log returns a logger that names the connection. Names that clients choose are
-// fields, which encoders escape, never part of the text.
-func (m *Member) log() *zap.Logger {
-	return m.room.hub.log().With(
+// log returns a logger that names the connection.
+func (m *Member) log() *zap.Logger { return m.room.hub.log().With(m.fields()...) }
+
+// fields name the connection in logs. Names that clients choose are fields,
+// which encoders escape, never part of the text.
+func (m *Member) fields() []zap.Field {
+	return []zap.Field{
 		zap.String("route", m.route.Name),
 		zap.String("room", m.room.key.Room),
 		zap.String("client_ip", m.clientIP),
 		zap.String("id", m.ID()),
-	)
+	}
 }
 
 // The rest of apps.Conn.

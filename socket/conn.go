@@ -23,7 +23,7 @@ type Handler interface {
 	// Flush is called when the messages that arrived together have been handed
 	// over: what they lead to is collected until then.
 	Flush()
-	// Closed is called once, last.
+	// Closed is called once, last. A loop calls it that others wait for.
 	Closed(End)
 }
 

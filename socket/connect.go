@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -48,21 +47,14 @@ func connectRequest(r *http.Request) *http.Request {
 // then on the stream carries frames. The caller must Serve before the handler
 // returns.
 func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error) {
-	request := connectRequest(r)
-	subprotocol := Subprotocol(request, o.Subprotocols)
-	answer, err := handshakeAnswer(request, subprotocol, o.Compression)
-	if err != nil {
-		return nil, err
-	}
-	deleteConnectionFields(answer)
-	answer.Del("Sec-Websocket-Accept")
-	maps.Copy(w.Header(), answer)
+	agreed := o.agree(r)
+	agreed.put(w.Header(), "")
 	w.WriteHeader(http.StatusOK)
 	l := &stream2{response: newResponse(w, r), body: r.Body}
 	if err := l.control.Flush(); err != nil {
 		return nil, errors.Join(errors.New("sending the handshake"), err)
 	}
-	return &Upgraded{stream: l, Subprotocol: subprotocol, Compression: answer.Get("Sec-Websocket-Extensions") != ""}, nil
+	return &Upgraded{stream: l, Subprotocol: agreed.subprotocol, Compression: agreed.extensions != ""}, nil
 }
 
 // deleteConnectionFields deletes what speaks of the connection, and makes an answer on

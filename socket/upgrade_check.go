@@ -104,8 +104,8 @@ func checkHandshakeKey(h http.Header) error {
 	if len(keys[0]) != base64.StdEncoding.EncodedLen(16) {
 		return handshakeRefusal(http.StatusBadRequest, "the Sec-WebSocket-Key has the wrong length")
 	}
-	key, err := base64.StdEncoding.DecodeString(keys[0])
-	if err != nil || len(key) != 16 {
+	var key [18]byte // what so many characters can be
+	if n, err := base64.StdEncoding.Decode(key[:], []byte(keys[0])); err != nil || n != 16 {
 		return handshakeRefusal(http.StatusBadRequest, "the Sec-WebSocket-Key is not the base64 of 16 bytes")
 	}
 	return nil

@@ -20,14 +20,29 @@ func Subprotocol(r *http.Request, ours []string) string {
 	return ""
 }
 
+// handshakeExtensions is the value of Sec-WebSocket-Extensions that answers what
+// a client offers; empty if nothing of it is taken.
+func handshakeExtensions(h http.Header, o Offer) string {
+	if o.Compression && handshakeOffersDeflate(h) {
+		return "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	}
+	return ""
+}
+
 // handshakeOffersDeflate tells whether one of the client's extension offers is a
 // permessage-deflate that we can take (RFC 7692, section 5.1: the first that
 // fits; those before it are declined). Malformed offers are passed over.
 func handshakeOffersDeflate(h http.Header) bool {
-	for offer := range handshakeElements(h, "Sec-Websocket-Extensions") {
-		name, params, more := strings.Cut(offer, ";")
-		if strings.Trim(name, " \t") == "permessage-deflate" && (!more || handshakeDeflateFits(params)) {
-			return true
+	for _, line := range h["Sec-Websocket-Extensions"] {
+		quoted := false
+		for offer := range strings.FieldsFuncSeq(line, func(c rune) bool {
+			quoted = quoted != (c == '"') // an offer may have a comma in a quoted string
+			return c == ',' && !quoted
+		}) {
+			name, params, more := strings.Cut(offer, ";")
+			if strings.Trim(name, " \t") == "permessage-deflate" && (!more || handshakeDeflateFits(params)) {
+				return true
+			}
 		}
 	}
 	return false
