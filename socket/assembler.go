@@ -64,7 +64,7 @@ func (a *assembler) nextFrames(p []byte, limit int) (event, int, error) {
 // inflate undoes permessage-deflate (RFC 7692 section 6.2).
 func (a *assembler) inflate(e event, limit int) (event, error) {
 	a.inflated = getBuffer(min(4*len(e.payload), limit))
-	message, err := frames.AppendInflated(a.inflated.b, e.payload, limit)
+	message, err := frames.AppendInflated(a.inflated.b, e.payload, limit, nil)
 	a.inflated.b = message
 	switch {
 	case err != nil:

@@ -138,7 +138,7 @@ var deflating = func() (by [frames.MaxLevel + 1]encoder) {
 			if op.IsControl() {
 				return frames.AppendMessage(dst, op, payload)
 			}
-			return frames.AppendDeflated(dst, op, payload, level)
+			return frames.AppendDeflated(dst, op, payload, level, frames.MaxWindowBits)
 		}
 	}
 	return by

@@ -64,7 +64,7 @@ func deflate(run []byte, level int) []byte {
 			break // it is ours: never
 		}
 		end := n + int(h.Length)
-		deflated = frames.AppendDeflated(deflated, h.Opcode, run[n:end], level)
+		deflated = frames.AppendDeflated(deflated, h.Opcode, run[n:end], level, frames.MaxWindowBits)
 		run = run[end:]
 	}
 	return deflated
