@@ -58,7 +58,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
 	started := false
 	defer abandonUnless(&started, member)
-	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
+	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0, Takeover: h.CompressionTakeover}
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
 		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {

@@ -50,7 +50,8 @@ func connectRequest(r *http.Request) *http.Request {
 func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error) {
 	request := connectRequest(r)
 	subprotocol := Subprotocol(request, o.Subprotocols)
-	answer, err := handshakeAnswer(request, subprotocol, o.Compression)
+	deflate := negotiateDeflate(r.Header, o)
+	answer, err := handshakeAnswer(request, subprotocol, deflate)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, 
 	if err := l.control.Flush(); err != nil {
 		return nil, errors.Join(errors.New("sending the handshake"), err)
 	}
-	return &Upgraded{stream: l, Subprotocol: subprotocol, Compression: answer.Get("Sec-Websocket-Extensions") != ""}, nil
+	return &Upgraded{stream: l, Subprotocol: subprotocol, deflate: deflate}, nil
 }
 
 // stream2 is the link over a stream of HTTP/2 or HTTP/3: what comes is the

@@ -19,10 +19,13 @@ type Offer struct {
 	// client's order of preference decides (RFC 6455, section 4.1).
 	Subprotocols []string
 
-	// Compression permits permessage-deflate without context takeover
-	// (RFC 7692). It is used only if the client offers it in a form that
-	// needs nothing more than that.
+	// Compression permits permessage-deflate (RFC 7692). It is used if the
+	// client offers it.
 	Compression bool
+
+	// Takeover permits context takeover with it, in both directions (RFC 7692,
+	// section 7.1.1), unless the client offers to do without.
+	Takeover bool
 }
 
 // Upgraded is an HTTP/1.1 connection after its 101, or a stream of HTTP/2 or
@@ -42,11 +45,8 @@ type Upgraded struct {
 	// Subprotocol is the agreed one of Offer.Subprotocols, or empty.
 	Subprotocol string
 
-	// Compression tells that permessage-deflate was agreed, with
-	// server_no_context_takeover and client_no_context_takeover.
-	Compression bool
-
-	stream link // instead of Conn: a stream of HTTP/2 or HTTP/3
+	deflate deflateParams
+	stream  link // instead of Conn: a stream of HTTP/2 or HTTP/3
 }
 
 // IsStream tells that the connection is a stream of HTTP/2 or HTTP/3, which lives
@@ -81,7 +81,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 		return nil, handshakeRefusal(http.StatusNotImplemented, "%T can't hand over its connection", w)
 	}
 	subprotocol := Subprotocol(r, o.Subprotocols)
-	answer, err := handshakeAnswer(r, subprotocol, o.Compression)
+	deflate := negotiateDeflate(r.Header, o)
+	answer, err := handshakeAnswer(r, subprotocol, deflate)
 	if err != nil {
 		return nil, err
 	}
@@ -94,34 +95,36 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 		Conn:        conn,
 		Buffered:    buffered,
 		Subprotocol: subprotocol,
-		Compression: answer.Get("Sec-Websocket-Extensions") != "",
+		deflate:     deflate,
 	}, nil
 }
 
 // handshakeAnswer has gorilla write the 101 and returns its headers. gorilla
 // gets an unambiguous copy of what CheckHandshake has already judged, because it
 // skips lists with empty elements or versioned protocols (RFC 9110, sections
-// 5.6.1 and 7.8); only the list of extensions is left to its parser.
-func handshakeAnswer(r *http.Request, subprotocol string, compression bool) (http.Header, error) {
+// 5.6.1 and 7.8).
+func handshakeAnswer(r *http.Request, subprotocol string, deflate deflateParams) (http.Header, error) {
 	upgrader := websocket.Upgrader{
 		ReadBufferSize: 1, WriteBufferSize: 1, // its connection is thrown away
-		CheckOrigin:       func(*http.Request) bool { return true },
-		EnableCompression: compression && handshakeOffersDeflate(r.Header),
-		Error:             func(http.ResponseWriter, *http.Request, int, error) {}, // the caller answers
+		CheckOrigin: func(*http.Request) bool { return true },
+		Error:       func(http.ResponseWriter, *http.Request, int, error) {}, // the caller answers
 	}
 	request := &http.Request{Method: r.Method, Header: http.Header{
-		"Connection":               {"Upgrade"},
-		"Upgrade":                  {"websocket"},
-		"Sec-Websocket-Version":    {"13"},
-		"Sec-Websocket-Key":        r.Header["Sec-Websocket-Key"],
-		"Sec-Websocket-Extensions": r.Header["Sec-Websocket-Extensions"],
+		"Connection":            {"Upgrade"},
+		"Upgrade":               {"websocket"},
+		"Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key":     r.Header["Sec-Websocket-Key"],
 	}}
 	var conn captureConn
 	header := http.Header{"Sec-Websocket-Protocol": {subprotocol}}
 	if _, err := upgrader.Upgrade(handshakeWriter{conn: &conn}, request, header); err != nil {
 		return nil, handshakeRefusal(http.StatusBadRequest, "%w", err)
 	}
-	return conn.header()
+	answer, err := conn.header()
+	if err == nil && deflate.agreed {
+		answer.Set("Sec-Websocket-Extensions", deflate.header())
+	}
+	return answer, err
 }
 
 // handshakeHeaders are the headers of a 101, spelled as RFC 6455 does: there are
