@@ -2,8 +2,6 @@ package caddyws
 
 import (
 	"net/http"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // serveEvents makes the client a member that only listens (Server-Sent Events,

@@ -81,7 +81,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 		defer withoutTimeouts(w, r)()
 		r.Body = wholeBody(r)
 	}
-	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
+	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0, Takeover: h.CompressionTakeover}
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
 		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {

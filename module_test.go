@@ -528,6 +528,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", "*.example.com"},
 		{`"app": {"name": "echo"}, "http": "maybe"`, "", `http is \"maybe\", expected on, off, pass`},
 		{`"app": {"name": "echo"}, "max_message_size": -1`, "", "max_message_size is -1, expected 1 to 1073741824 bytes"},
+		{`"app": {"name": "echo"}, "compression_takeover": true`, "", "compression_takeover needs a compression_level from 1 to 9"},
 		{`"app": {"name": "echo"}, "max_queue": 1023`, "", "max_queue is 1023, expected 1024 to 1073741824 bytes"},
 		{`"app": {"name": "echo"}, "ping_interval": "9ms"`, "", "ping_interval is 9ms, expected 10ms to 24h"},
 		{`"app": {"name": "echo"}, "ping_interval": -2`, "", "ping_interval is -2ns"},

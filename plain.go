@@ -19,10 +19,11 @@ import (
 const allowedMethods = "GET, HEAD, POST, OPTIONS"
 
 var (
-	errMethod  = errors.New("method is not allowed")
-	errNotPure = errors.New("the app does not answer a GET with a message")
-	errTooFast = errors.New("more messages than message_rate allows")
-	errNotUTF8 = errors.New("message is not UTF-8")
+	errMethod   = errors.New("method is not allowed")
+	errNoEvents = errors.New("the app answers only the sender: there are no events to follow")
+	errNotPure  = errors.New("the app does not answer a GET with a message")
+	errTooFast  = errors.New("more messages than message_rate allows")
+	errNotUTF8  = errors.New("message is not UTF-8")
 )
 
 // servePlain answers a request that is no WebSocket: the same room over plain
@@ -64,6 +65,8 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	}
 	form, err := accepted(r, h.forms()...)
 	switch {
+	case err != nil && wantsEvents(r):
+		return caddyhttp.Error(http.StatusNotAcceptable, errNoEvents)
 	case err != nil:
 		return err
 	case form == typePage && h.speaksJSON():
@@ -88,6 +91,13 @@ func (h *Handler) forms() []mediaType {
 		forms = append(forms, typePage)
 	}
 	return forms
+}
+
+// wantsEvents reports whether a request would take an event stream, which all apps
+// have but those that answer only the sender.
+func wantsEvents(r *http.Request) bool {
+	_, err := accepted(r, typeEvents)
+	return err == nil
 }
 
 // joined is a request whose field, a list, stands on one line: net/http reads no

@@ -28,8 +28,10 @@ type said struct {
 }
 
 // assemble feeds the pieces as so many reads.
-func assemble(pieces ...[]byte) (s said) {
-	var a assembler
+func assemble(pieces ...[]byte) (s said) { return assembleBy(nil, pieces...) }
+
+func assembleBy(c *compression, pieces ...[]byte) (s said) {
+	a := assembler{compression: c}
 	defer a.reset()
 	for _, p := range pieces {
 		p = bytes.Clone(p)
@@ -102,8 +104,8 @@ var assemblerCases = []struct {
 	{"too big, of which only the header has come", [][]byte{clientText("ok"), clientText(strings.Repeat("x", testLimit+1))[:8]}, []string{`text "ok"`}, errMessageTooBig},
 	{"too big together, of which only the header has come", [][]byte{clientText("ok"), clientFrame(false, frames.Text, strings.Repeat("x", testLimit)), clientFrame(true, frames.Continuation, "x")[:6]}, []string{`text "ok"`}, errMessageTooBig},
 	{"announced 2^62 bytes", [][]byte{clientText("ok"), {0x82, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}, []string{`text "ok"`}, errMessageTooBig},
-	{"most fragments", [][]byte{clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments-2), clientFrame(true, frames.Continuation, "z")}, []string{`text "az"`}, nil},
-	{"too many fragments", [][]byte{clientText("ok"), clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments)}, []string{`text "ok"`}, errTooFragmented},
+	{"most fragments", [][]byte{clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), minFragments-2), clientFrame(true, frames.Continuation, "z")}, []string{`text "az"`}, nil},
+	{"too many fragments", [][]byte{clientText("ok"), clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), minFragments)}, []string{`text "ok"`}, errTooFragmented},
 }
 
 func TestAssembler(t *testing.T) {

@@ -59,7 +59,7 @@ func (c *Conn) queueClose() {
 	c.closeBy = now().add(closeTimeout)
 	c.armFor(c.closeBy)
 	var payload [frames.MaxControlPayload]byte
-	c.out.push(c.encode, frames.Close, frames.AppendClose(payload[:0], c.end.Code, c.end.Reason))
+	c.out.push(c.encoder(), frames.Close, frames.AppendClose(payload[:0], c.end.Code, c.end.Reason))
 	c.peerClosed = c.peerClosed || c.oneWay
 }
 

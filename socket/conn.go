@@ -57,9 +57,7 @@ type Conn struct {
 	// Immutable once Serve or Start has begun, nil before.
 	link   link
 	polled *polled // the link, if a loop serves it
-	encode encoder
-	level  uint8 // of compression; 0 for none
-	oneWay bool  // immutable: the client cannot answer, it is an event stream
+	oneWay bool    // immutable: the client cannot answer, it is an event stream
 
 	// Owned by the reader.
 	deaf  bool // a close frame or a violation has come: nothing after it counts
@@ -107,7 +105,7 @@ type Conn struct {
 // Serve. Settings are looked up when they are needed, so that they can be
 // replaced.
 func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
-	return &Conn{handler: handler, settings: settings, encode: frames.AppendMessage, corks: 1}
+	return &Conn{handler: handler, settings: settings, corks: 1}
 }
 
 // Serve talks WebSocket over the connection, which must have no deadlines set,
@@ -121,28 +119,6 @@ func (c *Conn) Serve(u *Upgraded) {
 	c.start(l, u)
 	c.run(u.Buffered)
 }
-
-// agree takes over what the handshake has agreed on.
-func (c *Conn) agree(u *Upgraded) {
-	if level := c.settings.Load().CompressionLevel; u.Compression && level > 0 {
-		c.level = uint8(level)
-		c.in.rsv = frames.RSV1
-		c.encode = deflating[level]
-	}
-}
-
-// deflating holds the encoders of connections that compress, by level.
-var deflating = func() (by [frames.MaxLevel + 1]encoder) {
-	for level := range by {
-		by[level] = func(dst []byte, op frames.Opcode, payload []byte) []byte {
-			if op.IsControl() {
-				return frames.AppendMessage(dst, op, payload)
-			}
-			return frames.AppendDeflated(dst, op, payload, level)
-		}
-	}
-	return by
-}()
 
 func (c *Conn) serve(l link, buffered []byte) {
 	c.start(l, &Upgraded{})

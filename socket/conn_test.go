@@ -373,7 +373,7 @@ func TestConnAnswersAViolation(t *testing.T) {
 		{"protocol", clientFrame(true, 3, ""), frames.ProtocolError},
 		{"text", clientText("\xff"), frames.InvalidPayload},
 		{"size", clientText(strings.Repeat("x", 1<<20+1))[:14], frames.MessageTooBig},
-		{"fragments", append(clientFrame(false, frames.Text, ""), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments)...), frames.PolicyViolation},
+		{"fragments", append(clientFrame(false, frames.Text, ""), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments(1<<20))...), frames.PolicyViolation},
 		{"close of one byte", clientFrame(true, frames.Close, "x"), frames.ProtocolError},
 		{"close code", clientFrame(true, frames.Close, "\x03\xed"), frames.ProtocolError},
 		{"close reason", clientFrame(true, frames.Close, "\x03\xe8\xff"), frames.InvalidPayload},

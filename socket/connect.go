@@ -54,7 +54,7 @@ func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, 
 	if err := l.control.Flush(); err != nil {
 		return nil, errors.Join(errors.New("sending the handshake"), err)
 	}
-	return &Upgraded{stream: l, Subprotocol: agreed.subprotocol, Compression: agreed.extensions != ""}, nil
+	return &Upgraded{stream: l, Subprotocol: agreed.subprotocol, deflate: agreed.deflate}, nil
 }
 
 // deleteConnectionFields deletes what speaks of the connection, and makes an answer on

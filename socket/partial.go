@@ -102,11 +102,7 @@ func (s *partial) readHeader(p []byte, limit int) (took int, err error) {
 
 // begin opens a frame.
 func (s *partial) begin(h frames.Header, limit int) error {
-	have := 0
-	if s.message != nil {
-		have = len(s.message.b)
-	}
-	if err := judge(h, s.opcode != frames.Continuation, s.rsv, have, limit); err != nil {
+	if err := judge(h, s.opcode != frames.Continuation, s.rsv, s.room(h, limit)); err != nil {
 		return err
 	}
 	s.open, s.frame, s.left, s.pos = true, h, h.Length, 0
@@ -114,15 +110,27 @@ func (s *partial) begin(h frames.Header, limit int) error {
 		s.controls = 0
 		return nil
 	}
-	return s.beginFragment(h)
+	return s.beginFragment(h, maxFragments(limit))
 }
 
-func (s *partial) beginFragment(h frames.Header) error {
+// room returns how many bytes of the message may still come. The limit is on what
+// a compressed message becomes; the bytes it comes in have a limit of their own.
+func (s *partial) room(h frames.Header, limit int) int {
+	if h.RSV != 0 || s.compressed && h.Opcode == frames.Continuation {
+		limit = frames.MaxDeflated(limit) + maxFlushed*s.fragments
+	}
+	if s.message != nil {
+		limit -= len(s.message.b)
+	}
+	return limit
+}
+
+func (s *partial) beginFragment(h frames.Header, most int) error {
 	if h.Opcode != frames.Continuation {
 		s.opcode, s.fragments, s.compressed = h.Opcode, 0, h.RSV != 0
 		s.text.Reset()
 	}
-	if s.fragments++; s.fragments > maxFragments {
+	if s.fragments++; s.fragments > most {
 		return errTooFragmented
 	}
 	return nil

@@ -144,7 +144,7 @@ func (c *Conn) pingDue(now moment, s *Settings) time.Duration {
 	}
 	c.pinged = now
 	c.arrived = c.received()
-	c.out.push(c.encode, frames.Ping, nil)
+	c.out.push(c.encoder(), frames.Ping, nil)
 	c.pingEnd = int64(c.end.BytesOut) + int64(c.owed())
 	c.pump()
 	if s.PingTimeout > 0 && !c.oneWay {

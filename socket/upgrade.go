@@ -17,10 +17,13 @@ type Offer struct {
 	// client's order of preference decides (RFC 6455, section 4.1).
 	Subprotocols []string
 
-	// Compression permits permessage-deflate without context takeover
-	// (RFC 7692). It is used only if the client offers it in a form that
-	// needs nothing more than that.
+	// Compression permits permessage-deflate (RFC 7692). It is used if the
+	// client offers it.
 	Compression bool
+
+	// Takeover permits context takeover with it, in both directions (RFC 7692,
+	// section 7.1.1), unless the client offers to do without.
+	Takeover bool
 }
 
 // Upgraded is an HTTP/1.1 connection after its 101, or a stream of HTTP/2 or
@@ -40,11 +43,8 @@ type Upgraded struct {
 	// Subprotocol is the agreed one of Offer.Subprotocols, or empty.
 	Subprotocol string
 
-	// Compression tells that permessage-deflate was agreed, with
-	// server_no_context_takeover and client_no_context_takeover.
-	Compression bool
-
-	stream link // instead of Conn: a stream of HTTP/2 or HTTP/3
+	deflate deflateParams
+	stream  link // instead of Conn: a stream of HTTP/2 or HTTP/3
 }
 
 // IsStream tells that the connection is a stream of HTTP/2 or HTTP/3, which lives
@@ -91,19 +91,19 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 		Conn:        conn,
 		Buffered:    buffered,
 		Subprotocol: agreed.subprotocol,
-		Compression: agreed.extensions != "",
+		deflate:     agreed.deflate,
 	}, nil
 }
 
 // handshake is what was agreed with a client.
 type handshake struct {
 	subprotocol string
-	extensions  string // the value of Sec-WebSocket-Extensions
+	deflate     deflateParams
 }
 
 // agree answers what a client offers.
 func (o Offer) agree(r *http.Request) handshake {
-	return handshake{Subprotocol(r, o.Subprotocols), handshakeExtensions(r.Header, o)}
+	return handshake{Subprotocol(r, o.Subprotocols), negotiateDeflate(r.Header, o)}
 }
 
 // handshakeFields are the header fields of an answer, spelled as RFC 6455 does:
@@ -120,7 +120,7 @@ var handshakeFields = [...]struct{ name, canonical string }{
 // put puts the answer into a header. On a stream of HTTP/2 or HTTP/3 there is no
 // key to be accepted, and no field that says Upgrade (RFC 8441, section 5).
 func (a handshake) put(header http.Header, accept string) {
-	values := [len(handshakeFields)]string{3: a.subprotocol, 4: a.extensions}
+	values := [len(handshakeFields)]string{3: a.subprotocol, 4: a.deflate.header()}
 	if accept != "" {
 		values[0], values[1], values[2] = "websocket", "Upgrade", accept
 	}
