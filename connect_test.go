@@ -52,6 +52,8 @@ type bidirectional struct {
 	header  http.Header
 	done    func()
 	pending []byte
+
+	closeWrite func() // ends the client's direction
 }
 
 // connect asks for a WebSocket as RFC 8441 and RFC 9220 do.
@@ -86,7 +88,8 @@ func (s *server) overHTTP2(path, protocol string) *bidirectional {
 		transport.CloseIdleConnections() //nolint:staticcheck // see above
 	}
 	s.t.Cleanup(done)
-	return &bidirectional{Writer: writer, Reader: answer.Body, status: answer.StatusCode, header: answer.Header, done: done}
+	return &bidirectional{Writer: writer, Reader: answer.Body, status: answer.StatusCode, header: answer.Header, done: done,
+		closeWrite: func() { writer.Close() }}
 }
 
 // overHTTP3 opens a stream of HTTP/3.
@@ -117,7 +120,8 @@ func (s *server) overHTTP3(path, protocol string) *bidirectional {
 	}
 	done := func() { stream.Close(); _ = conn.CloseWithError(0, "") }
 	s.t.Cleanup(done)
-	return &bidirectional{Writer: stream, Reader: bufio.NewReader(stream), status: answer.StatusCode, header: answer.Header, done: done}
+	return &bidirectional{Writer: stream, Reader: bufio.NewReader(stream), status: answer.StatusCode, header: answer.Header, done: done,
+		closeWrite: func() { stream.Close() }}
 }
 
 // say sends a text, as a client.

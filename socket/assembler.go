@@ -90,6 +90,15 @@ func (a *assembler) settle() {
 	}
 }
 
+// skip goes on behind a violation, where nothing counts but a close frame, and tells
+// whether one has come.
+func (a *assembler) skip(p []byte) bool {
+	if a.partial == nil {
+		a.partial = newPartial(a.compression.rsv())
+	}
+	return a.partial.skip(p)
+}
+
 // incomplete tells, after settle, whether a message or frame has begun and not
 // ended.
 func (a *assembler) incomplete() bool { return a.partial != nil }

@@ -246,3 +246,47 @@ func FuzzAssembler(f *testing.F) {
 		}
 	})
 }
+
+// Behind a violation nothing counts but a close frame, wherever it is cut.
+func TestAssemblerSkipsToACloseFrame(t *testing.T) {
+	goodbye := closeFrame(frames.ProtocolError, "")
+	for name, bad := range map[string][]byte{
+		"opcode":             clientFrame(true, 3, "x"),
+		"text":               clientText("abc\xff\xffabc"),
+		"text in fragments":  append(clientFrame(false, frames.Text, "a\xff"), clientFrame(true, frames.Continuation, "b")...),
+		"half a character":   append(clientFrame(false, frames.Text, "a\xc3"), clientFrame(true, frames.Continuation, "")...),
+		"size":               clientText(strings.Repeat("x", testLimit+1)),
+		"size in fragments":  append(clientFrame(false, frames.Text, "x"), clientFrame(true, frames.Continuation, strings.Repeat("x", testLimit))...),
+		"fragments":          append(clientFrame(false, frames.Text, ""), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments(0))...),
+		"a frame of control": clientFrame(true, frames.Ping, strings.Repeat("x", 126)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := slices.Concat(bad, clientText("later"), clientFrame(true, frames.Ping, ""), goodbye)
+			for _, step := range []int{1, 7, len(said)} {
+				if at := closedAt(bytes.Clone(said), step); at <= len(said)-len(goodbye) || at > len(said) {
+					t.Errorf("in steps of %d: closed after %d of %d bytes", step, at, len(said))
+				}
+			}
+		})
+	}
+}
+
+// closedAt is how much of said an assembler is given, some bytes at a time, until
+// it has found a close frame behind a violation; more than that if it does not.
+func closedAt(said []byte, step int) int {
+	var a assembler
+	defer a.reset()
+	broken := false
+	for at := 0; at < len(said); at += step {
+		p := said[at:min(at+step, len(said))]
+		for len(p) > 0 && !broken {
+			_, n, err := a.next(p, testLimit)
+			p, broken = p[n:], err != nil
+		}
+		if broken && a.skip(p) {
+			return min(at+step, len(said))
+		}
+		a.settle()
+	}
+	return 2 * len(said)
+}

@@ -29,7 +29,7 @@ type Handler interface {
 
 // End tells how a connection ended.
 type End struct {
-	Code     frames.CloseCode // the first close code said by either side, or Abnormal
+	Code     frames.CloseCode // the first close code said by either side, or Abnormal if the client went without one
 	ByPeer   bool             // the client said it
 	Reason   string           // its reason, as said by the side that said it
 	Err      error            // why the connection was cut, if it was
@@ -209,6 +209,9 @@ func (c *Conn) consume(p []byte) (rest []byte) {
 			c.violated(err)
 		}
 	}
+	if c.deaf {
+		c.overhear(p)
+	}
 	c.in.settle()
 	if !c.waits {
 		return nil
@@ -348,6 +351,9 @@ func (c *Conn) mayAsk() bool {
 func (c *Conn) handleClose(payload []byte) error {
 	code, reason, err := frames.ParseClose(payload)
 	if err != nil {
+		if isStream(c.link) {
+			c.noteClose() // if not as it should be said
+		}
 		return err
 	}
 	c.deaf = true
@@ -373,26 +379,48 @@ func (c *Conn) violated(err error) {
 	c.wantClose(rule.Code, rule.Rule)
 }
 
-// linger says what is still to be said, if we are closing, to a client that has
-// ended its own direction and may wait for ours.
-func (c *Conn) linger() {
+// overhear looks for the close frame of a client that has broken a rule on a
+// stream. Others learn from the end of our direction that they are to end theirs.
+func (c *Conn) overhear(p []byte) {
+	if isStream(c.link) && c.in.skip(p) {
+		c.noteClose()
+	}
+}
+
+// noteClose notes that nothing will follow from a client that has broken a rule.
+func (c *Conn) noteClose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.peerClosed = true
 	c.drained()
+}
+
+// linger says what is still to be said to a client that has ended its own
+// direction and may wait for ours.
+func (c *Conn) linger() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hungUp()
 	for c.closeWanted && !c.gone {
 		c.await()
 	}
 }
 
-// halfClosed notes that the client has ended its own direction and tells whether
-// we still have something to say.
-func (c *Conn) halfClosed() bool {
+// halfClosed is linger without waiting.
+func (c *Conn) halfClosed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.hungUp()
+}
+
+// hungUp notes that the client has ended its own direction. Unless it has said
+// goodbye, or cannot, it is answered first, and then we do.
+func (c *Conn) hungUp() {
 	c.peerClosed = true
+	if !c.oneWay {
+		c.wantClose(frames.Abnormal, "")
+	}
 	c.drained()
-	return c.closeWanted && !c.gone
 }
 
 // lost ends the connection because of what reading it gave.

@@ -72,6 +72,14 @@ type stream2 struct {
 	body io.ReadCloser
 }
 
+// isStream reports whether l is a stream of HTTP/2 or 3. Our direction of one
+// cannot be ended alone, as that of TCP can. But the whole can be while the client
+// still sends, without what it has not read being lost.
+func isStream(l link) bool {
+	_, ok := l.(*stream2)
+	return ok
+}
+
 func (l *stream2) read() (*buffer, error) {
 	b := getBuffer(streamRead)
 	n, err := l.body.Read(b.b[:cap(b.b)])
@@ -91,14 +99,21 @@ func (l *stream2) read() (*buffer, error) {
 	return nil, err
 }
 
-// close ends reading; the stream ends in good order when the handler returns.
+// close ends reading; the stream ends in good order when the handler returns, for
+// which it has as long as a client has for its half of the close handshake.
 func (l *stream2) close() {
+	_ = l.below.SetWriteDeadline(time.Now().Add(closeTimeout))
+	l.endReading()
+}
+
+func (l *stream2) endReading() {
 	l.response.close()
-	_ = l.control.SetReadDeadline(time.Now()) // some bodies end by this, some by the other
-	_ = l.body.Close()
+	if l.control.SetReadDeadline(time.Now()) != nil {
+		_ = l.body.Close() // which over HTTP/3 would tell the client that the request was cancelled
+	}
 }
 
 func (l *stream2) abort() {
 	l.response.abort()
-	l.close()
+	l.endReading()
 }

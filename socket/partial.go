@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"math"
 	"sync"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -102,10 +103,11 @@ func (s *partial) readHeader(p []byte, limit int) (took int, err error) {
 
 // begin opens a frame.
 func (s *partial) begin(h frames.Header, limit int) error {
+	s.left = h.Length
 	if err := judge(h, s.opcode != frames.Continuation, s.rsv, s.room(h, limit)); err != nil {
 		return err
 	}
-	s.open, s.frame, s.left, s.pos = true, h, h.Length, 0
+	s.open, s.frame, s.pos = true, h, 0
 	if h.Opcode.IsControl() {
 		s.controls = 0
 		return nil
@@ -147,7 +149,7 @@ func (s *partial) readPayload(p []byte) (took int, err error) {
 		return len(p), nil
 	}
 	if s.opcode == frames.Text && !s.compressed && !s.text.Write(p) {
-		return 0, frames.ErrInvalidUTF8
+		return len(p), frames.ErrInvalidUTF8
 	}
 	if s.message == nil {
 		s.message = getBuffer(len(p))
@@ -171,4 +173,30 @@ func (s *partial) endFrame() (event, error) {
 	e := event{s.opcode, s.message.b, s.compressed}
 	s.opcode, s.handedOut = frames.Continuation, true
 	return e, nil
+}
+
+// skip is next where no rule counts any more. A header that cannot be read is the
+// last: nothing tells where the next one is.
+func (s *partial) skip(p []byte) (closed bool) {
+	s.open = true // it is never idle again
+	for {
+		took := min(uint64(len(p)), s.left)
+		p, s.left = p[took:], s.left-took
+		if len(p) == 0 {
+			return false
+		}
+		had := s.headers
+		s.headers += copy(s.header[had:], p)
+		h, n, err := frames.ParseHeader(s.header[:s.headers])
+		switch {
+		case err != nil:
+			h.Length = math.MaxUint64
+			n = len(p) + had
+		case n == 0:
+			return false
+		case h.Opcode == frames.Close:
+			return true
+		}
+		p, s.headers, s.left = p[n-had:], 0, h.Length
+	}
 }

@@ -149,9 +149,8 @@ func (p *polled) receive() {
 	case err == syscall.EAGAIN:
 	case err != nil:
 		p.conn.lost(err)
-	case !p.conn.halfClosed():
-		p.conn.lost(io.EOF)
 	default:
+		p.conn.halfClosed()
 		p.paused = true // there is only an end to read
 		p.watch(watchRead, false)
 	}

@@ -26,6 +26,7 @@ const (
 	assemblyTimeout = time.Minute      // from a message's first byte to its last; longer closes 1008
 	settleTimeout   = 10 * time.Second // for held messages, once a close frame is wanted
 	closeTimeout    = 3 * time.Second  // for the peer's half of the close handshake
+	lastTimeout     = time.Minute      // more than that, for a peer that goes on taking what comes before our half
 	maxUnanswered   = 64               // messages handed over and not settled; then reading stops
 	maxUnsettled    = 256 << 10        // their bytes
 	maxFlushed      = 16               // bytes that compressing needs more for each frame that it fills by itself
