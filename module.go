@@ -115,6 +115,7 @@ type Handler struct {
 	appSource    string
 	appName      string
 	route        *hub.Route
+	shared       *App
 	hub          *sharedHub
 	origins      origins
 	rates        *rates
@@ -228,8 +229,9 @@ func (h *Handler) findHub(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the websocket app: %w", err)
 	}
-	h.hub = app.(*App).hub
-	return app.(*App).add(h)
+	h.shared = app.(*App)
+	h.hub = h.shared.hub
+	return h.shared.add(h)
 }
 
 func (h *Handler) config() hub.Config {
