@@ -23,6 +23,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	}
 	started := false
 	defer abandonUnless(&started, member)
+	defer streams.enter(h.shared, member, r)()
 	defer withoutTimeouts(w, r)()
 	header.Set("X-Accel-Buffering", "no") // proxies in front must not hold events back
 	w.WriteHeader(http.StatusOK)

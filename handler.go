@@ -78,6 +78,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	started := false
 	defer abandonUnless(&started, member)
 	if socket.IsConnect(r) {
+		defer streams.enter(h.shared, member, r)()
 		defer withoutTimeouts(w, r)()
 		r.Body = wholeBody(r)
 	}

@@ -126,6 +126,7 @@ type Handler struct {
 	appSource    string
 	appName      string
 	route        *hub.Route
+	shared       *App
 	hub          *sharedHub
 	refusals     *refusals
 	origins      origins
@@ -254,8 +255,9 @@ func (h *Handler) findHub(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the websocket app: %w", err)
 	}
-	h.hub, h.refusals = app.(*App).hub, app.(*App).refusals
-	return app.(*App).add(h)
+	h.shared = app.(*App)
+	h.hub, h.refusals = h.shared.hub, h.shared.refusals
+	return h.shared.add(h)
 }
 
 func (h *Handler) config() hub.Config {

@@ -116,3 +116,30 @@ func TestAViolationOverStreamsWithoutAnAnswer(t *testing.T) {
 		}
 	})
 }
+
+// Where Caddy closes QUIC connections some time after a reload, those who are
+// connected by one are told before to come back. Others stay.
+func TestReloadWithAGracePeriod(t *testing.T) {
+	config := strings.Replace(timeoutsConfig("", ""), "GLOBAL", "GLOBAL\n grace_period 2s", 1)
+	s := start(t, config)
+	stream, upgraded := s.overHTTP3("/sum", "websocket"), s.dial("/sum", "Sec-WebSocket-Protocol: json")
+	stream.expect(t, frames.Text, `"total":0`)
+	events := s.followers()
+	for _, f := range events {
+		f.expect(t, "data: 0")
+	}
+	s.load(strings.Replace(config, "room r", "room r\n max_message_size 20B", 1))
+	stream.expect(t, frames.Close, "\x03\xf4") // 1012
+	stream.say(t, frames.Close, "\x03\xf4")
+	stream.ends(t)
+	if _, err := io.Copy(io.Discard, events[2].lines); err != nil {
+		t.Errorf("events over HTTP/3: %v", err)
+	}
+	logged.wait(t, "the end of the grace period", isMessage("server shutdown"))
+	upgraded.send("6")
+	again := s.overHTTP3("/sum", "websocket")
+	again.expect(t, frames.Text, `"total":6`)
+	for _, f := range events[:2] {
+		f.expect(t, "data: 6")
+	}
+}

@@ -47,10 +47,11 @@ type Member struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	ended bool // the connection has
-	value any
-	inbox *inbox // nil until an app that may block is sent a message
-	life  *life  // nil until an app asks for it
+	ended  bool // the connection has
+	hungUp bool // the client says nothing more
+	value  any
+	inbox  *inbox // nil until an app that may block is sent a message
+	life   *life  // nil until an app asks for it
 }
 
 // badge is what is known of a member beside its address.

@@ -23,6 +23,10 @@ type Handler interface {
 	// Flush is called when the messages that arrived together have been handed
 	// over: what they lead to is collected until then.
 	Flush()
+	// HungUp is called, at most once, when the client has ended its own direction
+	// without a close frame: nothing more will come from it, and perhaps nobody
+	// is there any more. What is held is still waited for.
+	HungUp()
 	// Closed is called once, last. A loop calls it that others wait for.
 	Closed(End)
 }
@@ -398,29 +402,28 @@ func (c *Conn) noteClose() {
 // linger says what is still to be said to a client that has ended its own
 // direction and may wait for ours.
 func (c *Conn) linger() {
+	c.hungUp()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hungUp()
 	for c.closeWanted && !c.gone {
 		c.await()
 	}
 }
 
-// halfClosed is linger without waiting.
-func (c *Conn) halfClosed() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hungUp()
-}
-
-// hungUp notes that the client has ended its own direction. Unless it has said
-// goodbye, or cannot, it is answered first, and then we do.
+// hungUp acts on the end of the client's direction. A client that has not said
+// goodbye is answered what it asked for, and then with a close frame.
 func (c *Conn) hungUp() {
+	c.mu.Lock()
+	abrupt := !c.peerClosed && !c.gone
 	c.peerClosed = true
 	if !c.oneWay {
 		c.wantClose(frames.Abnormal, "")
 	}
 	c.drained()
+	c.mu.Unlock()
+	if abrupt {
+		c.handler.HungUp()
+	}
 }
 
 // lost ends the connection because of what reading it gave.

@@ -149,6 +149,7 @@ func newSession(t testing.TB, server, client net.Conn) *session {
 
 func (s *session) Message(data []byte, binary bool) { s.message(data, binary) }
 func (s *session) Flush()                           { s.flush() }
+func (s *session) HungUp()                          {}
 func (s *session) Closed(e End) {
 	if s.closed.Add(1); s.looped != nil {
 		close(s.over)

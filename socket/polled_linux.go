@@ -150,7 +150,7 @@ func (p *polled) receive() {
 	case err != nil:
 		p.conn.lost(err)
 	default:
-		p.conn.halfClosed()
+		p.conn.hungUp()
 		p.paused = true // there is only an end to read
 		p.watch(watchRead, false)
 	}
