@@ -3,7 +3,6 @@ package hub
 import (
 	"fmt"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -232,7 +231,7 @@ func printable(s string) string {
 func (m *Member) log() *zap.Logger {
 	return m.room.hub.log().With(
 		zap.String("route", m.route.Name),
-		zap.String("room", m.room.key.Room),
+		zap.String("room", title(m.room.key.Room)),
 		zap.String("client_ip", m.clientIP),
 		zap.String("id", m.ID()),
 	)
@@ -256,11 +255,8 @@ func closeCode(code int) frames.CloseCode {
 // Room returns the room as the app knows it.
 func (m *Member) Room() apps.Room { return (*memberRoom)(m) }
 
-// process is part of every ID, so that IDs of two processes differ.
-var process = randomName()
-
 // ID names the connection.
-func (m *Member) ID() string { return process + "-" + strconv.FormatUint(m.number, 36) }
+func (m *Member) ID() string { return connectionID(m.number) }
 
 // ClientIP is the client's address as Caddy sees it.
 func (m *Member) ClientIP() string { return m.clientIP }
@@ -299,8 +295,8 @@ func (m *Member) SetValue(v any) {
 // through it is done on behalf of that member.
 type memberRoom Member
 
-// Name is the room's name.
-func (r *memberRoom) Name() string { return r.room.key.Room }
+// Name is the room's name, as people write it.
+func (r *memberRoom) Name() string { return title(r.room.key.Room) }
 
 // Len is the number of members.
 func (r *memberRoom) Len() int { return r.room.len() }

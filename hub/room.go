@@ -77,7 +77,7 @@ func newRoom(h *Hub, key engines.Key, route *Route) *Room {
 }
 
 func (r *Room) report(err error) {
-	r.hub.log().Error("room failed", zap.String("app", r.key.App), zap.String("room", r.key.Room), zap.Error(err))
+	r.hub.log().Error("room failed", zap.String("app", r.key.App), zap.String("room", title(r.key.Room)), zap.Error(err))
 }
 
 // load reads the state when the first visitor comes.
