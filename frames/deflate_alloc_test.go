@@ -20,4 +20,12 @@ func TestDeflateAllocatesNothing(t *testing.T) {
 	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, compressed, 8000, nil) }); a >= 1 {
 		t.Errorf("inflating: %v allocations", a)
 	}
+	c, w := NewDeflateContext(1, MaxWindowBits), NewWindow(MaxWindowBits)
+	run := AppendMessage(nil, Text, payload)
+	if a := testing.AllocsPerRun(100, func() { c.AppendDeflated(dst, run) }); a >= 1 {
+		t.Errorf("compressing with context: %v allocations", a)
+	}
+	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, compressed, 8000, w) }); a >= 1 {
+		t.Errorf("inflating with context: %v allocations", a)
+	}
 }
