@@ -602,6 +602,42 @@ func TestUpgradeSendsTheHeadersOfOuterHandlers(t *testing.T) {
 	server.next(t)
 }
 
+// Over HTTP/2 and 3 such a field would make the answer malformed (RFC 9113,
+// section 8.2.2).
+func TestUpgradeOfAStreamSendsNothingOfAnUpgrade(t *testing.T) {
+	r := upgradeParse(t, upgradeRequest("", "Sec-WebSocket-Protocol: json"))
+	r.Method, r.ProtoMajor, r.ProtoMinor = http.MethodConnect, 2, 0
+	r.Header.Set(":protocol", "websocket")
+	w := httptest.NewRecorder()
+	maps.Copy(w.Header(), http.Header{
+		"Server": {"Caddy"}, "Upgrade": {"h2c"}, "Connection": {"close"}, "Sec-Websocket-Accept": {"forged"}, "Sec-Websocket-Protocol": {"forged"},
+	})
+	if _, err := Upgrade(w, r, Offer{Subprotocols: []string{"json"}}); err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{"Server": {"Caddy"}, "Sec-WebSocket-Protocol": {"json"}}
+	if got := w.Result().Header; w.Code != http.StatusOK || !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %d %v, want %v", w.Code, got, want)
+	}
+}
+
+// A storm of clients that come back is made of handshakes.
+func TestUpgradeAllocatesLittle(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates; the ordinary run covers this")
+	}
+	r := upgradeParse(t, upgradeRequest("", "Sec-WebSocket-Protocol: json", "Sec-WebSocket-Extensions: permessage-deflate"))
+	offer := Offer{Subprotocols: []string{"json"}, Compression: true}
+	const fake, ours = 9, 8 // those of the writer below; Upgraded, the answer, what hijacking takes
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := Upgrade(newUpgradeFake(), r, offer); err != nil {
+			t.Fatal(err)
+		}
+	}); n > fake+ours {
+		t.Errorf("%v allocations, want at most %d", n, fake+ours)
+	}
+}
+
 func TestUpgradeWhileTheServerEndsKeepAlives(t *testing.T) {
 	server := newUpgradeServer(t, Offer{}, nil)
 	server.Config.SetKeepAlivesEnabled(false)
