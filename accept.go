@@ -150,7 +150,7 @@ func parseWeight(text string) (float64, bool) {
 func listElements(lines []string) (elements []string) {
 	text := strings.Join(lines, ",")
 	quoted, escaped, start := false, false, 0
-	for i := 0; i <= len(text); i++ {
+	for i := range len(text) + 1 {
 		switch {
 		case i == len(text) || text[i] == ',' && !quoted:
 			if element := strings.Trim(text[start:i], " \t"); element != "" {

@@ -79,7 +79,8 @@ type Handler struct {
 
 	// How many messages a client may send in a second; a connection that sends
 	// more is closed with 1008, a plain request answered with 429 (counted for
-	// each user or, without users, each client IP). Default: 0, no limit.
+	// each user or, without users, each client IP, before its body is read and
+	// whatever comes of it). Default: 0, no limit.
 	MessageRate float64 `json:"message_rate,omitempty"`
 
 	// How many messages may come at once within message_rate. Default: the

@@ -70,10 +70,10 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	case err != nil:
 		return err
 	case form == typePage && h.speaksJSON():
-		page.Serve(w, joined(r, "If-None-Match"))
+		page.Serve(w, conditional(r))
 		return nil
 	case form == typePage:
-		page.ServeText(w, joined(r, "If-None-Match"))
+		page.ServeText(w, conditional(r))
 		return nil
 	case form == typeEvents:
 		return h.serveEvents(w, r, room)
@@ -100,16 +100,16 @@ func wantsEvents(r *http.Request) bool {
 	return err == nil
 }
 
-// joined is a request whose field, a list, stands on one line: net/http reads no
-// more.
-func joined(r *http.Request, field string) *http.Request {
-	lines := r.Header[field]
-	if len(lines) < 2 {
+// conditional is a request whose If-None-Match, a list, stands on one line: net/http
+// reads no more.
+func conditional(r *http.Request) *http.Request {
+	tags := r.Header["If-None-Match"]
+	if len(tags) < 2 {
 		return r
 	}
 	one := *r
 	one.Header = r.Header.Clone()
-	one.Header.Set(field, strings.Join(lines, ", "))
+	one.Header.Set("If-None-Match", strings.Join(tags, ", "))
 	return &one
 }
 
@@ -130,7 +130,7 @@ func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string,
 	header.Set("Content-Type", form.contentType())
 	header.Set("Cache-Control", "no-cache")
 	header.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(w, joined(r, "If-None-Match"), "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too
+	http.ServeContent(w, conditional(r), "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too
 	return nil
 }
 
