@@ -47,9 +47,11 @@ type App struct {
 	// 100000.
 	MaxStoredRooms int `json:"max_stored_rooms,omitempty"`
 
+	ctx      caddy.Context
 	hub      *sharedHub
 	poolKey  string // what Cleanup has to give back; empty if nothing was taken
 	handlers []*Handler
+	refusals *refusals
 	served   bool // it has been the running configuration, and has been stopped
 }
 
@@ -73,7 +75,9 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision takes the hub that runs over the engine: the one of the
 // configuration before, if the engine is the same.
 func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
 	a.setDefaults()
+	a.refusals = newRefusals()
 	module, err := ctx.LoadModule(a, "EngineRaw")
 	if err != nil {
 		return fmt.Errorf("loading engine: %w", err)
@@ -183,9 +187,11 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 // leave makes way: for the end of Caddy, or for the next configuration.
 func (a *App) leave() error {
 	if caddy.Exiting() {
+		defer streams.closeServers(closeTimeout)
 		return a.hub.Destruct()
 	}
 	a.handOver(started.Load())
+	a.sendBackStreams()
 	return nil
 }
 

@@ -40,7 +40,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		origins <host|origin|*>...
 //		http on|off|pass
 //		page
-//		compression [<level>]
+//		compression [<level>] [takeover]
 //		max_message_size <size>
 //		message_rate <n>/s [<burst>]
 //		max_queue <size>
@@ -66,7 +66,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"origins":          options.Texts(&h.Origins),
 		"http":             options.Word(&h.HTTP, httpOn, httpOff, httpPass),
 		"page":             options.Flag(&h.Page),
-		"compression":      options.Level(&h.CompressionLevel, frames.MinLevel, frames.MaxLevel),
+		"compression":      h.parseCompression,
 		"max_message_size": options.Size(&h.MaxMessageSize),
 		"message_rate":     h.parseMessageRate,
 		"max_queue":        options.Size(&h.MaxQueue),
@@ -147,6 +147,29 @@ func (h *Handler) parsePing(d *caddyfile.Dispenser) error {
 		return nil
 	}
 	return options.Duration(&h.PingTimeout)(d)
+}
+
+// parseCompression reads `compression [<level>] [takeover]`.
+func (h *Handler) parseCompression(d *caddyfile.Dispenser) error {
+	h.CompressionLevel = frames.MinLevel
+	if !d.NextArg() || h.takesOver(d) {
+		return nil
+	}
+	var err error
+	h.CompressionLevel, err = strconv.Atoi(d.Val())
+	if err != nil || h.CompressionLevel < frames.MinLevel || h.CompressionLevel > frames.MaxLevel {
+		return d.Errf("option \"compression\" needs a level from %d to %d or takeover, found %q", frames.MinLevel, frames.MaxLevel, d.Val())
+	}
+	if d.NextArg() && !h.takesOver(d) {
+		return d.Errf("option \"compression\" has nothing but takeover behind the level, found %q", d.Val())
+	}
+	return nil
+}
+
+// takesOver tells whether d stands on the word takeover, and notes it.
+func (h *Handler) takesOver(d *caddyfile.Dispenser) bool {
+	h.CompressionTakeover = d.Val() == "takeover"
+	return h.CompressionTakeover
 }
 
 // parseMessageRate reads `message_rate <n>/s [<burst>]`.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -51,6 +52,8 @@ type bidirectional struct {
 	header  http.Header
 	done    func()
 	pending []byte
+
+	closeWrite func() // ends the client's direction
 }
 
 // connect asks for a WebSocket as RFC 8441 and RFC 9220 do.
@@ -62,6 +65,7 @@ func (s *server) connect(path, protocol string) *http.Request {
 	request.Header.Set("Sec-WebSocket-Version", "13")
 	request.Header.Set("Sec-WebSocket-Protocol", "json")
 	request.Header.Set(":protocol", protocol)
+	maps.Copy(request.Header, s.handshake)
 	return request
 }
 
@@ -84,7 +88,8 @@ func (s *server) overHTTP2(path, protocol string) *bidirectional {
 		transport.CloseIdleConnections() //nolint:staticcheck // see above
 	}
 	s.t.Cleanup(done)
-	return &bidirectional{Writer: writer, Reader: answer.Body, status: answer.StatusCode, header: answer.Header, done: done}
+	return &bidirectional{Writer: writer, Reader: answer.Body, status: answer.StatusCode, header: answer.Header, done: done,
+		closeWrite: func() { writer.Close() }}
 }
 
 // overHTTP3 opens a stream of HTTP/3.
@@ -115,7 +120,8 @@ func (s *server) overHTTP3(path, protocol string) *bidirectional {
 	}
 	done := func() { stream.Close(); _ = conn.CloseWithError(0, "") }
 	s.t.Cleanup(done)
-	return &bidirectional{Writer: stream, Reader: bufio.NewReader(stream), status: answer.StatusCode, header: answer.Header, done: done}
+	return &bidirectional{Writer: stream, Reader: bufio.NewReader(stream), status: answer.StatusCode, header: answer.Header, done: done,
+		closeWrite: func() { stream.Close() }}
 }
 
 // say sends a text, as a client.
@@ -227,6 +233,31 @@ func TestAnotherProtocolThanWebSocketOverStreams(t *testing.T) {
 		}
 		if b := open("/pass", "websocket"); b.status != http.StatusOK {
 			t.Errorf("a WebSocket is answered with %d", b.status)
+		}
+	})
+}
+
+// A refused handshake has no field that speaks of the connection: it would make the
+// answer malformed (RFC 9113, section 8.2.2; RFC 9114, section 4.2).
+func TestRefusalOverStreams(t *testing.T) {
+	overStreams(t, func(t *testing.T, s *server, open func(path, protocol string) *bidirectional) {
+		for field, refused := range map[string]struct {
+			value  string
+			status int
+		}{
+			"Sec-Websocket-Version": {"8", http.StatusUpgradeRequired},
+			"Origin":                {"https://evil.example", http.StatusForbidden},
+		} {
+			s.handshake = http.Header{field: {refused.value}}
+			b := open("/echo", "websocket")
+			if b.status != refused.status || refused.status == http.StatusUpgradeRequired && b.header.Get("Sec-WebSocket-Version") != "13" {
+				t.Errorf("%s: answered %d %v", field, b.status, b.header)
+			}
+			for _, name := range []string{"Upgrade", "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"} {
+				if values, ok := b.header[name]; ok {
+					t.Errorf("%s: answered with %s: %q", field, name, values)
+				}
+			}
 		}
 	})
 }

@@ -1,24 +1,14 @@
 package caddyws
 
 import (
-	"errors"
 	"net/http"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddyws/caddy-websocket/apps"
 )
-
-var errNoEvents = errors.New("the app answers only the sender: there are no events to follow")
 
 // serveEvents makes the client a member that only listens (Server-Sent Events,
 // HTML standard section 9.2). It returns when the stream has ended.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room string) error {
-	if _, pure := h.app.(apps.Pure); pure {
-		return caddyhttp.Error(http.StatusNotAcceptable, errNoEvents)
-	}
 	header := w.Header()
-	header.Set("Content-Type", typeEvents.MIME())
+	header.Set("Content-Type", string(typeEvents))
 	header.Set("Cache-Control", "no-store")
 	if r.Method == http.MethodHead {
 		return nil
@@ -33,6 +23,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	}
 	started := false
 	defer abandonUnless(&started, member)
+	defer streams.enter(h.shared, member, r)()
 	defer withoutTimeouts(w, r)()
 	header.Set("X-Accel-Buffering", "no") // proxies in front must not hold events back
 	w.WriteHeader(http.StatusOK)

@@ -22,7 +22,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.HTTP == httpPass && !isWebSocket(r) {
 		return next.ServeHTTP(w, r)
 	}
-	return h.serve(w, r)
+	err := h.serve(w, r)
+	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return h.refused(r, e)
+	}
+	return err
 }
 
 // isWebSocket reports whether a request asks for a WebSocket, over whatever
@@ -42,7 +46,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case r.Method == http.MethodConnect:
 		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
 	case h.HTTP == httpOff:
-		return refuse(w, notUpgrade(r))
+		return refuse(w, r, notUpgrade(r))
 	}
 	return h.servePlain(w, r)
 }
@@ -50,7 +54,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 // serveUpgrade lets in a client that wants a WebSocket.
 func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if err := socket.CheckHandshake(r); err != nil {
-		return refuse(w, err)
+		return refuse(w, r, err)
 	}
 	if err := h.origins.check(r); err != nil {
 		return caddyhttp.Error(http.StatusForbidden, err)
@@ -74,14 +78,15 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	started := false
 	defer abandonUnless(&started, member)
 	if socket.IsConnect(r) {
+		defer streams.enter(h.shared, member, r)()
 		defer withoutTimeouts(w, r)()
 		r.Body = wholeBody(r)
 	}
-	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0}
+	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0, Takeover: h.CompressionTakeover}
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
 		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {
-			return refuse(w, err)
+			return refuse(w, r, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
 		return nil
@@ -120,12 +125,13 @@ func notUpgrade(r *http.Request) error {
 }
 
 // refuse returns a handshake error as Caddy answers it, with its headers.
-func refuse(w http.ResponseWriter, err error) error {
+func refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	var refused *socket.HandshakeError
 	if !errors.As(err, &refused) {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	maps.Copy(w.Header(), refused.Header)
+	leaveBody(w, r)
 	return caddyhttp.Error(refused.Status, err)
 }
 
@@ -137,7 +143,7 @@ func (h *Handler) visitor(r *http.Request, room string) hub.Visitor {
 		Room:      room,
 		ClientIP:  clientIP(r),
 		User:      user,
-		Handshake: apps.Handshake{Header: r.Header, Query: r.URL.Query()},
+		Handshake: apps.Handshake{Header: r.Header, Query: parseQuery(r.URL)},
 	}
 }
 
@@ -154,10 +160,10 @@ const retryAfter = "5"
 // speaksJSON tells whether the app has the subprotocol json.
 func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, hub.JSON) }
 
+// refuseVisitor returns why the hub does not let a client in, as Caddy answers it.
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 	if errors.Is(err, hub.ErrForbidden) {
-		logger().Info("app refused a connection", zap.String("route", h.Name), zap.Error(err))
-		return caddyhttp.Error(http.StatusForbidden, hub.ErrForbidden) // the app's reason is not for clients
+		return caddyhttp.Error(http.StatusForbidden, err)
 	}
 	w.Header().Set("Retry-After", retryAfter)
 	if errors.Is(err, hub.ErrTooManyForClient) {

@@ -38,6 +38,8 @@ type server struct {
 
 	Port, TLSPort, OtherPort int
 
+	handshake http.Header // replaces fields of the next extended CONNECT
+
 	reloading bool // an old listener may still take a connection, which Caddy then closes
 }
 

@@ -64,13 +64,23 @@ type Handler struct {
 	// Default: 0, no compression.
 	CompressionLevel int `json:"compression_level,omitempty"`
 
+	// Let each message refer to those before it on its connection (context
+	// takeover), in both directions, unless the client does not want that. Small
+	// messages that resemble each other, from 32 bytes on, become several times
+	// smaller. Each connection then takes up to 16 KiB more, or 40 if its client
+	// cannot be told to use a smaller window, and what is sent to many is
+	// compressed for each of them. Needs a compression_level; those below 7 then
+	// do as 7. Default: false.
+	CompressionTakeover bool `json:"compression_takeover,omitempty"`
+
 	// The largest message in bytes, once decompressed, that a client may send; a larger one closes
 	// the connection with 1009. Default: 65536.
 	MaxMessageSize int `json:"max_message_size,omitempty"`
 
 	// How many messages a client may send in a second; a connection that sends
 	// more is closed with 1008, a plain request answered with 429 (counted for
-	// each user or, without users, each client IP). Default: 0, no limit.
+	// each user or, without users, each client IP, before its body is read and
+	// whatever comes of it). Default: 0, no limit.
 	MessageRate float64 `json:"message_rate,omitempty"`
 
 	// How many messages may come at once within message_rate. Default: the
@@ -117,7 +127,9 @@ type Handler struct {
 	appSource    string
 	appName      string
 	route        *hub.Route
+	shared       *App
 	hub          *sharedHub
+	refusals     *refusals
 	origins      origins
 	rates        *rates
 	subprotocols []string
@@ -244,8 +256,9 @@ func (h *Handler) findHub(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the websocket app: %w", err)
 	}
-	h.hub = app.(*App).hub
-	return app.(*App).add(h)
+	h.shared = app.(*App)
+	h.hub, h.refusals = h.shared.hub, h.shared.refusals
+	return h.shared.add(h)
 }
 
 func (h *Handler) config() hub.Config {
@@ -294,6 +307,7 @@ func (h *Handler) Validate() error {
 		h.checkPage(),
 		oneOf("http", h.HTTP, httpOn, httpOff, httpPass),
 		inRange("compression_level", h.CompressionLevel, 0, frames.MaxLevel, ""),
+		h.checkTakeover(),
 		inRange("max_message_size", h.MaxMessageSize, minMessageSize, maxMessageSize, " bytes"),
 		messageRate(h.MessageRate),
 		inRange("message_burst", h.MessageBurst, 1, maxMessageRate, ""),
@@ -311,6 +325,14 @@ func (h *Handler) Validate() error {
 func (h *Handler) checkPage() error {
 	if h.Page && h.HTTP != httpOn {
 		return fmt.Errorf("page is of no use with http %s", h.HTTP)
+	}
+	return nil
+}
+
+// checkTakeover refuses context takeover of no compression.
+func (h *Handler) checkTakeover() error {
+	if h.CompressionTakeover && h.CompressionLevel == 0 {
+		return errors.New("compression_takeover needs a compression_level from 1 to 9")
 	}
 	return nil
 }

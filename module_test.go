@@ -365,6 +365,29 @@ func TestRooms(t *testing.T) {
 	s.dial("d.example"+port+"/a").ask("2", "2")
 }
 
+// An app is told a room's name, and the log has it, as a person would write it.
+func TestRoomNameIsAsPeopleWriteIt(t *testing.T) {
+	s := start(t, `http://a.example:PORT, http://[::1]:PORT {
+		websocket /chat/* test_report
+		websocket /lobby test_report {
+			room lobby
+		}
+	}`)
+	for url, want := range map[string]string{
+		fmt.Sprintf("A.example:%d/chat//b?x=1", s.Port): fmt.Sprintf("a.example:%d/chat/b", s.Port),
+		fmt.Sprintf("[::1]:%d/chat/c", s.Port):          fmt.Sprintf("[::1]:%d/chat/c", s.Port),
+		fmt.Sprintf("a.example:%d/lobby", s.Port):       "lobby",
+	} {
+		c := s.dial(url)
+		var got report
+		if err := c.ReadJSON(&got); err != nil || got.Room != want {
+			t.Errorf("%s: the app is told %q, %v, want %q", url, got.Room, err, want)
+		}
+		c.Close()
+		logged.wait(t, "the end in "+want, func(e entry) bool { return e["msg"] == "connection ended" && e["room"] == want })
+	}
+}
+
 // What the app is told of a client is what Caddy knows.
 func TestVisitor(t *testing.T) {
 	// The password is "x".
@@ -387,9 +410,9 @@ func TestVisitor(t *testing.T) {
 		headers []string
 		want    report
 	}{
-		{"/open?q=1", nil, report{Room: "=@/open", ClientIP: "127.0.0.1", Query: "1", Header: "seen"}},
-		{"/open", []string{"X-Forwarded-For: 192.0.2.7", "Sec-WebSocket-Protocol: v3.test, v1.test, v2.test"}, report{Room: "=@/open", ClientIP: "192.0.2.7", Subprotocol: "v1.test", Header: "seen"}},
-		{"/private", []string{"Authorization: Basic Z29waGVyOng="}, report{Room: "=gopher@/private", ClientIP: "127.0.0.1", User: "gopher", Header: "seen"}},
+		{"/open?q=1", nil, report{Room: "@/open", ClientIP: "127.0.0.1", Query: "1", Header: "seen"}},
+		{"/open", []string{"X-Forwarded-For: 192.0.2.7", "Sec-WebSocket-Protocol: v3.test, v1.test, v2.test"}, report{Room: "@/open", ClientIP: "192.0.2.7", Subprotocol: "v1.test", Header: "seen"}},
+		{"/private", []string{"Authorization: Basic Z29waGVyOng="}, report{Room: "gopher@/private", ClientIP: "127.0.0.1", User: "gopher", Header: "seen"}},
 	} {
 		c := s.dial(test.path, test.headers...)
 		var got report
@@ -528,6 +551,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", "*.example.com"},
 		{`"app": {"name": "echo"}, "http": "maybe"`, "", `http is \"maybe\", expected on, off, pass`},
 		{`"app": {"name": "echo"}, "max_message_size": -1`, "", "max_message_size is -1, expected 1 to 1073741824 bytes"},
+		{`"app": {"name": "echo"}, "compression_takeover": true`, "", "compression_takeover needs a compression_level from 1 to 9"},
 		{`"app": {"name": "echo"}, "max_queue": 1023`, "", "max_queue is 1023, expected 1024 to 1073741824 bytes"},
 		{`"app": {"name": "echo"}, "ping_interval": "9ms"`, "", "ping_interval is 9ms, expected 10ms to 24h"},
 		{`"app": {"name": "echo"}, "ping_interval": -2`, "", "ping_interval is -2ns"},

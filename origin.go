@@ -150,7 +150,7 @@ func checkFetchSite(r *http.Request) error {
 
 // isNavigation tells whether a person goes to the URL in a window of its own.
 func isNavigation(r *http.Request) bool {
-	return r.Method == http.MethodGet && !r.URL.Query().Has("message") &&
+	return r.Method == http.MethodGet && !parseQuery(r.URL).Has("message") &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 

@@ -3,13 +3,12 @@ package caddyws
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net/http"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/elnormous/contenttype"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/hub"
@@ -20,16 +19,17 @@ import (
 const allowedMethods = "GET, HEAD, POST, OPTIONS"
 
 var (
-	errMethod  = errors.New("method is not allowed")
-	errNotPure = errors.New("the app does not answer a GET with a message")
-	errTooFast = errors.New("more messages than message_rate allows")
-	errTooBig  = errors.New("message exceeds max_message_size")
-	errNotText = errors.New("body is not UTF-8; binary is sent as application/octet-stream")
+	errMethod   = errors.New("method is not allowed")
+	errNoEvents = errors.New("the app answers only the sender: there are no events to follow")
+	errNotPure  = errors.New("the app does not answer a GET with a message")
+	errTooFast  = errors.New("more messages than message_rate allows")
+	errNotUTF8  = errors.New("message is not UTF-8")
 )
 
 // servePlain answers a request that is no WebSocket: the same room over plain
 // HTTP.
 func (h *Handler) servePlain(w http.ResponseWriter, r *http.Request) error {
+	leaveBody(w, r)
 	w.Header().Add("Vary", "Accept, Origin")
 	if err := h.origins.check(r); err != nil {
 		return caddyhttp.Error(http.StatusForbidden, err)
@@ -60,95 +60,123 @@ func servePreflight(w http.ResponseWriter) error {
 }
 
 func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) error {
-	if query := r.URL.Query(); query.Has("message") {
+	if query := parseQuery(r.URL); query.Has("message") {
 		return h.serveQuery(w, r, room, query.Get("message"))
 	}
-	forms := []contenttype.MediaType{typeText, typeJSON, typeEvents}
-	if h.Page {
-		forms = append(forms, typePage)
-	}
-	form, err := accepted(r, forms...)
+	form, err := accepted(r, h.forms()...)
 	switch {
+	case err != nil && wantsEvents(r):
+		return caddyhttp.Error(http.StatusNotAcceptable, errNoEvents)
 	case err != nil:
 		return err
-	case form.EqualsMIME(typePage) && h.speaksJSON():
-		page.Serve(w, r)
+	case form == typePage && h.speaksJSON():
+		page.Serve(w, conditional(r))
 		return nil
-	case form.EqualsMIME(typePage):
-		page.ServeText(w, r)
+	case form == typePage:
+		page.ServeText(w, conditional(r))
 		return nil
-	case form.EqualsMIME(typeEvents):
+	case form == typeEvents:
 		return h.serveEvents(w, r, room)
 	}
 	return h.serveView(w, r, room, form)
 }
 
+// forms are those in which a room can be looked at, the first for who has no wish.
+func (h *Handler) forms() []mediaType {
+	forms := []mediaType{typeText, typeJSON}
+	if _, pure := h.app.(apps.Pure); !pure { // which answers only the sender
+		forms = append(forms, typeEvents)
+	}
+	if h.Page {
+		forms = append(forms, typePage)
+	}
+	return forms
+}
+
+// wantsEvents reports whether a request would take an event stream, which all apps
+// have but those that answer only the sender.
+func wantsEvents(r *http.Request) bool {
+	_, err := accepted(r, typeEvents)
+	return err == nil
+}
+
+// conditional is a request whose If-None-Match, a list, stands on one line: net/http
+// reads no more.
+func conditional(r *http.Request) *http.Request {
+	tags := r.Header["If-None-Match"]
+	if len(tags) < 2 {
+		return r
+	}
+	one := *r
+	one.Header = r.Header.Clone()
+	one.Header.Set("If-None-Match", strings.Join(tags, ", "))
+	return &one
+}
+
 // serveView shows the state of the room.
-func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, form contenttype.MediaType) error {
+func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, form mediaType) error {
 	if _, ok := h.app.(apps.Stateful); !ok {
-		return refuse(w, notUpgrade(r))
+		return refuse(w, r, notUpgrade(r))
 	}
 	view, err := h.hub.View(r.Context(), h.route, room)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
 	body, tag := view.Text, view.ID()
-	if form.EqualsMIME(typeJSON) {
+	if form == typeJSON {
 		body, tag = view.JSON, tag+"-json"
 	}
 	header := w.Header()
-	header.Set("Content-Type", contentType(form))
+	header.Set("Content-Type", form.contentType())
 	header.Set("Cache-Control", "no-cache")
 	header.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too
+	http.ServeContent(w, conditional(r), "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too
 	return nil
 }
 
 // serveQuery answers GET ?message= where that changes nothing.
 func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, room, message string) error {
-	_, pure := h.app.(apps.Pure)
-	switch {
-	case !pure:
+	if _, pure := h.app.(apps.Pure); !pure {
 		w.Header().Set("Allow", "POST")
 		return caddyhttp.Error(http.StatusMethodNotAllowed, errNotPure)
-	case r.Method == http.MethodHead:
-		w.Header().Set("Cache-Control", "no-store")
-		return nil
+	}
+	asked := r.Method != http.MethodHead
+	switch {
+	case asked && !h.rates.allow(rateKey(r)):
+		return tooFast(w)
 	case !utf8.ValidString(message):
-		return caddyhttp.Error(http.StatusBadRequest, errNotText)
+		return caddyhttp.Error(http.StatusBadRequest, errNotUTF8)
 	case len(message) > h.MaxMessageSize:
 		return caddyhttp.Error(http.StatusRequestEntityTooLarge, errTooBig)
+	case !asked:
+		w.Header().Set("Cache-Control", "no-store")
+		return nil
 	}
 	return h.ask(w, r, room, apps.Text(message))
 }
 
-// servePost takes the body as one message.
+// servePost takes the body as one message. Each POST counts against message_rate,
+// before its body is read and whatever comes of it.
 func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.MaxMessageSize)))
-	var tooBig *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooBig):
-		return caddyhttp.Error(http.StatusRequestEntityTooLarge, errTooBig)
-	case err != nil:
-		return caddyhttp.Error(http.StatusBadRequest, err)
+	if !h.rates.allow(rateKey(r)) {
+		return tooFast(w)
 	}
-	media, err := contenttype.GetMediaType(r)
-	if err == nil && media.MIME() == "application/octet-stream" {
-		return h.ask(w, r, room, apps.Binary(body))
+	message, err := h.readMessage(w, r)
+	if err != nil {
+		return err
 	}
-	if !utf8.Valid(body) {
-		return caddyhttp.Error(http.StatusBadRequest, errNotText)
-	}
-	return h.ask(w, r, room, apps.Message{Data: body})
+	return h.ask(w, r, room, message)
+}
+
+// tooFast refuses a client that sends more messages than it may.
+func tooFast(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", "1")
+	return caddyhttp.Error(http.StatusTooManyRequests, errTooFast)
 }
 
 // ask hands one message to the app and answers with its reply.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m apps.Message) error {
-	if !h.rates.allow(rateKey(r)) {
-		w.Header().Set("Retry-After", "1")
-		return caddyhttp.Error(http.StatusTooManyRequests, errTooFast)
-	}
-	forms := []contenttype.MediaType{typeText}
+	forms := []mediaType{typeText}
 	if h.speaksJSON() {
 		forms = append(forms, typeJSON)
 	}
@@ -158,7 +186,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m app
 	}
 	v := h.visitor(r, room)
 	v.Subprotocol = ""
-	if form.EqualsMIME(typeJSON) {
+	if form == typeJSON {
 		v.Subprotocol = hub.JSON
 	}
 	answer, err := h.hub.Ask(r.Context(), h.route, v, m)
@@ -168,13 +196,13 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m app
 	return writeAnswer(w, answer, form)
 }
 
-func writeAnswer(w http.ResponseWriter, answer hub.Answer, form contenttype.MediaType) error {
+func writeAnswer(w http.ResponseWriter, answer hub.Answer, form mediaType) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if answer.Status == http.StatusNoContent {
 		w.WriteHeader(answer.Status)
 		return nil
 	}
-	w.Header().Set("Content-Type", contentType(form))
+	w.Header().Set("Content-Type", form.contentType())
 	if answer.Binary {
 		w.Header().Set("Content-Type", "application/octet-stream")
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyws/caddy-websocket/hub"
 )
 
 // maxRoomName is the longest name of a room in bytes.
@@ -18,14 +20,13 @@ const maxRoomName = 255
 
 var errRoomName = errors.New("room name must be 1 to 255 bytes of printable text")
 
-// roomName tells which room a request is for. Names from a template begin with
-// "=" and computed ones with "//", so that they are never the same.
+// roomName tells which room a request is for.
 func (h *Handler) roomName(r *http.Request) (string, error) {
 	if h.Room == "" {
-		return checkRoomName("//", computedRoom(r))
+		return checkRoomName(hub.NamedByURL, computedRoom(r))
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	return checkRoomName("=", repl.ReplaceAll(h.Room, ""))
+	return checkRoomName(hub.NamedByTemplate, repl.ReplaceAll(h.Room, ""))
 }
 
 func checkRoomName(kind, name string) (string, error) {
@@ -53,10 +54,11 @@ func roomHost(host string) string {
 		name, port = strings.Trim(host, "[]"), ""
 	}
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	switch {
-	case port == "" || port == "80" || port == "443":
-		return name
-	default:
+	if port != "" && port != "80" && port != "443" {
 		return net.JoinHostPort(name, port)
 	}
+	if strings.Contains(name, ":") {
+		return "[" + name + "]" // as IPv6 stands in a URL
+	}
+	return name
 }

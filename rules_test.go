@@ -110,7 +110,7 @@ var allowed = map[string][]string{
 	"aggregate": {"github.com/cockroachdb/apd/v3"},
 	"frames":    {"github.com/klauspost/compress/flate"},
 	"socket":    {"github.com/gorilla/websocket", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
-	"hub":       {"go.uber.org/zap"},
+	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore"},
 }
 
 func TestAllowedImports(t *testing.T) {

@@ -31,7 +31,8 @@ type Conn interface {
 	Close(code int, reason string)
 	// Room is the room this client is in.
 	Room() Room
-	// ID names the connection: random, never reused in this process.
+	// ID names the connection: 12 random letters and digits, never reused in
+	// this process. It is no secret: apps may show it.
 	ID() string
 	// ClientIP is the client's address as Caddy sees it (trusted_proxies).
 	ClientIP() string
@@ -47,8 +48,10 @@ type Conn interface {
 
 // Room is everybody on one URL.
 type Room interface {
-	// Name is the room's name as administrators see it, such as
-	// "example.com/chat". It may hold any printable text a client asked for.
+	// Name is the room's name as people write it, such as "example.com/chat" for
+	// the URL, or "lobby" where the option room says so. It may hold any printable
+	// text a client asked for, and the rooms of a URL and of the option room may
+	// have the same; they are two rooms all the same.
 	Name() string
 	// Len is the number of members.
 	Len() int

@@ -131,7 +131,7 @@ func TestLoopRefuses(t *testing.T) {
 func TestContextEndsWithConnection(t *testing.T) {
 	for _, waiting := range []int{0, 1, 2, 64} {
 		t.Run(strconv.Itoa(waiting), func(t *testing.T) {
-			ended := make(chan error)
+			ended := make(chan error, 1)
 			room := appstest.NewRoom(t, apps.Loop(func(ctx context.Context, s *apps.Session) error {
 				if waiting > 0 {
 					_, _ = s.Receive()

@@ -16,8 +16,10 @@ type Worker interface {
 	// and so does a POST that nothing was sent to yet. Only the first call of
 	// release counts.
 	Hold(n int) (release func())
-	// Context ends with the connection. An app that waits for something in
-	// Receive gives it this context.
+	// Context ends with the connection, and already when the client has ended its
+	// own direction without a close frame: usually it has gone. What is sent then
+	// still leaves, for a client that only waits for its answers. An app that
+	// waits for something in Receive gives it this context.
 	Context() context.Context
 	// Go runs f on a goroutine that the hub waits for when it closes; as long as
 	// it runs, the room stays. A panic is treated like one of Receive.

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // Every peer does every work right. The generator compares all that comes;
 // nothing is timed.
 func TestPeersAreCorrect(t *testing.T) {
-	works := []string{"echo-32x10", "echo-1024x10-w4", "echo-32x10-tls", "broadcast-10-w4", "broadcast-10-r200", "sum-10x3", "idle-20", "idle-20-alone-tls"}
+	works := []string{"echo-32x10", "echo-1024x10-w4", "echo-32x10-tls", "broadcast-10-w4", "broadcast-10-r200", "sum-10x3", "accept-10", "accept-10-alone-tls", "idle-20", "idle-20-alone-tls"}
 	for _, p := range peers.All {
 		t.Run(p.Name, func(t *testing.T) {
 			for _, name := range works {

@@ -28,8 +28,8 @@ func main() {
 
 // The works of a run that names none.
 const (
-	fullWorks  = "echo-32x1000,echo-1024x1000,broadcast-1000-w1,broadcast-1000-w16,sum-1000x50,idle-5000,echo-32x1000-tls,idle-2000-tls"
-	quickWorks = "echo-32x100,broadcast-100-w16,sum-100x10,idle-500,echo-32x100-tls"
+	fullWorks  = "echo-32x1000,echo-1024x1000,broadcast-1000-w1,broadcast-1000-w16,sum-1000x50,accept-64,idle-5000,echo-32x1000-tls,idle-2000-tls"
+	quickWorks = "echo-32x100,broadcast-100-w16,sum-100x10,accept-16,idle-500,echo-32x100-tls"
 	quickPeers = "ours,raw-epoll,gws,gorilla,gorilla-caddy"
 	ratioPeers = "raw-epoll,gws,gorilla,gorilla-caddy,reverse-proxy"
 )

@@ -27,7 +27,7 @@ func newReport(o options) *report { return &report{options: o, results: make(map
 func (r *report) add(w work, p peers.Peer, res result, err error) {
 	if err != nil {
 		nan := math.NaN()
-		res = result{nan, nan, nan, nan, nan, nan}
+		res = result{nan, nan, nan, nan, nan, nan, nan}
 	}
 	key := w.name + " " + p.Name
 	r.results[key] = append(r.results[key], res)
@@ -47,6 +47,8 @@ var (
 		{"p99 ms", func(r result) float64 { return r.P99 }},
 		{"allocations", func(r result) float64 { return r.Allocs }},
 	}
+	acceptColumns = append(workColumns[:len(workColumns):len(workColumns)],
+		column{"KiB allocated", func(r result) float64 { return r.KiB }})
 	idleColumns = []column{
 		{"KiB a client", func(r result) float64 { return r.PerClient }},
 		{"accepting: CPU s per million", func(r result) float64 { return r.CPU }},
@@ -56,8 +58,11 @@ var (
 )
 
 func (w work) columns() []column {
-	if w.kind == "idle" {
+	switch w.kind {
+	case "idle":
 		return idleColumns
+	case "accept":
+		return acceptColumns
 	}
 	return workColumns
 }

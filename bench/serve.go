@@ -24,12 +24,17 @@ import (
 type usage struct {
 	CPU    time.Duration // user and system
 	Allocs uint64        // objects on the heap
+	Bytes  uint64        // of theirs
 	RSS    int           // bytes; asked for separately, as it takes a collection
 }
 
-func (u usage) minus(v usage) usage { return usage{u.CPU - v.CPU, u.Allocs - v.Allocs, u.RSS - v.RSS} }
+func (u usage) minus(v usage) usage {
+	return usage{u.CPU - v.CPU, u.Allocs - v.Allocs, u.Bytes - v.Bytes, u.RSS - v.RSS}
+}
 
-func (u usage) plus(v usage) usage { return usage{u.CPU + v.CPU, u.Allocs + v.Allocs, u.RSS + v.RSS} }
+func (u usage) plus(v usage) usage {
+	return usage{u.CPU + v.CPU, u.Allocs + v.Allocs, u.Bytes + v.Bytes, u.RSS + v.RSS}
+}
 
 // serve is the command `bench serve <peer> <addr>`.
 func serve(args []string) error {
@@ -102,7 +107,7 @@ func obey(behind *server) error {
 
 // The commands.
 const (
-	commandUsage   = "usage"   // CPU and Allocs
+	commandUsage   = "usage"   // CPU, Allocs and Bytes
 	commandMemory  = "memory"  // RSS, after a collection
 	commandProfile = "profile" // write a CPU profile to the file that is named behind
 	commandDone    = "done"    // end the profile
@@ -136,9 +141,13 @@ func used() (usage, error) {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		return usage{}, err
 	}
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
-	return usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Allocs: sample[0].Value.Uint64()}, nil
+	return usage{
+		CPU:    time.Duration(r.Utime.Nano() + r.Stime.Nano()),
+		Allocs: sample[0].Value.Uint64(),
+		Bytes:  sample[1].Value.Uint64(),
+	}, nil
 }
 
 // residentSize returns the resident set of this process. /proc/self/status is

@@ -16,13 +16,13 @@ import (
 // work is one row of the report: what the clients do.
 type work struct {
 	name   string
-	kind   string // echo, broadcast, sum, idle
+	kind   string // echo, broadcast, sum, accept, idle
 	n      int    // clients
 	size   int    // echo: bytes
 	sender int    // sum: how many of the clients send
 	window int    // messages in flight
 	rate   int    // broadcast: messages a second, instead of a window
-	alone  bool   // idle: not in a room
+	alone  bool   // accept, idle: not in a room
 	tls    bool
 }
 
@@ -31,9 +31,10 @@ const worksHelp = `
   broadcast-N[-wW]       one of N clients in a room sends texts of 32 bytes, W in flight
   broadcast-N-rR         the same, R texts a second: for latencies
   sum-NxK[-wW]           K of N clients in a room add 1, W in flight each (default 4), and all watch the total
+  accept-N[-alone][-tls] N clients at a time connect to a room, or to no room, are let in and leave, and others come
   idle-N[-alone][-tls]   N clients connect to a room, or to no room, and wait: memory, and CPU time of accepting`
 
-var workForm = regexp.MustCompile(`^(echo|broadcast|sum|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|alone|tls))*)$`)
+var workForm = regexp.MustCompile(`^(echo|broadcast|sum|accept|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|alone|tls))*)$`)
 
 // parseWork reads a work's name.
 func parseWork(name string) (work, error) {
@@ -85,7 +86,7 @@ func (w work) check() error {
 		{outside(w.rate, 0, 1000), "at most 1000 messages a second"},
 		{w.kind == "echo" && outside(w.size, 16, 32<<10), "16 to 32768 bytes"},
 		{w.kind == "sum" && outside(w.sender, 1, w.n), "1 to all clients send"},
-		{w.tls && (w.kind == "broadcast" || w.kind == "sum" || w.window > 1), "TLS is for idle, and for echo with one message in flight"},
+		{w.tls && (w.kind == "broadcast" || w.kind == "sum" || w.window > 1), "TLS is for accept and idle, and for echo with one message in flight"},
 	} {
 		if rule.broken {
 			return fmt.Errorf("work %q: %s", w.name, rule.rule)
@@ -109,11 +110,23 @@ func (w work) connect(g *load.Generator) error {
 		return g.Broadcast(w.n, w.window, w.rate, "/chat")
 	case "sum":
 		return g.Sum(w.n, w.sender, w.window, "/sum")
+	case "accept":
+		return nil // all come and go in the phases
 	}
-	return g.Idle(w.n, w.idlePath(), w.tls)
+	return g.Idle(w.n, w.quietPath(), w.tls)
 }
 
-func (w work) idlePath() string {
+// phase has the clients work.
+func (w work) phase(g *load.Generator, count int, d time.Duration) (load.Phase, error) {
+	if w.kind != "accept" {
+		return g.Run(count, d)
+	}
+	defer time.Sleep(settle) // the server notices later that they have left
+	return g.Accept(w.n, w.quietPath(), w.tls, count, d)
+}
+
+// quietPath is where clients that say nothing connect to.
+func (w work) quietPath() string {
 	if w.alone {
 		return "/echo"
 	}
@@ -122,10 +135,11 @@ func (w work) idlePath() string {
 
 // result is what one run of a work with one peer has measured.
 type result struct {
-	CPU       float64 // s per million messages, or per million connections accepted
+	CPU       float64 // s per million messages, or per million connections
 	Rate      float64 // a second
 	P50, P99  float64 // ms
-	Allocs    float64 // a message
+	Allocs    float64 // a message, or a connection
+	KiB       float64 // allocated, likewise
 	PerClient float64 // KiB of resident memory
 }
 
@@ -156,17 +170,17 @@ func (w work) run(peer string, s settings) (result, error) {
 	if err := w.connect(g); err != nil {
 		return result{}, err
 	}
-	if _, err := g.Run(math.MaxInt, s.warm); err != nil {
+	if _, err := w.phase(g, math.MaxInt, s.warm); err != nil {
 		return result{}, fmt.Errorf("warming up: %w", err)
 	}
 	if s.profile == "" {
-		return busy(server, g, s)
+		return w.busy(server, g, s)
 	}
 	file := filepath.Join(s.profile, peer+"-"+w.name+".pprof")
 	if _, err := server.ask(commandProfile + " " + file); err != nil {
 		return result{}, err
 	}
-	res, err := busy(server, g, s)
+	res, err := w.busy(server, g, s)
 	if err != nil {
 		return result{}, err
 	}
@@ -175,12 +189,12 @@ func (w work) run(peer string, s settings) (result, error) {
 }
 
 // busy measures one phase.
-func busy(server *server, g *load.Generator, s settings) (result, error) {
+func (w work) busy(server *server, g *load.Generator, s settings) (result, error) {
 	before, err := server.ask(commandUsage)
 	if err != nil {
 		return result{}, err
 	}
-	phase, err := g.Run(s.limit(), s.time)
+	phase, err := w.phase(g, s.limit(), s.time)
 	if err != nil {
 		return result{}, err
 	}
@@ -206,6 +220,7 @@ func measured(p load.Phase, used usage) result {
 		P50:    float64(p.Latency.ValueAtQuantile(50)) / 1000,
 		P99:    float64(p.Latency.ValueAtQuantile(99)) / 1000,
 		Allocs: float64(used.Allocs) / count,
+		KiB:    float64(used.Bytes) / count / 1024,
 	}
 }
 
@@ -213,7 +228,7 @@ func measured(p load.Phase, used usage) result {
 // make the server touch what it touches once.
 func (w work) idle(s *server, g *load.Generator) (result, error) {
 	const first = 100
-	if err := g.Idle(first, w.idlePath(), w.tls); err != nil {
+	if err := g.Idle(first, w.quietPath(), w.tls); err != nil {
 		return result{}, err
 	}
 	small, err := s.ask(commandMemory)
@@ -244,8 +259,10 @@ func (w work) idle(s *server, g *load.Generator) (result, error) {
 		Rate:      n / took.Seconds(),
 		PerClient: float64(large.RSS-small.RSS) / n / 1024,
 		Allocs:    float64(after.minus(before).Allocs) / n,
+		KiB:       float64(after.minus(before).Bytes) / n / 1024,
 	}, nil
 }
 
-// settle is how long idle clients wait before the server's memory is read.
+// settle is how long a server has for what follows a handshake, or the end of a
+// connection, before it is asked for what it used.
 const settle = 300 * time.Millisecond

@@ -20,6 +20,10 @@ const endlessConfig = `:PORT {
 		app echo
 		compression
 	}
+	websocket /larger {
+		app echo
+		max_message_size 1MiB
+	}
 	websocket /large {
 		app echo
 		max_message_size 1GiB
@@ -37,7 +41,7 @@ func TestMessagesWithoutAnEnd(t *testing.T) {
 		code                    uint16
 	}{
 		{"one-byte fragments", "/echo", begin("x"), more("x"), 1008},
-		{"one-byte fragments of a large message", "/large", begin("x"), more("x"), 1008},
+		{"one-byte fragments of a larger message", "/larger", begin("x"), more("x"), 1008},
 		{"empty fragments", "/echo", begin(""), more(""), 1008},
 		{"empty fragments and pongs", "/echo", begin(""), more("") + pong("x"), 1008},
 		{"empty compressed fragments", "/deflate", deflating, more(""), 1008},
@@ -69,6 +73,24 @@ func TestFragmentsWithinTheLimit(t *testing.T) {
 	c.expectText(strings.Repeat("x", 4096))
 	c.write(begin("x") + strings.Repeat(more("x"), 4095) + last("x"))
 	c.expectClose(1008)
+}
+
+// It follows the size: a message of 4 MiB may come in frames of 64 bytes.
+func TestFragmentsOfALargeMessage(t *testing.T) {
+	s := start(t, `:PORT {
+		websocket {
+			app echo
+			max_message_size 64MiB
+			max_queue 64MiB
+		}
+	}`)
+	c := s.connect(t)
+	c.upgrade("/")
+	piece := strings.Repeat("x", 64)
+	c.write(begin(piece) + strings.Repeat(more(piece), 65_535) + last(""))
+	if f := c.frame(); f.op != opText || f.payload != strings.Repeat("x", 4<<20) {
+		t.Errorf("got %.100q of %d bytes", show(f), len(f.payload))
+	}
 }
 
 // Small messages that are enormous once they are inflated.

@@ -30,7 +30,11 @@ localhost:TLSPORT {
 // overBoth runs a test over a plain TCP connection and over TLS. connect opens a
 // new one each time.
 func overBoth(t *testing.T, test func(t *testing.T, connect func(*testing.T) *socket)) {
-	s := start(t, framesConfig)
+	overBothWith(t, framesConfig, test)
+}
+
+func overBothWith(t *testing.T, config string, test func(t *testing.T, connect func(*testing.T) *socket)) {
+	s := start(t, config)
 	t.Run("ws", func(t *testing.T) { test(t, s.connect) })
 	t.Run("wss", func(t *testing.T) {
 		config := s.tls()

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -99,17 +100,32 @@ func (s *server) overHTTP2(t *testing.T) invitation {
 
 // overHTTP3 opens streams of one connection.
 func (s *server) overHTTP3(t *testing.T) invitation {
+	invite, _, _ := s.overQUIC(t, nil)
+	return invite
+}
+
+// overQUIC opens streams of one connection, which it returns with what is below.
+func (s *server) overQUIC(t *testing.T, configured *quic.Config) (invitation, *http3.ClientConn, net.PacketConn) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	config := s.tls()
 	config.NextProtos = []string{http3.NextProtoH3}
-	conn, err := quic.DialAddr(ctx, s.tlsAddress(), config, nil)
+	below, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { below.Close() })
+	address, err := net.ResolveUDPAddr("udp", s.tlsAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := quic.Dial(ctx, below, address, config, configured)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.CloseWithError(0, "") })
 	client := (&http3.Transport{}).NewClientConn(conn)
-	return func(path string) guest {
+	invite := func(path string) guest {
 		stream, err := client.OpenRequestStream(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -125,6 +141,7 @@ func (s *server) overHTTP3(t *testing.T) invitation {
 		}
 		return guest{bufio.NewReader(stream), stream}
 	}
+	return invite, client, below
 }
 
 // parting is how a connection ended.

@@ -97,7 +97,7 @@ func (s *server) cutsSilent(t *testing.T, peers int, room string, say func()) {
 	began := time.Now()
 	s.eventually(t, "the end of all silent peers of "+room, func() bool {
 		say()
-		return s.ends("="+room, "no sign of life") >= peers
+		return s.ends(`"room":"`+room, "no sign of life") >= peers
 	})
 	if took := time.Since(began); took > soon {
 		t.Errorf("cutting the silent peers of %s took %v", room, took)

@@ -50,7 +50,7 @@ func TestHandshakes(t *testing.T) {
 		{"query", "GET /echo?a=b HTTP/1.1", "", "", 101, ""},
 		{"extension on a route without", "", deflateOffer, "", 101, "Sec-WebSocket-Extensions: -"},
 		{"extension", "GET /deflate HTTP/1.1", deflateOffer, "", 101, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
-		{"second extension", "GET /deflate HTTP/1.1", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10, permessage-deflate", "", 101, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
+		{"second extension", "GET /deflate HTTP/1.1", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=16, permessage-deflate", "", 101, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
 		{"extension with a parameter nobody knows", "GET /deflate HTTP/1.1", "Sec-WebSocket-Extensions: permessage-deflate; foo", "", 101, "Sec-WebSocket-Extensions: -"},
 		{"extension that nobody knows", "GET /deflate HTTP/1.1", "Sec-WebSocket-Extensions: foo; bar=\"baz\"", "", 101, "Sec-WebSocket-Extensions: -"},
 		{"subprotocol", "GET /sum HTTP/1.1", "Sec-WebSocket-Protocol: soap, json", "", 101, "Sec-WebSocket-Protocol: json"},

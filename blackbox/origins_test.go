@@ -159,6 +159,8 @@ func TestNavigationFromElsewhere(t *testing.T) {
 	for _, row := range []row{
 		head("state", "GET", "/own/a").is(200, "0", stateHeaders),
 		head("message", "GET", "/own/echo?message=x").is(403, "", ""),
+		head("message with a semicolon", "GET", "/own/echo?message=a;b").is(403, "", ""),
+		head("message with a lone percent sign", "GET", "/own/echo?message=100%").is(403, "", ""),
 		head("POST", "POST", "/own/a").with("1").is(403, "", ""),
 	} {
 		t.Run(row.name, func(t *testing.T) {

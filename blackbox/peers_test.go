@@ -17,6 +17,10 @@ const peersConfig = `:PORT {
 		app echo
 		compression
 	}
+	websocket /takeover {
+		app echo
+		compression takeover
+	}
 }`
 
 // run runs a program, which must succeed.
@@ -34,11 +38,33 @@ func run(t *testing.T, env []string, name string, args ...string) {
 const pythonClient = `
 import asyncio, sys
 import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory as Deflate
+
+messages = ["hello", "", b"\x00\xff" * 5000, "x" * 65536] + \
+    ['{"type":"update","version":%d,"total":%d}' % (i, 7 * i) for i in range(50)] + \
+    ["".join(chr(97 + i * i * j % 26) for i in range(3000)) for j in range(5)]
+
+async def deflate(url):
+    for bits in range(8, 16):
+        for alone in False, True:
+            offer = Deflate(
+                server_max_window_bits=bits, server_no_context_takeover=alone, client_no_context_takeover=alone,
+                client_max_window_bits=max(bits, 9), # zlib has no 8
+            )
+            for path in "/deflate", "/takeover":
+                async with websockets.connect(url + path, compression=None, extensions=[offer]) as ws:
+                    assert [e.name for e in ws.extensions] == ["permessage-deflate"], ws.extensions
+                    for message in messages:
+                        await ws.send(message)
+                        assert await ws.recv() == message, (bits, alone, path, message[:100])
+                    await ws.send(["in ", "three ", "fragments"])
+                    assert await ws.recv() == "in three fragments"
 
 async def main(url):
-    for path in "/echo", "/deflate":
+    await deflate(url)
+    for path in "/echo", "/deflate", "/takeover":
         async with websockets.connect(url + path, max_size=None) as ws:
-            if path == "/deflate":
+            if path != "/echo":
                 assert [e.name for e in ws.extensions] == ["permessage-deflate"], ws.extensions
             for message in "hello", "", "\u00e4\u20ac\U0001f600", b"\x00\xff", b"", "x" * 65536, b"y" * 65536:
                 await ws.send(message)
@@ -97,10 +123,26 @@ function open(path, ...more) {
   return new Promise((done, failed) => ws.on('open', () => done(ws)).on('error', failed));
 }
 
+async function deflate() {
+  const messages = ['hello', '', 'x'.repeat(65536), Buffer.from('noise, noise').toString('base64').repeat(99)];
+  for (let i = 0; i < 50; i++) messages.push(JSON.stringify({ type: 'update', version: i, total: 7 * i }));
+  for (let bits = 8; bits <= 15; bits++) for (const alone of [false, true]) for (const path of ['/deflate', '/takeover']) {
+    const ws = await open(path, { perMessageDeflate: {
+      threshold: 0, serverMaxWindowBits: bits, clientMaxWindowBits: bits,
+      ...(alone && { serverNoContextTakeover: true, clientNoContextTakeover: true }),
+    } });
+    assert.strictEqual(ws.extensions, 'permessage-deflate');
+    for (const m of messages) ws.send(m);
+    for (const m of messages) assert.strictEqual(await ws.next(), m);
+    ws.close();
+  }
+}
+
 async function main() {
-  for (const path of ['/echo', '/deflate']) {
+  await deflate();
+  for (const path of ['/echo', '/deflate', '/takeover']) {
     const ws = await open(path);
-    assert.strictEqual(ws.extensions, path === '/deflate' ? 'permessage-deflate' : '');
+    assert.strictEqual(ws.extensions, path === '/echo' ? '' : 'permessage-deflate');
     for (const m of ['hello', '', '\u00e4\u20ac\u{1f600}', 'x'.repeat(65536)]) {
       ws.send(m);
       assert.strictEqual(await ws.next(), m);

@@ -1,7 +1,6 @@
 package blackbox
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // stopConfig is a site in the clear and over TLS, with global options.
@@ -177,24 +178,45 @@ func TestStopDoesNotWaitForBlackHoles(t *testing.T) {
 		t.Run(strings.ReplaceAll(kind, "/", ""), func(t *testing.T) {
 			s := start(t, stopConfig("drain 500ms"))
 			invite := over(s, t)
-			var guests []guest
 			for range 4 {
-				guests = append(guests, invite("/chat"))
+				invite("/chat")
 			}
-			guests = append(guests, invite("/sum/0")) // which could answer the close frame, and does not
+			invite("/sum/0") // which could answer the close frame, and does not
 			flood(t, s.dial(t, "/chat"))
 			told := time.Now()
 			s.terminate()
-			if kind == "http/3" { // where Caddy waits for all clients, with or without WebSockets
-				s.log.wait(t, hardEnd)
-				for _, g := range guests {
-					go func() { _, _ = io.Copy(io.Discard, g) }()
-				}
-			}
 			s.endsIn(t, told, drain+slack)
 			if !s.log.has(hardEnd) {
 				t.Error("nobody was cut")
 			}
+		})
+	}
+}
+
+// Nor do clients of HTTP/3 that leave their QUIC connection open, whether they have
+// answered or vanished, also where an earlier configuration has let them in.
+func TestStopDoesNotWaitForQUICConnections(t *testing.T) {
+	const drain = 500 * time.Millisecond
+	for name, reload := range map[string]bool{"at once": false, "after a reload": true} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, stopConfig("drain 500ms"))
+			invite, client, _ := s.overQUIC(t, &quic.Config{KeepAlivePeriod: time.Second})
+			if _, err := client.OpenRequestStream(t.Context()); err != nil { // so that it stays open
+				t.Fatal(err)
+			}
+			polite := invite("/sum/0")
+			invite, _, below := s.overQUIC(t, nil)
+			invite("/sum/0")
+			below.Close()
+			if reload {
+				s.reload(t, stopConfig("drain 500ms\n max_rooms 100"), 1)
+			}
+			told := time.Now()
+			s.terminate()
+			if p := polite.stay("http/3"); p.code != 1001 || p.err != nil {
+				t.Errorf("the client that answers: %+v", p)
+			}
+			s.endsIn(t, told, drain+slack)
 		})
 	}
 }

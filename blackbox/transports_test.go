@@ -101,6 +101,13 @@ var transports = []row{
 	head("JSON ruled out", "GET", "/sum/a", "Accept: application/json;q=0, */*").is(200, "6", stateHeaders),
 	head("events disliked", "GET", "/sum/a", "Accept: text/event-stream;q=0.1, */*").is(200, "6", stateHeaders),
 	head("nothing that is there", "GET", "/sum/a", "Accept: image/png").is(406, "", "Vary: Accept, Origin"),
+	head("text with its charset", "GET", "/sum/a", "Accept: text/plain; charset=utf-8").is(200, "6", stateHeaders),
+	head("JSON with a charset", "GET", "/sum/a", "Accept: application/json; charset=utf-8").is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+	head("Accept on two lines", "GET", "/sum/a", "Accept: image/png", wantsJSON).is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+	head("empty Accept", "GET", "/sum/a", "Accept:").is(200, "6", stateHeaders),
+	head("a tie", "GET", "/sum/a", "Accept: application/json, text/plain, */*").is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+	head("text ruled out", "GET", "/sum/a", "Accept: text/plain;q=0, */*").is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+	head("everything ruled out", "GET", "/sum/a", "Accept: */*;q=0").is(406, "", ""),
 	head("HEAD", "HEAD", "/sum/a").is(200, "", stateHeaders+"\nContent-Length: 1"),
 	head("HEAD of JSON", "HEAD", "/sum/a", wantsJSON).is(200, "", "Content-Type: application/json"),
 	head("HEAD of events", "HEAD", "/sum/a", wantsEvents).is(200, "", "Content-Type: text/event-stream\nCache-Control: no-store"),
@@ -116,6 +123,12 @@ var transports = []row{
 	head("question to lowercase", "GET", "/lowercase?message=%C3%80%C3%89").is(200, "àé", answerHeaders),
 	head("empty question", "GET", "/echo?message=").is(200, "", answerHeaders),
 	head("two questions", "GET", "/echo?message=1&message=2").is(200, "1", answerHeaders),
+	head("question with a semicolon", "GET", "/echo?message=a;b").is(200, "a;b", answerHeaders),
+	head("question with a lone percent sign", "GET", "/echo?message=100%").is(200, "100%", answerHeaders),
+	head("question behind a pair like that", "GET", "/echo?x=1;2%&message=x").is(200, "x", answerHeaders),
+	head("question with a semicolon to sum", "GET", "/sum/a?message=1;2").is(405, "", "Allow: POST"),
+	head("HEAD question that is not UTF-8", "HEAD", "/echo?message=%FF").is(400, "", ""),
+	head("HEAD question of 17 bytes", "HEAD", "/small?message=12345678901234567").is(413, "", ""),
 	head("HEAD never runs the app", "HEAD", "/echo?message=x").is(200, "", "Cache-Control: no-store"),
 	head("question that is not UTF-8", "GET", "/echo?message=%FF").is(400, "", ""),
 	head("question of 16 bytes", "GET", "/small?message=1234567890123456").is(200, "1234567890123456", answerHeaders),
@@ -143,6 +156,17 @@ var transports = []row{
 	head("post of a binary number", "POST", "/sum/a", asBinary).with("6").is(400, "error: binary message, send a number as text", answerHeaders),
 	head("post of a form", "POST", "/sum/a", "Content-Type: application/x-www-form-urlencoded").with("value=6").is(400, "error: not a number", answerHeaders),
 	head("post to the chat", "POST", "/chat/a").with("Hello").is(204, "", "Cache-Control: no-store\nContent-Type:"),
+	head("post and JSON answer with a charset", "POST", "/sum/jsoncharset", "Accept: application/json; charset=utf-8").with("1").is(200, `{"type":"reply","epoch":"E","version":2,"total":7}`, "Content-Type: application/json"),
+	head("post in ASCII", "POST", "/echo", `Content-Type: text/plain; charset="US-ASCII"`).with("Hello").is(200, "Hello", answerHeaders),
+	head("post as it is", "POST", "/echo", "Content-Encoding: identity", "Content-Encoding:").with("Hello").is(200, "Hello", answerHeaders),
+	head("post of gzip", "POST", "/chat/a", "Content-Encoding: gzip").with("\x1f\x8b").is(415, "", "Accept-Encoding: identity"),
+	head("post of gzip in other words", "POST", "/chat/a", "Content-Encoding: identity", "Content-Encoding: X-GZIP").with("\x1f\x8b").is(415, "", "Accept-Encoding: identity"),
+	head("post of gzip as binary", "POST", "/echo", asBinary, "Content-Encoding: gzip").with("\x1f\x8b").is(415, "", "Accept-Encoding: identity"),
+	head("post in UTF-16", "POST", "/chat/a", "Content-Type: text/plain; charset=utf-16le").with("H\x00i\x00").is(415, "", "Accept: */*;charset=utf-8, application/octet-stream"),
+	head("post of JSON in Latin-1", "POST", "/echo", "Content-Type: application/json;charset=iso-8859-1").with(`"x"`).is(415, "", ""),
+	head("post of two types", "POST", "/echo", "Content-Type: text/plain", "Content-Type: text/plain; charset=utf-16").with("x").is(415, "", ""),
+	head("post of a type that cannot be read", "POST", "/echo", "Content-Type: text/plain; charset").with("x").is(415, "", ""),
+	head("post of binary with a charset", "POST", "/echo", asBinary+"; charset=utf-16").with("x\x00").is(200, "x\x00", "Content-Type: application/octet-stream"),
 	head("post of 16 bytes", "POST", "/small").with("1234567890123456").is(200, "1234567890123456", answerHeaders),
 	head("post of 17 bytes", "POST", "/small").with("12345678901234567").is(413, "", ""),
 	head("post of many bytes", "POST", "/small").with(strings.Repeat("x", 1<<20)).is(413, "", ""),
@@ -230,6 +254,9 @@ func TestStateHasATag(t *testing.T) {
 					t.Errorf("a 304 without its headers: %v", a.header)
 				}
 			}
+		}
+		if a := s.ask(t, "GET", "/sum/a", "", form, `If-None-Match: "other"`, "If-None-Match: "+tag); a.status != http.StatusNotModified {
+			t.Errorf("a list on two lines got %+v", a)
 		}
 		if a := s.ask(t, "GET", "/sum/a", "", form, `If-None-Match: "other"`); a.status != http.StatusOK {
 			t.Errorf("%+v", a)
@@ -389,6 +416,13 @@ func TestTransportsOverHTTP2(t *testing.T) {
 	for _, row := range []row{
 		head("post", "POST", "/sum/a").with("6").is(200, "6", answerHeaders),
 		head("state", "GET", "/sum/a").is(200, "6", stateHeaders),
+		head("text with its charset", "GET", "/sum/a", "Accept: text/plain; charset=utf-8").is(200, "6", stateHeaders),
+		head("JSON with a charset", "GET", "/sum/a", "Accept: application/json; charset=utf-8").is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+		head("Accept on two lines", "GET", "/sum/a", "Accept: image/png", wantsJSON).is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+		head("empty Accept", "GET", "/sum/a", "Accept:").is(200, "6", stateHeaders),
+		head("a tie", "GET", "/sum/a", "Accept: application/json, text/plain, */*").is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+		head("text ruled out", "GET", "/sum/a", "Accept: text/plain;q=0, */*").is(200, `{"type":"state","epoch":"E","version":1,"total":6}`, "Content-Type: application/json"),
+		head("everything ruled out", "GET", "/sum/a", "Accept: */*;q=0").is(406, "", ""),
 		head("HEAD", "HEAD", "/sum/a").is(200, "", stateHeaders),
 		head("question", "GET", "/echo?message=Hello").is(200, "Hello", answerHeaders),
 		head("no state", "GET", "/echo").is(426, "", "Upgrade:\nConnection:"),

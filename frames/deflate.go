@@ -2,21 +2,20 @@ package frames
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
 
-// Payloads of the extension permessage-deflate without context takeover: each
-// message is compressed by itself, RFC 7692 section 7.2. That costs some of the
-// ratio and saves what makes compression dear for a server, a window of tens of
-// kilobytes for each connection: the compressors here are pooled, and one
-// compressed message can be sent to everybody.
+// Payloads of the extension permessage-deflate, RFC 7692 section 7.2. Without
+// context takeover each message is compressed by itself. That costs some of the
+// ratio and saves what makes compression dear for a server, a window for each
+// connection: one compressed message can be sent to everybody. With it there is
+// a [DeflateContext] for what a connection is sent and a [Window] for what it
+// sends. The compressors are pooled either way.
 
-// MinDeflate is the size in bytes below which compressing a message is not worth
-// its while.
+// MinDeflate is the size in bytes below which compressing a message by itself is
+// not worth its while.
 const MinDeflate = 256
 
 // Levels of compression: 1 is the fastest, 9 the smallest.
@@ -25,135 +24,93 @@ const (
 	MaxLevel = 9
 )
 
-var (
-	// ErrDeflate: a compressed message is not valid DEFLATE, RFC 7692 section
-	// 7.2.2.
-	ErrDeflate = &Error{InvalidPayload, "inflating message: not valid deflate data"}
-	// ErrInflatedTooBig: a compressed message is larger than the limit once
-	// inflated. Nothing beyond the limit has been inflated.
-	ErrInflatedTooBig = &Error{MessageTooBig, "inflating message: larger than the limit"}
+// Sizes of the sliding window in bits, RFC 7692 section 7.1.2: a compressor that
+// has agreed on n bits refers to nothing farther back than 2^n bytes.
+const (
+	MinWindowBits = 8
+	MaxWindowBits = 15
 )
 
-// tail is what a sender leaves off a compressed message (RFC 7692 section
-// 7.2.1), and an empty last block, which ends the stream for the reader.
-var tail = []byte("\x00\x00\xff\xff" + "\x01\x00\x00\xff\xff")
-
-var inflaters = sync.Pool{New: func() any {
-	i := new(inflater)
-	i.flate = flate.NewReader(&i.source)
-	return i
-}}
-
-// inflater is a decompressor and what it reads from.
-type inflater struct {
-	source source
-	flate  io.ReadCloser
-}
-
-// source reads a payload and then the tail.
-type source struct {
-	payload bytes.Reader
-	tail    bytes.Reader
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.payload.Read(p)
-	if err == io.EOF {
-		return s.tail.Read(p)
-	}
-	return n, err
-}
-
-func (s *source) ReadByte() (byte, error) {
-	b, err := s.payload.ReadByte()
-	if err == io.EOF {
-		return s.tail.ReadByte()
-	}
-	return b, err
-}
-
-// AppendInflated appends the message whose compressed payload is given to dst,
-// whose length counts, and returns the longer slice. The result has at most
-// limit bytes, else the error is ErrInflatedTooBig; the other error is
-// ErrDeflate. Memory grows with what is inflated, not with what is promised.
-// Safe for concurrent use.
-func AppendInflated(dst, payload []byte, limit int) ([]byte, error) {
-	i := inflaters.Get().(*inflater)
-	defer inflaters.Put(i)
-	i.source.payload.Reset(payload)
-	i.source.tail.Reset(tail)
-	defer i.source.payload.Reset(nil) // the pool keeps no payload
-	if err := i.flate.(flate.Resetter).Reset(&i.source, nil); err != nil {
-		return dst, ErrDeflate
-	}
-	return appendAll(dst, i.flate, limit)
-}
-
-// appendAll appends what r gives, up to limit bytes in all.
-func appendAll(dst []byte, r io.Reader, limit int) ([]byte, error) {
-	for {
-		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
-		}
-		n, err := r.Read(dst[len(dst):min(cap(dst), limit+1)])
-		dst = dst[:len(dst)+n]
-		switch {
-		case len(dst) > limit:
-			return dst[:limit], ErrInflatedTooBig
-		case errors.Is(err, io.EOF):
-			return dst, nil
-		case err != nil:
-			return dst, ErrDeflate
-		}
-	}
-}
-
-var deflaters [MaxLevel + 1]sync.Pool
+// Pools of compressors: those of a level, whose window is the largest, and those
+// of a smaller window, which have one level only.
+var (
+	levels  [MaxLevel + 1]sync.Pool      // of *deflater
+	windows [MaxWindowBits + 1]sync.Pool // of *deflater
+)
 
 // deflater is a compressor and what it writes to.
 type deflater struct {
+	pool  *sync.Pool
 	flate *flate.Writer
 	out   bytes.Buffer
 }
 
-func getDeflater(level int) *deflater {
-	if d, ok := deflaters[level].Get().(*deflater); ok {
-		return d
+// getDeflater returns a compressor that goes on after dict, if that was what it
+// had compressed before.
+func getDeflater(level, bits int, dict []byte) *deflater {
+	pool := &levels[level]
+	if bits < MaxWindowBits {
+		pool = &windows[bits]
 	}
-	d := new(deflater)
-	d.flate, _ = flate.NewWriter(&d.out, level) // fails for other levels only
+	d, ok := pool.Get().(*deflater)
+	if !ok {
+		d = newDeflater(pool, level, bits)
+	}
+	d.flate.ResetDict(&d.out, dict)
+	return d
+}
+
+func newDeflater(pool *sync.Pool, level, bits int) *deflater {
+	d := &deflater{pool: pool}
+	if bits < MaxWindowBits {
+		d.flate, _ = flate.NewWriterWindow(&d.out, 1<<bits) // fails for other sizes only
+	} else {
+		d.flate, _ = flate.NewWriter(&d.out, level) // fails for other levels only
+	}
 	return d
 }
 
 // maxPooled is the largest buffer that is kept with a pooled compressor.
 const maxPooled = 64 << 10
 
-// AppendDeflated appends one final, unmasked frame with the compressed message
-// and RSV1 set, or as AppendMessage does if compressing it would not pay. level
-// is from MinLevel to MaxLevel. Safe for concurrent use.
-func AppendDeflated(dst []byte, op Opcode, payload []byte, level int) []byte {
-	if len(payload) < MinDeflate {
-		return AppendMessage(dst, op, payload)
+// free gives d back; nil is nothing.
+func (d *deflater) free() {
+	if d != nil && d.out.Cap() <= maxPooled {
+		d.pool.Put(d)
 	}
-	d := getDeflater(level)
-	compressed := d.deflate(payload)
-	if len(compressed) < len(payload) {
-		dst = AppendHeader(dst, Header{Fin: true, RSV: RSV1, Opcode: op, Length: uint64(len(compressed))})
-		dst = append(dst, compressed...)
-	} else {
-		dst = AppendMessage(dst, op, payload)
-	}
-	if d.out.Cap() <= maxPooled {
-		deflaters[level].Put(d)
-	}
-	return dst
 }
 
 // deflate returns the compressed payload, which is valid until the next call.
 func (d *deflater) deflate(payload []byte) []byte {
 	d.out.Reset()
-	d.flate.Reset(&d.out)
 	_, _ = d.flate.Write(payload) // writing to a buffer never fails
 	_ = d.flate.Flush()
 	return bytes.TrimSuffix(d.out.Bytes(), tail[:4])
+}
+
+// AppendDeflated appends one final, unmasked frame with the compressed message
+// and RSV1 set, or as AppendMessage does if compressing it would not pay. level
+// is from MinLevel to MaxLevel, bits from MinWindowBits to MaxWindowBits; a
+// message that is larger than a smaller window is compressed with a compressor
+// that has no levels. Safe for concurrent use.
+func AppendDeflated(dst []byte, op Opcode, payload []byte, level, bits int) []byte {
+	if len(payload) < MinDeflate {
+		return AppendMessage(dst, op, payload)
+	}
+	if len(payload) <= 1<<bits {
+		bits = MaxWindowBits // it cannot be left
+	}
+	d := getDeflater(level, bits, nil)
+	defer d.free()
+	compressed := d.deflate(payload)
+	if len(compressed) >= len(payload) {
+		return AppendMessage(dst, op, payload)
+	}
+	return appendCompressed(dst, op, compressed)
+}
+
+// appendCompressed appends the frame of a compressed message.
+func appendCompressed(dst []byte, op Opcode, compressed []byte) []byte {
+	dst = AppendHeader(dst, Header{Fin: true, RSV: RSV1, Opcode: op, Length: uint64(len(compressed))})
+	return append(dst, compressed...)
 }

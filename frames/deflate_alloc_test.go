@@ -11,13 +11,21 @@ import (
 func TestDeflateAllocatesNothing(t *testing.T) {
 	payload := compressible(2000)
 	dst := make([]byte, 0, 8000)
-	frame := AppendDeflated(dst, Text, payload, 1)
+	frame := AppendDeflated(dst, Text, payload, 1, MaxWindowBits)
 	_, n, _ := ParseHeader(frame)
 	compressed := bytes.Clone(frame[n:])
-	if a := testing.AllocsPerRun(100, func() { AppendDeflated(dst, Text, payload, 1) }); a >= 1 {
+	if a := testing.AllocsPerRun(100, func() { AppendDeflated(dst, Text, payload, 1, MaxWindowBits) }); a >= 1 {
 		t.Errorf("compressing: %v allocations", a)
 	}
-	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, compressed, 8000) }); a >= 1 {
+	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, compressed, 8000, nil) }); a >= 1 {
 		t.Errorf("inflating: %v allocations", a)
+	}
+	c, w := NewDeflateContext(1, MaxWindowBits), NewWindow(MaxWindowBits)
+	run := AppendMessage(nil, Text, payload)
+	if a := testing.AllocsPerRun(100, func() { c.AppendDeflated(dst, run) }); a >= 1 {
+		t.Errorf("compressing with context: %v allocations", a)
+	}
+	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, compressed, 8000, w) }); a >= 1 {
+		t.Errorf("inflating with context: %v allocations", a)
 	}
 }

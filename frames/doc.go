@@ -14,6 +14,9 @@
 //	                                      -> ParseClose  -> close code
 //	message -> AppendMessage -> bytes
 //
+// With permessage-deflate (RFC 7692) [AppendInflated] comes before the Validator,
+// and [AppendDeflated] or a [DeflateContext] makes what is sent.
+//
 // Decoding and judging are apart. ParseHeader refuses only what a Header cannot
 // show any more, the two ways to spell a length wrongly; every other rule of a
 // frame is a case of Check. Each rule has its own [Error], which carries the
@@ -27,7 +30,8 @@
 // without a bit changing.
 //
 // The functions keep no state and may run on any number of goroutines, as long
-// as the slices differ; a Validator belongs to one goroutine. On the path of a
+// as the slices differ; a Validator, a Window and a DeflateContext belong to one
+// at a time. On the path of a
 // frame nothing allocates, except to grow a destination that is too short and to
 // return the text of a close reason.
 package frames

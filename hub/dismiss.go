@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/caddyws/caddy-websocket/frames"
 )
 
 // departure is a member who is sent away, and what he is told.
@@ -16,15 +18,20 @@ type departure struct {
 // away faster than the limits allow.
 const maxPause = 10 * time.Millisecond
 
-// dismiss closes members one after another, spread evenly over the time that the
-// limits give, so that those who come back at once do not all come at once. It
-// ends early when the channel is closed.
+// dismiss is dismissWithin the time that the limits give.
 func (h *Hub) dismiss(gone []departure, end <-chan struct{}) {
+	h.dismissWithin(h.limits.Load().Drain, gone, end)
+}
+
+// dismissWithin closes members one after another, spread evenly over a time, so
+// that those who come back at once do not all come at once. It ends early when the
+// channel is closed.
+func (h *Hub) dismissWithin(drain time.Duration, gone []departure, end <-chan struct{}) {
 	if len(gone) == 0 {
 		return
 	}
 	streamsLast(gone)
-	pause := min(h.limits.Load().Drain/time.Duration(len(gone)), maxPause)
+	pause := min(drain/time.Duration(len(gone)), maxPause)
 	start := time.Now()
 	for i, d := range gone {
 		if !sleepUntil(start.Add(time.Duration(i)*pause), end) {
@@ -32,6 +39,22 @@ func (h *Hub) dismiss(gone []departure, end <-chan struct{}) {
 		}
 		d.member.port.Close(d.code, d.reason)
 	}
+}
+
+// SendBack closes members, asked for after a wait, with 1012, so that they come
+// back: their server ends. They are spread over the time that the limits give, but
+// no more than the given one.
+func (h *Hub) SendBack(members func() []*Member, wait, within time.Duration) {
+	h.goUnlessClosed(func() {
+		if !sleepUntil(time.Now().Add(wait), h.closing) {
+			return
+		}
+		var gone []departure
+		for _, m := range members() {
+			gone = append(gone, departure{m, farewell{frames.ServiceRestart, "server restarts"}})
+		}
+		h.dismissWithin(min(h.limits.Load().Drain, within), gone, h.closing)
+	})
 }
 
 // streamsLast puts event streams behind the others. A browser whose stream ends

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -18,6 +19,8 @@ import (
 var (
 	// ErrForbidden wraps what the app's Join returned.
 	ErrForbidden = errors.New("app refused the connection")
+	// ErrFailed wraps a panic of the app, with its stack.
+	ErrFailed = errors.New("app failed")
 	// ErrUnavailable wraps why the room's state could not be read.
 	ErrUnavailable = errors.New("room is not available")
 	// ErrClosed: everybody is sent away.
@@ -48,6 +51,7 @@ type Hub struct {
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 	census  census
 	stock   stock
+	store   replica.Store
 	warned  atomic.Int64 // of a full stock, last; Unix time
 
 	mu sync.Mutex
@@ -74,6 +78,7 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 		closing: make(chan struct{}),
 		over:    make(chan struct{}),
 	}
+	h.store.Engine, h.store.Limit = engine, storedRooms{h}
 	h.limits.Store(&limits)
 	return h
 }
@@ -81,8 +86,8 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 // Join finds the room and asks the app whether the visitor may enter. The
 // returned member is in the room: what it is told is kept until it has a
 // connection, so that a client misses nothing from its 101 on. Exactly one of
-// Start, Serve and Abandon must be called. Errors are [ErrForbidden], [ErrUnavailable],
-// [ErrClosed], those of limits and, with its stack, a panic of the app.
+// Start, Serve and Abandon must be called. Errors are [ErrForbidden], [ErrFailed],
+// [ErrUnavailable], [ErrClosed] and those of limits.
 func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
 	return h.join(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
 }

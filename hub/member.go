@@ -1,16 +1,15 @@
 package hub
 
 import (
-	"crypto/rand"
 	"fmt"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"unicode"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -48,10 +47,11 @@ type Member struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	ended bool // the connection has
-	value any
-	inbox *inbox // nil until an app that may block is sent a message
-	life  *life  // nil until an app asks for it
+	ended  bool // the connection has
+	hungUp bool // the client says nothing more
+	value  any
+	inbox  *inbox // nil until an app that may block is sent a message
+	life   *life  // nil until an app asks for it
 }
 
 // badge is what is known of a member beside its address.
@@ -138,16 +138,29 @@ func (m *Member) Flush() {
 	}
 }
 
-// Closed ends the membership. What apps do wrong has been caught closer by;
-// anything else must not end Caddy.
+// Closed ends the membership. What may take its time, which is what the app says
+// to it and the line in the log, has a goroutine of its own.
 func (m *Member) Closed(end socket.End) {
+	m.room.exit(m)
+	line := m.room.hub.log().Check(zap.InfoLevel, "connection ended")
+	if _, leaver := m.route.app().(apps.Leaver); leaver || line != nil {
+		go m.part(line, end)
+		return
+	}
+	m.part(nil, end)
+}
+
+// part is the last step. What apps do wrong has been caught closer by; anything
+// else must not end Caddy.
+func (m *Member) part(line *zapcore.CheckedEntry, end socket.End) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.log().Error("ending connection", zap.Any("panic", p), zap.Stack("stack"))
 		}
 	}()
-	m.room.exit(m)
-	m.logEnd(end)
+	if line != nil {
+		line.Write(m.endFields(end)...)
+	}
 	m.depart()
 }
 
@@ -196,12 +209,14 @@ func (m *Member) callReceive(msg apps.Message) (err error) {
 // recovered turns a panic of the app into an error with its stack.
 func (m *Member) recovered(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic in app %s: %v\n%s", m.route.AppName, p, debug.Stack())
+		*err = fmt.Errorf("%w: panic in app %s: %v\n%s", ErrFailed, m.route.AppName, p, debug.Stack())
 	}
 }
 
-func (m *Member) logEnd(end socket.End) {
-	log := m.log().With(
+// endFields tell how a connection ended. They are built only for a line that is
+// written: every connection ends.
+func (m *Member) endFields(end socket.End) []zap.Field {
+	fields := append(m.fields(),
 		zap.Duration("duration", end.Duration),
 		zap.Uint16("code", uint16(end.Code)),
 		zap.String("reason", printable(end.Reason)),
@@ -212,9 +227,9 @@ func (m *Member) logEnd(end socket.End) {
 		zap.Uint64("bytes_out", end.BytesOut),
 	)
 	if end.Err != nil {
-		log = log.With(zap.Error(end.Err))
+		fields = append(fields, zap.Error(end.Err))
 	}
-	log.Info("connection ended")
+	return fields
 }
 
 // printable replaces the control characters that encoders of logs do not escape:
@@ -228,15 +243,18 @@ func printable(s string) string {
 	}, s)
 }
 
-// log returns a logger that names the connection. Names that clients choose are
-// fields, which encoders escape, never part of the text.
-func (m *Member) log() *zap.Logger {
-	return m.room.hub.log().With(
+// log returns a logger that names the connection.
+func (m *Member) log() *zap.Logger { return m.room.hub.log().With(m.fields()...) }
+
+// fields name the connection in logs. Names that clients choose are fields,
+// which encoders escape, never part of the text.
+func (m *Member) fields() []zap.Field {
+	return []zap.Field{
 		zap.String("route", m.route.Name),
-		zap.String("room", m.room.key.Room),
+		zap.String("room", title(m.room.key.Room)),
 		zap.String("client_ip", m.clientIP),
 		zap.String("id", m.ID()),
-	)
+	}
 }
 
 // The rest of apps.Conn.
@@ -257,11 +275,8 @@ func closeCode(code int) frames.CloseCode {
 // Room returns the room as the app knows it.
 func (m *Member) Room() apps.Room { return (*memberRoom)(m) }
 
-// process is part of every ID, so that IDs of two processes differ.
-var process = rand.Text()[:8]
-
 // ID names the connection.
-func (m *Member) ID() string { return process + "-" + strconv.FormatUint(m.number, 36) }
+func (m *Member) ID() string { return connectionID(m.number) }
 
 // ClientIP is the client's address as Caddy sees it.
 func (m *Member) ClientIP() string { return m.clientIP }
@@ -300,8 +315,8 @@ func (m *Member) SetValue(v any) {
 // through it is done on behalf of that member.
 type memberRoom Member
 
-// Name is the room's name.
-func (r *memberRoom) Name() string { return r.room.key.Room }
+// Name is the room's name, as people write it.
+func (r *memberRoom) Name() string { return title(r.room.key.Room) }
 
 // Len is the number of members.
 func (r *memberRoom) Len() int { return r.room.len() }

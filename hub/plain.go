@@ -14,7 +14,7 @@ import (
 
 // View is the state of a room as of its last commit.
 type View struct {
-	Epoch   string // of the state: it changes when the room begins anew
+	Epoch   string // of the room, the same for all who look at it; it changes when the room begins anew
 	Version uint64 // operations applied since
 	Text    []byte
 	JSON    []byte // the message "state" of the subprotocol json

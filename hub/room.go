@@ -73,13 +73,13 @@ type shown struct {
 func newRoom(h *Hub, key engines.Key, route *Route) *Room {
 	r := &Room{hub: h, key: key, route: route}
 	if _, r.stateful = route.config.Load().App.(apps.Stateful); r.stateful {
-		r.replica = replica.New(key, h.engine, storedRooms{h}, r.report)
+		r.replica = replica.New(key, &h.store, r.report)
 	}
 	return r
 }
 
 func (r *Room) report(err error) {
-	r.hub.log().Error("room failed", zap.String("app", r.key.App), zap.String("room", r.key.Room), zap.Error(err))
+	r.hub.log().Error("room failed", zap.String("app", r.key.App), zap.String("room", title(r.key.Room)), zap.Error(err))
 }
 
 // load reads the state when the first visitor comes.

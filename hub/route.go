@@ -89,7 +89,7 @@ func (c *Config) every() (every time.Duration, err error) {
 
 // Visitor is a client at the door.
 type Visitor struct {
-	Room        string // its name
+	Room        string // its name, which begins with what names it
 	ClientIP    string
 	User        string
 	Subprotocol string // JSON, or one that only the app knows

@@ -15,18 +15,29 @@ type life struct {
 	end context.CancelFunc
 }
 
-// Context ends with the connection.
+// Context ends with the connection, or with the client's side of it.
 func (m *Member) Context() context.Context {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.life == nil {
 		m.life = new(life)
 		m.life.ctx, m.life.end = context.WithCancel(context.Background())
-		if m.ended {
+		if m.ended || m.hungUp {
 			m.life.end()
 		}
 	}
 	return m.life.ctx
+}
+
+// HungUp ends the context of a connection whose client says nothing more.
+func (m *Member) HungUp() {
+	m.mu.Lock()
+	m.hungUp = true
+	l := m.life
+	m.mu.Unlock()
+	if l != nil {
+		l.end()
+	}
 }
 
 // end notes that the connection has ended, ends its context, and tells whether

@@ -99,23 +99,6 @@ func Word(target *string, allowed ...string) Reader {
 	}
 }
 
-// Level reads a number from low to high, which is low if there is none.
-func Level(target *int, low, high int) Reader {
-	return func(d *caddyfile.Dispenser) error {
-		name := d.Val()
-		*target = low
-		if !d.NextArg() {
-			return nil
-		}
-		level, err := strconv.Atoi(d.Val())
-		if err != nil || level < low || level > high {
-			return d.Errf("option %q needs a level from %d to %d, found %q", name, low, high, d.Val())
-		}
-		*target = level
-		return nil
-	}
-}
-
 // MaxCount is the largest number an option may set.
 const MaxCount = 100_000_000
 

@@ -16,7 +16,6 @@ type values struct {
 	word     string
 	texts    []string
 	size     int
-	level    int
 	duration caddy.Duration
 	orOff    caddy.Duration
 }
@@ -28,7 +27,6 @@ func (v *values) set() Set {
 		"word":     Word(&v.word, "yes", "no"),
 		"texts":    Texts(&v.texts),
 		"size":     Size(&v.size),
-		"level":    Level(&v.level, 2, 5),
 		"duration": Duration(&v.duration),
 		"or_off":   DurationOrOff(&v.orOff),
 	}
@@ -55,8 +53,6 @@ func TestOptionsSetTheirTargets(t *testing.T) {
 		"size 64kb":            func(v values) bool { return v.size == 64000 },
 		`size "1.5 MiB"`:       func(v values) bool { return v.size == 3<<19 },
 		"size 1GiB":            func(v values) bool { return v.size == 1<<30 },
-		"level":                func(v values) bool { return v.level == 2 },
-		"level 5":              func(v values) bool { return v.level == 5 },
 		"duration 1ns":         func(v values) bool { return v.duration == 1 },
 		"duration 1h30m":       func(v values) bool { return v.duration == caddy.Duration(90*time.Minute) },
 		"duration 2d":          func(v values) bool { return v.duration == caddy.Duration(48*time.Hour) },
@@ -72,7 +68,7 @@ func TestOptionsSetTheirTargets(t *testing.T) {
 }
 
 func TestWrongOptionsAreErrors(t *testing.T) {
-	const needs = "expected one of duration, flag, level, or_off, size, text, texts, word"
+	const needs = "expected one of duration, flag, or_off, size, text, texts, word"
 	for block, want := range map[string]string{
 		"flags":                     `unknown option "flags", ` + needs,
 		"Flag":                      `unknown option "Flag", ` + needs,
@@ -100,10 +96,6 @@ func TestWrongOptionsAreErrors(t *testing.T) {
 		"size 1073741825":           `size 1073741825 is not from 1 B to 1 GiB`,
 		"size 15EiB":                `size 15EiB is not from 1 B to 1 GiB`,
 		"size 1KiB 2KiB":            `unexpected argument "2KiB" of option "size"`,
-		"level 1":                   `option "level" needs a level from 2 to 5, found "1"`,
-		"level 6":                   `option "level" needs a level from 2 to 5, found "6"`,
-		"level off":                 `option "level" needs a level from 2 to 5, found "off"`,
-		"level 2 3":                 `unexpected argument "3" of option "level"`,
 		"duration":                  `option "duration" needs a value`,
 		"duration 5":                `"5" is not a duration such as 25s`,
 		"duration off":              `"off" is not a duration such as 25s`,

@@ -133,7 +133,7 @@ func (r *Replica) save(ctx context.Context, next envelope) (err error) {
 	if err != nil {
 		return err
 	}
-	if len(p) > r.engine.MaxState() {
+	if len(p) > r.store.Engine.MaxState() {
 		return ErrTooBig
 	}
 	rev, err := r.swap(ctx, p)
@@ -159,11 +159,14 @@ func (r *Replica) encode(next *envelope) (p []byte, view apps.Body, err error) {
 func (r *Replica) swap(ctx context.Context, p []byte) (rev uint64, err error) {
 	first := r.rev == 0
 	if first {
-		if err := r.limit.Reserve(ctx); err != nil {
+		if err := r.store.Limit.Reserve(ctx); err != nil {
 			return 0, err
 		}
 	}
-	rev, err = swap(ctx, r.engine, r.key, r.rev, p)
+	rev, err = swap(ctx, r.store.Engine, r.key, r.rev, p)
+	if first && !errors.Is(err, engines.ErrRefused) {
+		r.store.epochs.spend(r.key)
+	}
 	if err == nil {
 		return rev, nil
 	}
@@ -177,9 +180,9 @@ func (r *Replica) swap(ctx context.Context, p []byte) (rev uint64, err error) {
 // unreserve undoes Reserve after a failed Swap, as far as its outcome is known.
 func (r *Replica) unreserve(err error) {
 	if errors.Is(err, engines.ErrRefused) {
-		r.limit.Release()
+		r.store.Limit.Release()
 	} else {
-		r.limit.Recount()
+		r.store.Limit.Recount()
 	}
 }
 

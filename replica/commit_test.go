@@ -230,7 +230,7 @@ func TestDelete(t *testing.T) {
 func TestCommitTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t)
-		r.Replica.engine = slow{r.engine}
+		r.store.Engine = slow{r.engine}
 		start := time.Now()
 		r.commit([]string{"1"}, "!outcome unknown")
 		if took := time.Since(start); took != commitTimeout {
@@ -265,7 +265,7 @@ func (*clock) UnmarshalBinary([]byte) error   { return nil }
 func TestTimeOfOperations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, engine := new(clock), &script{max: 1000}
-		r := New(key, engine, new(limit), func(err error) { t.Error(err) })
+		r := New(key, &Store{Engine: engine, Limit: new(limit)}, func(err error) { t.Error(err) })
 		if err := r.Load(t.Context(), app); err != nil {
 			t.Fatal(err)
 		}
@@ -280,4 +280,30 @@ func TestTimeOfOperations(t *testing.T) {
 			t.Errorf("operation at %v after %v", app.at, r.stored.at)
 		}
 	})
+}
+
+// Everybody who looks at a room that is not stored is shown the same epoch, and it is
+// stored under that.
+func TestTheEpochOfARoomThatIsNotStored(t *testing.T) {
+	r := newRoom(t)
+	look := func() string {
+		visitor := New(key, r.store, r.report)
+		if err := visitor.Load(t.Context(), r.app); err != nil {
+			t.Fatal(err)
+		}
+		return visitor.Snapshot().Epoch
+	}
+	before := r.Snapshot().Epoch
+	if epoch := look(); epoch != before {
+		t.Errorf("epochs %s and %s", before, epoch)
+	}
+	r.engine.swaps = append(r.engine.swaps, func(func() error) error { return engines.ErrRefused })
+	r.commit([]string{"1"}, "!unavailable, try again later")
+	if epoch := look(); epoch != before {
+		t.Errorf("epoch %s is %s after a refusal", before, epoch)
+	}
+	r.commit([]string{"1"}, "1@1")
+	if epoch := look(); epoch != before {
+		t.Errorf("epoch %s is stored as %s", before, epoch)
+	}
 }

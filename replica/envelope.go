@@ -17,7 +17,7 @@ import (
 //	at       varint, Unix nanoseconds
 //	app      the rest
 type envelope struct {
-	epoch   string    // random, made with the room
+	epoch   string    // names this life of the room; see epochs
 	version uint64    // operations applied since
 	at      time.Time // of the last one
 	app     []byte    // nil if nothing was ever applied

@@ -37,13 +37,21 @@ type Limit interface {
 	Recount()
 }
 
+// Store is where the replicas of all rooms are kept. Its fields are not changed once
+// replicas use it. It may be used concurrently.
+type Store struct {
+	Engine engines.Engine
+	Limit  Limit
+
+	epochs epochs
+}
+
 // Replica is the state of one room and what is stored of it. It is not safe for
 // concurrent use.
 type Replica struct {
 	// Immutable.
 	key    engines.Key
-	engine engines.Engine
-	limit  Limit
+	store  *Store
 	report func(error)
 
 	app    apps.Stateful // made the state
@@ -55,8 +63,8 @@ type Replica struct {
 
 // New returns the replica of a room, not loaded. Faults of the engine and of the
 // app's state are told to report.
-func New(key engines.Key, engine engines.Engine, limit Limit, report func(error)) *Replica {
-	return &Replica{key: key, engine: engine, limit: limit, report: report}
+func New(key engines.Key, store *Store, report func(error)) *Replica {
+	return &Replica{key: key, store: store, report: report}
 }
 
 // Snapshot is the state of a room as of a commit.
@@ -83,7 +91,7 @@ func (r *Replica) Load(ctx context.Context, app apps.Stateful) error {
 }
 
 func (r *Replica) load(ctx context.Context) error {
-	stored, rev, err := readEnvelope(ctx, r.engine, r.key)
+	stored, rev, err := r.store.readEnvelope(ctx, r.key)
 	if err == nil {
 		err = r.restore(stored)
 	}
@@ -95,11 +103,11 @@ func (r *Replica) load(ctx context.Context) error {
 }
 
 // readEnvelope returns what is stored of a room, or the envelope of a new one.
-func readEnvelope(ctx context.Context, engine engines.Engine, key engines.Key) (stored envelope, rev uint64, err error) {
+func (s *Store) readEnvelope(ctx context.Context, key engines.Key) (stored envelope, rev uint64, err error) {
 	defer recovered(&err)
-	p, rev, err := engine.Load(ctx, key)
+	p, rev, err := s.Engine.Load(ctx, key)
 	if errors.Is(err, engines.ErrNotFound) {
-		return envelope{epoch: randomEpoch()}, 0, nil
+		return envelope{epoch: s.epochs.of(key)}, 0, nil
 	}
 	if err != nil {
 		return envelope{}, 0, fmt.Errorf("loading room: %w", err)
@@ -134,17 +142,17 @@ func (r *Replica) Follow(app apps.Stateful) {
 func (r *Replica) Delete(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil { // it may be gone all the same
-			r.limit.Recount()
+			r.store.Limit.Recount()
 		}
 	}()
 	defer recovered(&err)
 	if r.rev == 0 {
 		return nil
 	}
-	if err := r.engine.Delete(ctx, r.key, r.rev); err != nil {
+	if err := r.store.Engine.Delete(ctx, r.key, r.rev); err != nil {
 		return fmt.Errorf("deleting room: %w", err)
 	}
-	r.limit.Release()
+	r.store.Limit.Release()
 	r.rev = 0
 	r.Unload()
 	return nil

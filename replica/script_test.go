@@ -160,7 +160,7 @@ func newRoom(t *testing.T) *room {
 
 // again makes a new replica, as after a restart.
 func (r *room) again() {
-	r.Replica = New(key, r.engine, r.limit, func(err error) { r.faults = append(r.faults, err) })
+	r.Replica = New(key, &Store{Engine: r.engine, Limit: r.limit}, func(err error) { r.faults = append(r.faults, err) })
 	if err := r.Load(r.Context(), r.app); err != nil {
 		r.Fatal(err)
 	}

@@ -16,7 +16,8 @@ type assembler struct {
 	partial  *partial
 	inflated *buffer // the message that was handed out, if it came compressed
 	begun    uint32  // counts what began and did not stand in the bytes from end to end
-	rsv      byte    // the reserved bits that are allowed: RSV1 with permessage-deflate
+
+	compression *compression // immutable while serving; nil for none
 }
 
 // event is one thing a client has said. The zero event is nothing yet.
@@ -51,11 +52,11 @@ func (a *assembler) next(p []byte, limit int) (event, int, error) {
 // nextFrames is next without inflating.
 func (a *assembler) nextFrames(p []byte, limit int) (event, int, error) {
 	if a.partial == nil {
-		e, n, err := whole(p, a.rsv, limit)
+		e, n, err := whole(p, a.compression.rsv(), limit)
 		if n > 0 || err != nil || len(p) == 0 {
 			return e, n, err
 		}
-		a.partial = newPartial(a.rsv)
+		a.partial = newPartial(a.compression.rsv())
 		a.begun++
 	}
 	return a.partial.next(p, limit)
@@ -64,7 +65,7 @@ func (a *assembler) nextFrames(p []byte, limit int) (event, int, error) {
 // inflate undoes permessage-deflate (RFC 7692 section 6.2).
 func (a *assembler) inflate(e event, limit int) (event, error) {
 	a.inflated = getBuffer(min(4*len(e.payload), limit))
-	message, err := frames.AppendInflated(a.inflated.b, e.payload, limit)
+	message, err := frames.AppendInflated(a.inflated.b, e.payload, limit, a.compression.window())
 	a.inflated.b = message
 	switch {
 	case err != nil:
@@ -89,6 +90,15 @@ func (a *assembler) settle() {
 	}
 }
 
+// skip goes on behind a violation, where nothing counts but a close frame, and tells
+// whether one has come.
+func (a *assembler) skip(p []byte) bool {
+	if a.partial == nil {
+		a.partial = newPartial(a.compression.rsv())
+	}
+	return a.partial.skip(p)
+}
+
 // incomplete tells, after settle, whether a message or frame has begun and not
 // ended.
 func (a *assembler) incomplete() bool { return a.partial != nil }
@@ -110,7 +120,10 @@ func whole(p []byte, rsv byte, limit int) (e event, n int, err error) {
 	if n == 0 || err != nil {
 		return event{}, 0, err
 	}
-	if err := judge(h, false, rsv, 0, limit); err != nil {
+	if h.RSV != 0 {
+		limit = frames.MaxDeflated(limit)
+	}
+	if err := judge(h, false, rsv, limit); err != nil {
 		return event{}, 0, err
 	}
 	if !h.Fin || uint64(len(p)-n) < h.Length {
@@ -125,13 +138,13 @@ func whole(p []byte, rsv byte, limit int) (e event, n int, err error) {
 	return e, n + len(payload), nil
 }
 
-// judge applies the rules of the protocol and the size limit to a header, of
-// which have bytes of its message came before.
-func judge(h frames.Header, fragmented bool, rsv byte, have, limit int) error {
+// judge applies the rules of the protocol to a header, whose payload may have no
+// more bytes than there is room for in its message.
+func judge(h frames.Header, fragmented bool, rsv byte, room int) error {
 	if err := frames.Check(h, fragmented, rsv); err != nil {
 		return err
 	}
-	if !h.Opcode.IsControl() && h.Length > uint64(max(0, limit-have)) {
+	if !h.Opcode.IsControl() && h.Length > uint64(max(0, room)) {
 		return errMessageTooBig
 	}
 	return nil

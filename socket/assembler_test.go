@@ -28,8 +28,10 @@ type said struct {
 }
 
 // assemble feeds the pieces as so many reads.
-func assemble(pieces ...[]byte) (s said) {
-	var a assembler
+func assemble(pieces ...[]byte) (s said) { return assembleBy(nil, pieces...) }
+
+func assembleBy(c *compression, pieces ...[]byte) (s said) {
+	a := assembler{compression: c}
 	defer a.reset()
 	for _, p := range pieces {
 		p = bytes.Clone(p)
@@ -102,8 +104,8 @@ var assemblerCases = []struct {
 	{"too big, of which only the header has come", [][]byte{clientText("ok"), clientText(strings.Repeat("x", testLimit+1))[:8]}, []string{`text "ok"`}, errMessageTooBig},
 	{"too big together, of which only the header has come", [][]byte{clientText("ok"), clientFrame(false, frames.Text, strings.Repeat("x", testLimit)), clientFrame(true, frames.Continuation, "x")[:6]}, []string{`text "ok"`}, errMessageTooBig},
 	{"announced 2^62 bytes", [][]byte{clientText("ok"), {0x82, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}, []string{`text "ok"`}, errMessageTooBig},
-	{"most fragments", [][]byte{clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments-2), clientFrame(true, frames.Continuation, "z")}, []string{`text "az"`}, nil},
-	{"too many fragments", [][]byte{clientText("ok"), clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments)}, []string{`text "ok"`}, errTooFragmented},
+	{"most fragments", [][]byte{clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), minFragments-2), clientFrame(true, frames.Continuation, "z")}, []string{`text "az"`}, nil},
+	{"too many fragments", [][]byte{clientText("ok"), clientFrame(false, frames.Text, "a"), bytes.Repeat(clientFrame(false, frames.Continuation, ""), minFragments)}, []string{`text "ok"`}, errTooFragmented},
 }
 
 func TestAssembler(t *testing.T) {
@@ -243,4 +245,48 @@ func FuzzAssembler(f *testing.F) {
 			t.Errorf("cut: %v, as a whole: %v", got, want)
 		}
 	})
+}
+
+// Behind a violation nothing counts but a close frame, wherever it is cut.
+func TestAssemblerSkipsToACloseFrame(t *testing.T) {
+	goodbye := closeFrame(frames.ProtocolError, "")
+	for name, bad := range map[string][]byte{
+		"opcode":             clientFrame(true, 3, "x"),
+		"text":               clientText("abc\xff\xffabc"),
+		"text in fragments":  append(clientFrame(false, frames.Text, "a\xff"), clientFrame(true, frames.Continuation, "b")...),
+		"half a character":   append(clientFrame(false, frames.Text, "a\xc3"), clientFrame(true, frames.Continuation, "")...),
+		"size":               clientText(strings.Repeat("x", testLimit+1)),
+		"size in fragments":  append(clientFrame(false, frames.Text, "x"), clientFrame(true, frames.Continuation, strings.Repeat("x", testLimit))...),
+		"fragments":          append(clientFrame(false, frames.Text, ""), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments(0))...),
+		"a frame of control": clientFrame(true, frames.Ping, strings.Repeat("x", 126)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := slices.Concat(bad, clientText("later"), clientFrame(true, frames.Ping, ""), goodbye)
+			for _, step := range []int{1, 7, len(said)} {
+				if at := closedAt(bytes.Clone(said), step); at <= len(said)-len(goodbye) || at > len(said) {
+					t.Errorf("in steps of %d: closed after %d of %d bytes", step, at, len(said))
+				}
+			}
+		})
+	}
+}
+
+// closedAt is how much of said an assembler is given, some bytes at a time, until
+// it has found a close frame behind a violation; more than that if it does not.
+func closedAt(said []byte, step int) int {
+	var a assembler
+	defer a.reset()
+	broken := false
+	for at := 0; at < len(said); at += step {
+		p := said[at:min(at+step, len(said))]
+		for len(p) > 0 && !broken {
+			_, n, err := a.next(p, testLimit)
+			p, broken = p[n:], err != nil
+		}
+		if broken && a.skip(p) {
+			return min(at+step, len(said))
+		}
+		a.settle()
+	}
+	return 2 * len(said)
 }

@@ -58,8 +58,12 @@ func (c *Conn) queueClose() {
 	c.closing = true
 	c.closeBy = now().add(closeTimeout)
 	c.armFor(c.closeBy)
+	code := c.end.Code
+	if code == frames.Abnormal { // the client went without a word: all it asked for is done
+		code = frames.NormalClosure
+	}
 	var payload [frames.MaxControlPayload]byte
-	c.out.push(c.encode, frames.Close, frames.AppendClose(payload[:0], c.end.Code, c.end.Reason))
+	c.out.push(c.encoder(), frames.Close, frames.AppendClose(payload[:0], code, c.end.Reason))
 	c.peerClosed = c.peerClosed || c.oneWay
 }
 
@@ -77,6 +81,16 @@ func (c *Conn) drained() {
 		c.shut = true
 		c.link.closeWrite()
 	}
+}
+
+// unanswered ends a connection whose client has not answered our close frame. A
+// stream on which it was sent ends in good order.
+func (c *Conn) unanswered() {
+	if isStream(c.link) {
+		c.end.Err, c.peerClosed = errNoEnd, true
+		c.drained()
+	}
+	c.cut(errNoEnd)
 }
 
 // cut ends the connection without ceremony.

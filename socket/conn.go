@@ -23,13 +23,17 @@ type Handler interface {
 	// Flush is called when the messages that arrived together have been handed
 	// over: what they lead to is collected until then.
 	Flush()
-	// Closed is called once, last.
+	// HungUp is called, at most once, when the client has ended its own direction
+	// without a close frame: nothing more will come from it, and perhaps nobody
+	// is there any more. What is held is still waited for.
+	HungUp()
+	// Closed is called once, last. A loop calls it that others wait for.
 	Closed(End)
 }
 
 // End tells how a connection ended.
 type End struct {
-	Code     frames.CloseCode // the first close code said by either side, or Abnormal
+	Code     frames.CloseCode // the first close code said by either side, or Abnormal if the client went without one
 	ByPeer   bool             // the client said it
 	Reason   string           // its reason, as said by the side that said it
 	Err      error            // why the connection was cut, if it was
@@ -57,9 +61,7 @@ type Conn struct {
 	// Immutable once Serve or Start has begun, nil before.
 	link   link
 	polled *polled // the link, if a loop serves it
-	encode encoder
-	level  uint8 // of compression; 0 for none
-	oneWay bool  // immutable: the client cannot answer, it is an event stream
+	oneWay bool    // immutable: the client cannot answer, it is an event stream
 
 	// Owned by the reader.
 	deaf  bool // a close frame or a violation has come: nothing after it counts
@@ -107,7 +109,7 @@ type Conn struct {
 // Serve. Settings are looked up when they are needed, so that they can be
 // replaced.
 func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
-	return &Conn{handler: handler, settings: settings, encode: frames.AppendMessage, corks: 1}
+	return &Conn{handler: handler, settings: settings, corks: 1}
 }
 
 // Serve talks WebSocket over the connection, which must have no deadlines set,
@@ -121,28 +123,6 @@ func (c *Conn) Serve(u *Upgraded) {
 	c.start(l, u)
 	c.run(u.Buffered)
 }
-
-// agree takes over what the handshake has agreed on.
-func (c *Conn) agree(u *Upgraded) {
-	if level := c.settings.Load().CompressionLevel; u.Compression && level > 0 {
-		c.level = uint8(level)
-		c.in.rsv = frames.RSV1
-		c.encode = deflating[level]
-	}
-}
-
-// deflating holds the encoders of connections that compress, by level.
-var deflating = func() (by [frames.MaxLevel + 1]encoder) {
-	for level := range by {
-		by[level] = func(dst []byte, op frames.Opcode, payload []byte) []byte {
-			if op.IsControl() {
-				return frames.AppendMessage(dst, op, payload)
-			}
-			return frames.AppendDeflated(dst, op, payload, level)
-		}
-	}
-	return by
-}()
 
 func (c *Conn) serve(l link, buffered []byte) {
 	c.start(l, &Upgraded{})
@@ -232,6 +212,9 @@ func (c *Conn) consume(p []byte) (rest []byte) {
 		if err != nil {
 			c.violated(err)
 		}
+	}
+	if c.deaf {
+		c.overhear(p)
 	}
 	c.in.settle()
 	if !c.waits {
@@ -372,6 +355,9 @@ func (c *Conn) mayAsk() bool {
 func (c *Conn) handleClose(payload []byte) error {
 	code, reason, err := frames.ParseClose(payload)
 	if err != nil {
+		if isStream(c.link) {
+			c.noteClose() // if not as it should be said
+		}
 		return err
 	}
 	c.deaf = true
@@ -397,26 +383,47 @@ func (c *Conn) violated(err error) {
 	c.wantClose(rule.Code, rule.Rule)
 }
 
-// linger says what is still to be said, if we are closing, to a client that has
-// ended its own direction and may wait for ours.
-func (c *Conn) linger() {
+// overhear looks for the close frame of a client that has broken a rule on a
+// stream. Others learn from the end of our direction that they are to end theirs.
+func (c *Conn) overhear(p []byte) {
+	if isStream(c.link) && c.in.skip(p) {
+		c.noteClose()
+	}
+}
+
+// noteClose notes that nothing will follow from a client that has broken a rule.
+func (c *Conn) noteClose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.peerClosed = true
 	c.drained()
+}
+
+// linger says what is still to be said to a client that has ended its own
+// direction and may wait for ours.
+func (c *Conn) linger() {
+	c.hungUp()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for c.closeWanted && !c.gone {
 		c.await()
 	}
 }
 
-// halfClosed notes that the client has ended its own direction and tells whether
-// we still have something to say.
-func (c *Conn) halfClosed() bool {
+// hungUp acts on the end of the client's direction. A client that has not said
+// goodbye is answered what it asked for, and then with a close frame.
+func (c *Conn) hungUp() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	abrupt := !c.peerClosed && !c.gone
 	c.peerClosed = true
+	if !c.oneWay {
+		c.wantClose(frames.Abnormal, "")
+	}
 	c.drained()
-	return c.closeWanted && !c.gone
+	c.mu.Unlock()
+	if abrupt {
+		c.handler.HungUp()
+	}
 }
 
 // lost ends the connection because of what reading it gave.

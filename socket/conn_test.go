@@ -301,6 +301,38 @@ func TestConnAnswersCloseAfterWhatIsHeld(t *testing.T) {
 	})
 }
 
+// A client that ends its own direction is sent all that it asked for, however much
+// that is, and then told that it was all.
+func TestConnAnswersAClientThatHasEndedItsDirection(t *testing.T) {
+	for name, size := range map[string]int{"nothing": 0, "little": 5, "much": 12 << 20} {
+		t.Run(name, func(t *testing.T) {
+			overLinks(t, func(t *testing.T, s *session) {
+				s.change(func(s *Settings) { s.MaxMessageSize = 16 << 20 })
+				s.message = func(data []byte, _ bool) {
+					s.Hold(1)
+					go func(data string) { s.Send([]byte(data), false); s.Release(1) }(string(data))
+				}
+				s.start()
+				payload := strings.Repeat("x", size)
+				if size > 0 {
+					s.say(clientText(payload))
+				}
+				if err := s.client.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				if size > 0 {
+					s.expect(frames.Text, payload)
+				}
+				s.expectClose(frames.NormalClosure)
+				s.expectEOF()
+				if e := s.expectEnd(); e.Code != frames.Abnormal || e.ByPeer || e.Err != nil {
+					t.Errorf("ended with %+v", e)
+				}
+			})
+		})
+	}
+}
+
 // The server ends the connection when it has the client's answer, without the
 // client having to.
 func TestConnClose(t *testing.T) {
@@ -373,7 +405,7 @@ func TestConnAnswersAViolation(t *testing.T) {
 		{"protocol", clientFrame(true, 3, ""), frames.ProtocolError},
 		{"text", clientText("\xff"), frames.InvalidPayload},
 		{"size", clientText(strings.Repeat("x", 1<<20+1))[:14], frames.MessageTooBig},
-		{"fragments", append(clientFrame(false, frames.Text, ""), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments)...), frames.PolicyViolation},
+		{"fragments", append(clientFrame(false, frames.Text, ""), bytes.Repeat(clientFrame(false, frames.Continuation, ""), maxFragments(1<<20))...), frames.PolicyViolation},
 		{"close of one byte", clientFrame(true, frames.Close, "x"), frames.ProtocolError},
 		{"close code", clientFrame(true, frames.Close, "\x03\xed"), frames.ProtocolError},
 		{"close reason", clientFrame(true, frames.Close, "\x03\xe8\xff"), frames.InvalidPayload},

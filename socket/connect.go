@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -48,22 +47,22 @@ func connectRequest(r *http.Request) *http.Request {
 // then on the stream carries frames. The caller must Serve before the handler
 // returns.
 func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error) {
-	request := connectRequest(r)
-	subprotocol := Subprotocol(request, o.Subprotocols)
-	answer, err := handshakeAnswer(request, subprotocol, o.Compression)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"Upgrade", "Connection", "Sec-Websocket-Accept"} {
-		answer.Del(name)
-	}
-	maps.Copy(w.Header(), answer)
+	agreed := o.agree(r)
+	agreed.put(w.Header(), "")
 	w.WriteHeader(http.StatusOK)
 	l := &stream2{response: newResponse(w, r), body: r.Body}
 	if err := l.control.Flush(); err != nil {
 		return nil, errors.Join(errors.New("sending the handshake"), err)
 	}
-	return &Upgraded{stream: l, Subprotocol: subprotocol, Compression: answer.Get("Sec-Websocket-Extensions") != ""}, nil
+	return &Upgraded{stream: l, Subprotocol: agreed.subprotocol, deflate: agreed.deflate}, nil
+}
+
+// deleteConnectionFields deletes what speaks of the connection, and makes an answer on
+// a stream malformed (RFC 9113, section 8.2.2; RFC 9114, section 4.2).
+func deleteConnectionFields(h http.Header) {
+	for _, name := range []string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
+		h.Del(name)
+	}
 }
 
 // stream2 is the link over a stream of HTTP/2 or HTTP/3: what comes is the
@@ -71,6 +70,14 @@ func upgradeStream(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, 
 type stream2 struct {
 	*response
 	body io.ReadCloser
+}
+
+// isStream reports whether l is a stream of HTTP/2 or 3. Our direction of one
+// cannot be ended alone, as that of TCP can. But the whole can be while the client
+// still sends, without what it has not read being lost.
+func isStream(l link) bool {
+	_, ok := l.(*stream2)
+	return ok
 }
 
 func (l *stream2) read() (*buffer, error) {
@@ -92,14 +99,21 @@ func (l *stream2) read() (*buffer, error) {
 	return nil, err
 }
 
-// close ends reading; the stream ends in good order when the handler returns.
+// close ends reading; the stream ends in good order when the handler returns, for
+// which it has as long as a client has for its half of the close handshake.
 func (l *stream2) close() {
+	_ = l.below.SetWriteDeadline(time.Now().Add(closeTimeout))
+	l.endReading()
+}
+
+func (l *stream2) endReading() {
 	l.response.close()
-	_ = l.control.SetReadDeadline(time.Now()) // some bodies end by this, some by the other
-	_ = l.body.Close()
+	if l.control.SetReadDeadline(time.Now()) != nil {
+		_ = l.body.Close() // which over HTTP/3 would tell the client that the request was cancelled
+	}
 }
 
 func (l *stream2) abort() {
 	l.response.abort()
-	l.close()
+	l.endReading()
 }

@@ -33,6 +33,11 @@
 // While the handler works through what one read or one tick of a loop brought,
 // answers are collected and leave in one write.
 //
+// What many are sent is encoded and compressed once for all of them ([Run]). With
+// context takeover that cannot be: the queue then holds plain frames, and what
+// leaves it is compressed for this connection. Who has agreed on permessage-deflate
+// has a [compression], who has not has nothing of it.
+//
 // # Time
 //
 // Each connection has one timer, armed for the earliest thing that may become

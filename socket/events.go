@@ -18,7 +18,7 @@ import (
 // Pings are comments, and there is no close frame.
 func NewEvents(settings *atomic.Pointer[Settings], handler Handler) *Conn {
 	c := New(settings, handler)
-	c.encode, c.oneWay = encodeEvent, true
+	c.oneWay = true
 	return c
 }
 

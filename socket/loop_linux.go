@@ -27,20 +27,25 @@ import (
 // that its number cannot be another connection's while somebody writes to it;
 // everybody else shuts the socket down and tells the loop. Events carry a slot
 // and its generation, so that those of a connection before never reach the next.
+//
+// A new connection is added to epoll by whoever starts it: the loop hears of it
+// when it has something to say.
 type loop struct {
 	epoll int
 	file  *os.File        // of epoll
 	wait  syscall.RawConn // on epoll
 	wake  int             // an eventfd: something was posted
 
-	mu     sync.Mutex
-	posted []owner // guarded by mu
+	mu sync.Mutex
+	// Guarded by mu.
+	posted []owner
+	slots  []slot
+	free   []int32
 
 	// Owned by the loop's goroutine.
-	slots   []slot
-	free    []int32
 	buffer  []byte
 	events  [loopEvents]syscall.EpollEvent
+	owners  [loopEvents]owner // of the events that are ready; nil if there is none any more
 	ready   int
 	done    int       // of what is being worked through
 	current *polled   // whose handler is being called
@@ -168,6 +173,7 @@ func (l *loop) poll(fd uintptr) bool {
 }
 
 func (l *loop) tick() {
+	l.findOwners()
 	for l.done = 0; l.done < l.ready; {
 		l.dispatch()
 	}
@@ -188,6 +194,20 @@ func (l *loop) tick() {
 	l.handing, l.touched, l.work = emptied(l.handing), emptied(l.touched), emptied(l.work)
 }
 
+// findOwners looks up whom the events are for. Only the end of a tick takes a
+// place from an owner.
+func (l *loop) findOwners() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.ready {
+		e := &l.events[i]
+		l.owners[i] = nil
+		if s := &l.slots[e.Fd]; s.generation == e.Pad {
+			l.owners[i] = s.owner
+		}
+	}
+}
+
 // emptied returns a list for the next tick. After a burst it is not kept.
 func emptied[T any](list []T) []T {
 	const keep = 4096
@@ -203,15 +223,15 @@ func emptied[T any](list []T) []T {
 func (l *loop) dispatch() {
 	defer l.recover()
 	for l.done < l.ready {
-		e := &l.events[l.done]
+		e, o := &l.events[l.done], l.owners[l.done]
+		l.owners[l.done] = nil
 		l.done++
-		if e.Fd == 0 {
+		switch {
+		case e.Fd == 0:
 			var count [8]byte
 			_, _ = syscall.Read(l.wake, count[:]) // only resets it
-			continue
-		}
-		if s := &l.slots[e.Fd]; s.owner != nil && s.generation == e.Pad {
-			s.owner.event(e.Events)
+		case o != nil:
+			o.event(e.Events)
 		}
 	}
 }
@@ -252,6 +272,8 @@ func (l *loop) takePosted() {
 
 // place gives a place to its owner, with the name that events bear.
 func (l *loop) place(o owner) (name int32, generation int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if n := len(l.free); n > 0 {
 		name, l.free = l.free[n-1], l.free[:n-1]
 	} else {
@@ -264,8 +286,10 @@ func (l *loop) place(o owner) (name int32, generation int32) {
 	return name, s.generation
 }
 
-// displace takes a place back.
+// displace takes a place back. The loop's goroutine calls it.
 func (l *loop) displace(name int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.slots[name].owner = nil
 	l.free = append(l.free, name)
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"github.com/caddyws/caddy-websocket/frames"
 )
 
 // A process without descriptors gets no loop, loses none to the attempt, and may
@@ -29,6 +31,39 @@ func TestLoopWithoutDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.close()
+}
+
+// A loop is not woken for a connection that has nothing to say yet: it has it
+// already.
+func TestStartAddsTheConnectionItself(t *testing.T) {
+	server, client := tcpPair(t)
+	s := newSession(t, onLoop{server}, client)
+	s.start()
+	s.mu.Lock()
+	slot, posted := s.polled.slot, s.polled.posted.Load()
+	s.mu.Unlock()
+	if slot == 0 || posted {
+		t.Errorf("the connection has slot %d after Start, posted: %t", slot, posted)
+	}
+	s.say(clientText("hello"))
+	s.expect(frames.Text, "hello")
+}
+
+// A loop that is at a connection looks whether it has ended, and need not be told.
+func TestALoopIsNotToldOfWhatEndsMeanwhile(t *testing.T) {
+	server, client := tcpPair(t)
+	s := newSession(t, onLoop{server}, client)
+	told := make(chan bool, 1)
+	s.message = func([]byte, bool) {
+		s.Abort()
+		told <- s.polled.posted.Load()
+	}
+	s.start()
+	s.say(clientText("hello"))
+	s.expectEnd()
+	if <-told {
+		t.Error("it was told")
+	}
 }
 
 // leaveDescriptors allows the process only so many more.

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"math"
 	"sync"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -102,27 +103,36 @@ func (s *partial) readHeader(p []byte, limit int) (took int, err error) {
 
 // begin opens a frame.
 func (s *partial) begin(h frames.Header, limit int) error {
-	have := 0
-	if s.message != nil {
-		have = len(s.message.b)
-	}
-	if err := judge(h, s.opcode != frames.Continuation, s.rsv, have, limit); err != nil {
+	s.left = h.Length
+	if err := judge(h, s.opcode != frames.Continuation, s.rsv, s.room(h, limit)); err != nil {
 		return err
 	}
-	s.open, s.frame, s.left, s.pos = true, h, h.Length, 0
+	s.open, s.frame, s.pos = true, h, 0
 	if h.Opcode.IsControl() {
 		s.controls = 0
 		return nil
 	}
-	return s.beginFragment(h)
+	return s.beginFragment(h, maxFragments(limit))
 }
 
-func (s *partial) beginFragment(h frames.Header) error {
+// room returns how many bytes of the message may still come. The limit is on what
+// a compressed message becomes; the bytes it comes in have a limit of their own.
+func (s *partial) room(h frames.Header, limit int) int {
+	if h.RSV != 0 || s.compressed && h.Opcode == frames.Continuation {
+		limit = frames.MaxDeflated(limit) + maxFlushed*s.fragments
+	}
+	if s.message != nil {
+		limit -= len(s.message.b)
+	}
+	return limit
+}
+
+func (s *partial) beginFragment(h frames.Header, most int) error {
 	if h.Opcode != frames.Continuation {
 		s.opcode, s.fragments, s.compressed = h.Opcode, 0, h.RSV != 0
 		s.text.Reset()
 	}
-	if s.fragments++; s.fragments > maxFragments {
+	if s.fragments++; s.fragments > most {
 		return errTooFragmented
 	}
 	return nil
@@ -139,7 +149,7 @@ func (s *partial) readPayload(p []byte) (took int, err error) {
 		return len(p), nil
 	}
 	if s.opcode == frames.Text && !s.compressed && !s.text.Write(p) {
-		return 0, frames.ErrInvalidUTF8
+		return len(p), frames.ErrInvalidUTF8
 	}
 	if s.message == nil {
 		s.message = getBuffer(len(p))
@@ -163,4 +173,30 @@ func (s *partial) endFrame() (event, error) {
 	e := event{s.opcode, s.message.b, s.compressed}
 	s.opcode, s.handedOut = frames.Continuation, true
 	return e, nil
+}
+
+// skip is next where no rule counts any more. A header that cannot be read is the
+// last: nothing tells where the next one is.
+func (s *partial) skip(p []byte) (closed bool) {
+	s.open = true // it is never idle again
+	for {
+		took := min(uint64(len(p)), s.left)
+		p, s.left = p[took:], s.left-took
+		if len(p) == 0 {
+			return false
+		}
+		had := s.headers
+		s.headers += copy(s.header[had:], p)
+		h, n, err := frames.ParseHeader(s.header[:s.headers])
+		switch {
+		case err != nil:
+			h.Length = math.MaxUint64
+			n = len(p) + had
+		case n == 0:
+			return false
+		case h.Opcode == frames.Close:
+			return true
+		}
+		p, s.headers, s.left = p[n-had:], 0, h.Length
+	}
 }

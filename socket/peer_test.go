@@ -124,6 +124,9 @@ type session struct {
 
 	client net.Conn
 	reader *bufio.Reader
+
+	deflate deflateParams  // what was agreed on
+	window  *frames.Window // the client's, for what comes compressed
 }
 
 func testSettings() *Settings {
@@ -146,6 +149,7 @@ func newSession(t testing.TB, server, client net.Conn) *session {
 
 func (s *session) Message(data []byte, binary bool) { s.message(data, binary) }
 func (s *session) Flush()                           { s.flush() }
+func (s *session) HungUp()                          {}
 func (s *session) Closed(e End) {
 	if s.closed.Add(1); s.looped != nil {
 		close(s.over)
@@ -158,9 +162,9 @@ func (s *session) start(buffered ...byte) {
 	served := make(chan struct{})
 	if s.looped != nil {
 		s.over = served
-		s.Conn.Start(&Upgraded{Conn: s.looped, Buffered: buffered})
+		s.Conn.Start(&Upgraded{Conn: s.looped, Buffered: buffered, deflate: s.deflate})
 	} else {
-		s.Conn.start(s.link, &Upgraded{})
+		s.Conn.start(s.link, &Upgraded{deflate: s.deflate})
 		go func() {
 			defer close(served)
 			s.run(buffered)
@@ -207,6 +211,9 @@ func (s *session) next() (op frames.Opcode, payload string, err error) {
 			s.reader.Discard(n)
 			body := make([]byte, h.Length)
 			_, err := io.ReadFull(s.reader, body)
+			if err == nil && h.RSV != 0 {
+				body, err = frames.AppendInflated(nil, body, 64<<20, s.window)
+			}
 			return h.Opcode, string(body), err
 		}
 	}

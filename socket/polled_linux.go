@@ -18,16 +18,17 @@ type polled struct {
 	conn *Conn
 	fd   int
 
-	posted atomic.Bool
+	posted   atomic.Bool
+	attended atomic.Bool // the loop is at it and will look, within this tick, whether it has ended
 
-	// Owned by the loop's goroutine.
-	slot   int32
+	// Owned by the loop's goroutine, which is told of it by an event or a post.
 	stash  *buffer // what was read and not handed over, while paused
 	paused bool
 	closed bool
 
 	// Guarded by conn.mu.
 	watching   uint32
+	slot       int32
 	generation int32
 	released   bool
 }
@@ -74,8 +75,15 @@ func (p *polled) keep(buffered []byte) {
 	p.stash = stashed(buffered)
 }
 
-// start lets the loop serve the connection.
-func (p *polled) start() { p.loop.post(p, &p.posted) }
+// start lets the loop serve the connection. It need not know of one that has
+// nothing to say yet.
+func (p *polled) start() {
+	if p.paused {
+		p.loop.post(p, &p.posted)
+		return
+	}
+	p.add()
+}
 
 func stashed(rest []byte) *buffer {
 	if len(rest) == 0 {
@@ -88,6 +96,7 @@ func stashed(rest []byte) *buffer {
 
 // event acts on what the socket is ready for.
 func (p *polled) event(events uint32) {
+	p.attended.Store(true)
 	p.loop.current = p
 	p.loop.touched = append(p.loop.touched, p)
 	if events&watchWrite != 0 {
@@ -105,20 +114,21 @@ func (p *polled) event(events uint32) {
 func (p *polled) attend() {
 	p.posted.Store(false)
 	p.loop.current = p
-	if p.slot == 0 && !p.closed {
-		p.add()
-	}
+	p.add()
 	if p.paused && p.conn.unpaused() {
 		p.resume()
 	}
 	p.loop.touched = append(p.loop.touched, p)
 }
 
-// add has the loop wait for the connection.
+// add has the loop wait for the connection, if it does not yet.
 func (p *polled) add() {
 	c := p.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if p.slot > 0 || c.gone {
+		return
+	}
 	p.slot, p.generation = p.loop.place(p)
 	p.watching |= watchRead
 	event := syscall.EpollEvent{Events: p.watching, Fd: p.slot, Pad: p.generation}
@@ -139,9 +149,8 @@ func (p *polled) receive() {
 	case err == syscall.EAGAIN:
 	case err != nil:
 		p.conn.lost(err)
-	case !p.conn.halfClosed():
-		p.conn.lost(io.EOF)
 	default:
+		p.conn.hungUp()
 		p.paused = true // there is only an end to read
 		p.watch(watchRead, false)
 	}
@@ -171,29 +180,32 @@ func (p *polled) consume(bytes []byte, arrived int) {
 
 // endIfGone gives the descriptor back once the connection has ended.
 func (p *polled) endIfGone() {
-	if p.closed || !p.conn.isGone() {
+	if p.closed {
+		return
+	}
+	p.attended.Store(false) // from here on others tell the loop again
+	if !p.conn.isGone() {
 		return
 	}
 	p.closed = true
 	putBuffer(p.stash)
 	p.stash = nil
-	if p.slot > 0 {
-		p.loop.displace(p.slot)
-	}
 	p.finish()
 }
 
-// finish is Conn.finish without waiting: nobody else writes, and the handler has
-// a goroutine for its last call, which may take its time.
+// finish is Conn.finish without waiting: nobody else writes.
 func (p *polled) finish() {
 	c := p.conn
 	c.mu.Lock()
+	if p.slot > 0 {
+		p.loop.displace(p.slot)
+	}
 	putBuffer(c.restOwn)
 	c.flushing, c.rest, c.restOwn = false, nil, nil
 	p.release()
 	end := c.clear(nil)
 	c.mu.Unlock()
-	go c.handler.Closed(end)
+	c.handler.Closed(end)
 }
 
 // readOn has the loop go on with what was kept.
@@ -247,9 +259,10 @@ func (p *polled) closeWrite() { _ = syscall.Shutdown(p.fd, syscall.SHUT_WR) } //
 
 func (p *polled) close() { p.abort() }
 
-// abort leaves the descriptor to the loop, whose work is cut short by this.
+// abort leaves the descriptor to the loop, whose work is cut short by this, unless
+// it is at it and closes the descriptor anyway. Conn.mu is held.
 func (p *polled) abort() {
-	if !p.released {
+	if !p.released && !p.attended.Load() {
 		_ = syscall.Shutdown(p.fd, syscall.SHUT_RDWR) // likewise
 		p.loop.post(p, &p.posted)
 	}

@@ -15,7 +15,13 @@ type Run struct {
 	messages uint64
 
 	mu       sync.Mutex
-	deflated [frames.MaxLevel + 1][]byte // guarded by mu; by level
+	deflated []deflatedRun // guarded by mu; usually one
+}
+
+// deflatedRun is a run as compressed at a level for a window.
+type deflatedRun struct {
+	level, bits int
+	bytes       []byte
 }
 
 // NewRun returns the run of the given bytes: frames as a server sends them or,
@@ -42,21 +48,34 @@ func count(encoded []byte) (messages uint64) {
 // Bytes returns what the run was made of.
 func (r *Run) Bytes() []byte { return r.plain }
 
-// at returns the run for connections that compress at a level, or not at 0.
-func (r *Run) at(level int) []byte {
-	if level == 0 || len(r.plain) < frames.MinDeflate {
+// at returns the run for connections that compress in some way, or not at all:
+// nil. What fits into a window is the same for it as for the largest.
+func (r *Run) at(c *compression) []byte {
+	if c == nil || c.level == 0 || len(r.plain) < frames.MinDeflate {
 		return r.plain
 	}
+	bits := c.bits
+	if len(r.plain) <= 1<<bits {
+		bits = frames.MaxWindowBits
+	}
+	return r.compressed(c.level, bits)
+}
+
+func (r *Run) compressed(level, bits int) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.deflated[level] == nil {
-		r.deflated[level] = deflate(r.plain, level)
+	for _, d := range r.deflated {
+		if d.level == level && d.bits == bits {
+			return d.bytes
+		}
 	}
-	return r.deflated[level]
+	d := deflatedRun{level, bits, deflate(r.plain, level, bits)}
+	r.deflated = append(r.deflated, d)
+	return d.bytes
 }
 
 // deflate compresses the messages of a run.
-func deflate(run []byte, level int) []byte {
+func deflate(run []byte, level, bits int) []byte {
 	var deflated []byte
 	for len(run) > 0 {
 		h, n, err := frames.ParseHeader(run)
@@ -64,7 +83,7 @@ func deflate(run []byte, level int) []byte {
 			break // it is ours: never
 		}
 		end := n + int(h.Length)
-		deflated = frames.AppendDeflated(deflated, h.Opcode, run[n:end], level)
+		deflated = frames.AppendDeflated(deflated, h.Opcode, run[n:end], level, bits)
 		run = run[end:]
 	}
 	return deflated

@@ -22,10 +22,17 @@ type Settings struct {
 
 // Limits without an option: wide enough for every honest client.
 const (
-	maxFragments    = 4096             // frames of one message; more closes 1008
+	minFragments    = 4096             // frames of one message, if it may not have more
 	assemblyTimeout = time.Minute      // from a message's first byte to its last; longer closes 1008
 	settleTimeout   = 10 * time.Second // for held messages, once a close frame is wanted
 	closeTimeout    = 3 * time.Second  // for the peer's half of the close handshake
+	lastTimeout     = time.Minute      // more than that, for a peer that goes on taking what comes before our half
 	maxUnanswered   = 64               // messages handed over and not settled; then reading stops
 	maxUnsettled    = 256 << 10        // their bytes
+	maxFlushed      = 16               // bytes that compressing needs more for each frame that it fills by itself
 )
+
+// maxFragments returns how many frames a message may have where its size is
+// limited: one for every 32 bytes of the limit, and no fewer than 4096. More
+// closes with 1008.
+func maxFragments(limit int) int { return max(minFragments, limit/32) }

@@ -61,12 +61,25 @@ func (c *Conn) closeDue(now moment) time.Duration {
 		return wait
 	}
 	if c.closing {
-		c.cut(errNoEnd)
-		return never
+		return c.answerDue(now)
 	}
 	c.queueClose()
 	c.pump()
 	return closeTimeout
+}
+
+// answerDue ends the connection of a client that does not answer our close frame,
+// unless it still takes what was queued before it.
+func (c *Conn) answerDue(now moment) time.Duration {
+	if c.takes() {
+		c.progress = now
+	}
+	by := min(c.progress.add(closeTimeout), c.closeBy.add(lastTimeout))
+	if wait := by.since(now); wait > 0 {
+		return wait
+	}
+	c.unanswered()
+	return never
 }
 
 func (c *Conn) writeDue(now moment, s *Settings) time.Duration {
@@ -144,7 +157,7 @@ func (c *Conn) pingDue(now moment, s *Settings) time.Duration {
 	}
 	c.pinged = now
 	c.arrived = c.received()
-	c.out.push(c.encode, frames.Ping, nil)
+	c.out.push(c.encoder(), frames.Ping, nil)
 	c.pingEnd = int64(c.end.BytesOut) + int64(c.owed())
 	c.pump()
 	if s.PingTimeout > 0 && !c.oneWay {

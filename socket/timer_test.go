@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -251,6 +252,49 @@ func TestTimerCutsWhoDoesNotAnswerAClose(t *testing.T) {
 		s.expectClose(frames.GoingAway)
 		s.expectCut(errNoEnd, closeTimeout)
 	})
+}
+
+// A client that takes what was queued before the close frame is given time for it,
+// whether or not it has ended its own direction.
+func TestTimerWaitsForASlowGoodbye(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, s *session) {
+		s.start()
+		payload := strings.Repeat("x", 20*streamWrite)
+		s.Send([]byte(payload), false)
+		s.Close(frames.GoingAway, "")
+		s.reader = bufio.NewReader(slowReader{s.client})
+		s.expect(frames.Text, payload)
+		s.expectClose(frames.GoingAway)
+		s.say(closeFrame(frames.GoingAway, ""))
+		if e := s.expectEnd(); e.Err != nil {
+			t.Errorf("ended with %+v", e)
+		}
+	})
+}
+
+// But not for ever.
+func TestTimerCutsAnEndlessGoodbye(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, s *session) {
+		s.start()
+		s.Send(make([]byte, 1000*streamWrite), false)
+		s.Close(frames.GoingAway, "")
+		start := time.Now()
+		_, err := io.Copy(io.Discard, slowReader{s.client})
+		if e := <-s.ended; e.Err != errNoEnd || err != nil {
+			t.Errorf("ended with %+v, %v", e, err)
+		}
+		if took := time.Since(start); took < lastTimeout || took > closeTimeout+lastTimeout+2*time.Second {
+			t.Errorf("cut after %v", took)
+		}
+	})
+}
+
+// slowReader takes 4 KiB at most, and its time.
+type slowReader struct{ io.Reader }
+
+func (r slowReader) Read(p []byte) (int, error) {
+	time.Sleep(500 * time.Millisecond)
+	return r.Reader.Read(p[:min(len(p), 4<<10)])
 }
 
 func TestTimerCutsAViolatorThatSendsOn(t *testing.T) {

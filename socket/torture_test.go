@@ -140,6 +140,8 @@ func (v *victim) Message(data []byte, binary bool) {
 
 func (v *victim) Flush() {}
 
+func (v *victim) HungUp() {}
+
 func (v *victim) Closed(End) {
 	v.server.served.Add(1)
 	v.server.open.Done()

@@ -1,16 +1,14 @@
 package socket
 
 import (
-	"bufio"
 	"bytes"
+	"crypto/sha1" //nolint:gosec // RFC 6455 wants it
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/textproto"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // Offer is what a route is willing to speak.
@@ -19,10 +17,13 @@ type Offer struct {
 	// client's order of preference decides (RFC 6455, section 4.1).
 	Subprotocols []string
 
-	// Compression permits permessage-deflate without context takeover
-	// (RFC 7692). It is used only if the client offers it in a form that
-	// needs nothing more than that.
+	// Compression permits permessage-deflate (RFC 7692). It is used if the
+	// client offers it.
 	Compression bool
+
+	// Takeover permits context takeover with it, in both directions (RFC 7692,
+	// section 7.1.1), unless the client offers to do without.
+	Takeover bool
 }
 
 // Upgraded is an HTTP/1.1 connection after its 101, or a stream of HTTP/2 or
@@ -42,11 +43,8 @@ type Upgraded struct {
 	// Subprotocol is the agreed one of Offer.Subprotocols, or empty.
 	Subprotocol string
 
-	// Compression tells that permessage-deflate was agreed, with
-	// server_no_context_takeover and client_no_context_takeover.
-	Compression bool
-
-	stream link // instead of Conn: a stream of HTTP/2 or HTTP/3
+	deflate deflateParams
+	stream  link // instead of Conn: a stream of HTTP/2 or HTTP/3
 }
 
 // IsStream tells that the connection is a stream of HTTP/2 or HTTP/3, which lives
@@ -64,7 +62,9 @@ func IsUpgrade(r *http.Request) bool {
 
 // Upgrade answers r with 101 and takes over its connection. The 101 goes through
 // w, so that the headers of other handlers are in it and access log and metrics
-// see it. The Origin is not judged here.
+// see it; net/http leaves out Content-Length and Transfer-Encoding by itself (RFC
+// 9110, sections 8.6 and 6.1), keeps our Connection header, and sends nothing
+// before Hijack. The Origin is not judged here.
 //
 // Before anything was written the error is a *HandshakeError, and the caller
 // answers with its status. Any later error is another type, and the
@@ -80,12 +80,9 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 	if !handshakeCanHijack(w) {
 		return nil, handshakeRefusal(http.StatusNotImplemented, "%T can't hand over its connection", w)
 	}
-	subprotocol := Subprotocol(r, o.Subprotocols)
-	answer, err := handshakeAnswer(r, subprotocol, o.Compression)
-	if err != nil {
-		return nil, err
-	}
-	handshakeWrite(w, answer)
+	agreed := o.agree(r)
+	agreed.put(w.Header(), handshakeAccept(r.Header["Sec-Websocket-Key"][0]))
+	w.WriteHeader(http.StatusSwitchingProtocols) // sent by Hijack or after it
 	conn, buffered, err := handshakeTakeOver(w)
 	if err != nil {
 		return nil, err
@@ -93,57 +90,58 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 	return &Upgraded{
 		Conn:        conn,
 		Buffered:    buffered,
-		Subprotocol: subprotocol,
-		Compression: answer.Get("Sec-Websocket-Extensions") != "",
+		Subprotocol: agreed.subprotocol,
+		deflate:     agreed.deflate,
 	}, nil
 }
 
-// handshakeAnswer has gorilla write the 101 and returns its headers. gorilla
-// gets an unambiguous copy of what CheckHandshake has already judged, because it
-// skips lists with empty elements or versioned protocols (RFC 9110, sections
-// 5.6.1 and 7.8); only the list of extensions is left to its parser.
-func handshakeAnswer(r *http.Request, subprotocol string, compression bool) (http.Header, error) {
-	upgrader := websocket.Upgrader{
-		ReadBufferSize: 1, WriteBufferSize: 1, // its connection is thrown away
-		CheckOrigin:       func(*http.Request) bool { return true },
-		EnableCompression: compression && handshakeOffersDeflate(r.Header),
-		Error:             func(http.ResponseWriter, *http.Request, int, error) {}, // the caller answers
-	}
-	request := &http.Request{Method: r.Method, Header: http.Header{
-		"Connection":               {"Upgrade"},
-		"Upgrade":                  {"websocket"},
-		"Sec-Websocket-Version":    {"13"},
-		"Sec-Websocket-Key":        r.Header["Sec-Websocket-Key"],
-		"Sec-Websocket-Extensions": r.Header["Sec-Websocket-Extensions"],
-	}}
-	var conn captureConn
-	header := http.Header{"Sec-Websocket-Protocol": {subprotocol}}
-	if _, err := upgrader.Upgrade(handshakeWriter{conn: &conn}, request, header); err != nil {
-		return nil, handshakeRefusal(http.StatusBadRequest, "%w", err)
-	}
-	return conn.header()
+// handshake is what was agreed with a client.
+type handshake struct {
+	subprotocol string
+	deflate     deflateParams
 }
 
-// handshakeHeaders are the headers of a 101, spelled as RFC 6455 does: there are
-// small clients that compare them byte by byte. What other handlers put there
-// is replaced.
-var handshakeHeaders = []string{
-	"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions",
+// agree answers what a client offers.
+func (o Offer) agree(r *http.Request) handshake {
+	return handshake{Subprotocol(r, o.Subprotocols), negotiateDeflate(r.Header, o)}
 }
 
-// handshakeWrite writes the 101 through w. net/http leaves out Content-Length
-// and Transfer-Encoding by itself (RFC 9110, sections 8.6 and 6.1), keeps our
-// Connection header, and sends nothing before Hijack.
-func handshakeWrite(w http.ResponseWriter, answer http.Header) {
-	header := w.Header()
-	for _, name := range handshakeHeaders {
-		header.Del(name)
-		delete(header, name)
-		if value := answer.Get(name); value != "" {
-			header[name] = []string{value}
+// handshakeFields are the header fields of an answer, spelled as RFC 6455 does:
+// there are small clients that compare them byte by byte. What other handlers
+// put there, in this spelling or in Go's, is not sent.
+var handshakeFields = [...]struct{ name, canonical string }{
+	{"Upgrade", "Upgrade"},
+	{"Connection", "Connection"},
+	{"Sec-WebSocket-Accept", "Sec-Websocket-Accept"},
+	{"Sec-WebSocket-Protocol", "Sec-Websocket-Protocol"},
+	{"Sec-WebSocket-Extensions", "Sec-Websocket-Extensions"},
+}
+
+// put puts the answer into a header. On a stream of HTTP/2 or HTTP/3 there is no
+// key to be accepted, and no field that says Upgrade (RFC 8441, section 5).
+func (a handshake) put(header http.Header, accept string) {
+	values := [len(handshakeFields)]string{3: a.subprotocol, 4: a.deflate.header()}
+	if accept != "" {
+		values[0], values[1], values[2] = "websocket", "Upgrade", accept
+	}
+	for i, field := range handshakeFields {
+		delete(header, field.canonical)
+		delete(header, field.name)
+		if values[i] != "" {
+			header[field.name] = values[i : i+1 : i+1]
 		}
 	}
-	w.WriteHeader(http.StatusSwitchingProtocols)
+}
+
+// handshakeGUID is from RFC 6455, section 1.3.
+const handshakeGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// handshakeAccept is the value of Sec-WebSocket-Accept for a key (RFC 6455,
+// section 4.2.2, item 5.4).
+func handshakeAccept(key string) string {
+	text := append(make([]byte, 0, 24+len(handshakeGUID)), key...)
+	sum := sha1.Sum(append(text, handshakeGUID...)) //nolint:gosec // the RFC's choice: it only tells that the server knows the protocol
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // handshakeTakeOver hijacks the connection of w after its 101 was written and
@@ -187,41 +185,4 @@ func handshakeCanHijack(w http.ResponseWriter) bool {
 		}
 		w = wrapper.Unwrap()
 	}
-}
-
-// handshakeWriter is the ResponseWriter given to gorilla, which only hijacks it.
-type handshakeWriter struct {
-	http.ResponseWriter // nil
-	conn                *captureConn
-}
-
-// Hijack returns the capturing connection with buffers of the least size.
-func (w handshakeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	brw := bufio.NewReadWriter(bufio.NewReaderSize(w.conn, 1), bufio.NewWriterSize(w.conn, 1))
-	return w.conn, brw, nil
-}
-
-// captureConn keeps what gorilla writes. It has only the methods that gorilla
-// calls during its handshake.
-type captureConn struct {
-	net.Conn // nil
-	written  bytes.Buffer
-}
-
-func (c *captureConn) Write(p []byte) (int, error) { return c.written.Write(p) }
-func (c *captureConn) Close() error                { return nil }
-func (c *captureConn) SetDeadline(time.Time) error { return nil }
-
-// header parses the captured response.
-func (c *captureConn) header() (http.Header, error) {
-	reader := textproto.NewReader(bufio.NewReaderSize(&c.written, 512))
-	line, err := reader.ReadLine()
-	if err != nil {
-		return nil, handshakeRefusal(http.StatusInternalServerError, "reading the status line: %w", err)
-	}
-	header, err := reader.ReadMIMEHeader()
-	if err != nil {
-		return nil, handshakeRefusal(http.StatusInternalServerError, "reading the headers after %q: %w", line, err)
-	}
-	return http.Header(header), nil
 }

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -37,9 +38,18 @@ func handshakeRefusal(status int, format string, args ...any) *HandshakeError {
 // and what is left of it would be taken for frames. (Caddy would also arm a read
 // deadline for draining it, on a connection that is no longer its own.)
 func CheckHandshake(r *http.Request) error {
-	if IsConnect(r) {
-		r = connectRequest(r)
+	if !IsConnect(r) {
+		return checkHandshake(r)
 	}
+	err := checkHandshake(connectRequest(r))
+	if refused, ok := errors.AsType[*HandshakeError](err); ok {
+		deleteConnectionFields(refused.Header)
+	}
+	return err
+}
+
+// checkHandshake is CheckHandshake for a request of HTTP/1.
+func checkHandshake(r *http.Request) error {
 	switch {
 	case !r.ProtoAtLeast(1, 1):
 		return handshakeRefusal(http.StatusBadRequest, "HTTP/1.1 is needed")
@@ -94,8 +104,8 @@ func checkHandshakeKey(h http.Header) error {
 	if len(keys[0]) != base64.StdEncoding.EncodedLen(16) {
 		return handshakeRefusal(http.StatusBadRequest, "the Sec-WebSocket-Key has the wrong length")
 	}
-	key, err := base64.StdEncoding.DecodeString(keys[0])
-	if err != nil || len(key) != 16 {
+	var key [18]byte // what so many characters can be
+	if n, err := base64.StdEncoding.Decode(key[:], []byte(keys[0])); err != nil || n != 16 {
 		return handshakeRefusal(http.StatusBadRequest, "the Sec-WebSocket-Key is not the base64 of 16 bytes")
 	}
 	return nil

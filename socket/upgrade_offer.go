@@ -20,51 +20,6 @@ func Subprotocol(r *http.Request, ours []string) string {
 	return ""
 }
 
-// handshakeOffersDeflate tells whether one of the client's extension offers is a
-// permessage-deflate that we can take (RFC 7692, section 5.1: the first that
-// fits; those before it are declined). Malformed offers are passed over.
-func handshakeOffersDeflate(h http.Header) bool {
-	for offer := range handshakeElements(h, "Sec-Websocket-Extensions") {
-		name, params, more := strings.Cut(offer, ";")
-		if strings.Trim(name, " \t") == "permessage-deflate" && (!more || handshakeDeflateFits(params)) {
-			return true
-		}
-	}
-	return false
-}
-
-// handshakeDeflateFits judges the parameters of one offer: an unknown, repeated
-// or wrong one declines it (RFC 7692, section 7.1). server_max_window_bits would
-// bind us to a smaller window than our compressor's, so it declines the offer
-// too; client_max_window_bits is a hint that we needn't answer (section 7.1.2.2).
-func handshakeDeflateFits(params string) bool {
-	var seen []string
-	for param := range strings.SplitSeq(params, ";") {
-		name, value, valued := strings.Cut(strings.Trim(param, " \t"), "=")
-		name = strings.TrimRight(name, " \t")
-		if slices.Contains(seen, name) {
-			return false
-		}
-		seen = append(seen, name)
-		switch name {
-		case "server_no_context_takeover", "client_no_context_takeover":
-			if valued {
-				return false
-			}
-		case "client_max_window_bits":
-			if valued && !slices.Contains(handshakeWindowBits, strings.Trim(value, " \t\"")) {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// handshakeWindowBits are the sizes that RFC 7692, section 7.1.2.2 permits.
-var handshakeWindowBits = []string{"8", "9", "10", "11", "12", "13", "14", "15"}
-
 // handshakeHasToken tells whether the list in the named header contains a token,
 // given in ASCII, in any case. Equal lengths keep Unicode's folding out of it: a
 // Kelvin sign is not a k.
@@ -79,17 +34,51 @@ func handshakeHasToken(h http.Header, name, token string) bool {
 
 // handshakeElements yields the elements of a list header, which may stand on
 // several lines and may be empty: those are skipped (RFC 9110, sections 5.3 and
-// 5.6.1). The name is in Go's canonical form. Quoted strings are not looked
-// into: no header of a handshake may have a comma there.
+// 5.6.1). A comma in a quoted string separates nothing. The name is in Go's
+// canonical form.
 func handshakeElements(h http.Header, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range h[name] {
-			for element := range strings.SplitSeq(line, ",") {
-				element = strings.Trim(element, " \t")
+			for element := range splitUnquoted(line, ',') {
 				if element != "" && !yield(element) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// splitUnquoted yields what is between the separators that are in no quoted
+// string, without blanks around it. A string that does not end reaches to the end
+// of s.
+func splitUnquoted(s string, separator byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for more := true; more; {
+			end := indexUnquoted(s, separator)
+			element := s
+			if more = end < len(s); more {
+				element, s = s[:end], s[end+1:]
+			}
+			if !yield(strings.Trim(element, " \t")) {
+				return
+			}
+		}
+	}
+}
+
+// indexUnquoted returns where the first separator is that is in no quoted string,
+// or the length of s.
+func indexUnquoted(s string, separator byte) int {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '\\' && quoted:
+			i++ // what it escapes
+		case s[i] == separator && !quoted:
+			return i
+		}
+	}
+	return len(s)
 }

@@ -25,7 +25,7 @@ func (c *Conn) send(op frames.Opcode, payload []byte) {
 	if !op.IsControl() {
 		c.end.MessagesOut++
 	}
-	c.out.push(c.encode, op, payload)
+	c.out.push(c.encoder(), op, payload)
 	c.pump()
 }
 
@@ -35,7 +35,7 @@ func (c *Conn) Write(run *Run) {
 	defer c.mu.Unlock()
 	if c.open() {
 		c.end.MessagesOut += run.messages
-		c.out.pushShared(run.at(int(c.level)))
+		c.out.pushShared(run.at(c.in.compression))
 		c.pump()
 	}
 }
@@ -48,7 +48,7 @@ func (c *Conn) Update(run *Run) {
 	defer c.mu.Unlock()
 	if !c.closing && !c.gone {
 		c.end.MessagesOut += run.messages
-		c.out.pushUpdate(run.at(int(c.level)))
+		c.out.pushUpdate(run.at(c.in.compression))
 		c.pump()
 	}
 }
@@ -118,7 +118,7 @@ func (c *Conn) owed() int { return c.out.size + c.writing }
 // follows from the queue being shorter.
 func (c *Conn) pump() {
 	for !c.flushing && c.corks == 0 && !c.gone && !c.out.empty() {
-		p, own := c.out.take()
+		p, own := c.take()
 		n, err := c.link.tryWrite(p)
 		c.end.BytesOut += uint64(n)
 		switch {
@@ -177,7 +177,7 @@ func (c *Conn) nextRest() {
 	putBuffer(c.restOwn)
 	c.rest, c.restOwn = nil, nil
 	if !c.out.empty() {
-		c.rest, c.restOwn = c.out.take()
+		c.rest, c.restOwn = c.take()
 		c.writing = len(c.rest)
 		return
 	}
@@ -234,7 +234,7 @@ func (c *Conn) flushed(err error) (p []byte, own *buffer, more bool) {
 		c.drained()
 		return nil, nil, false
 	}
-	p, own = c.out.take()
+	p, own = c.take()
 	c.writing = len(p)
 	return p, own, true
 }

@@ -18,6 +18,8 @@ const dialers = 64
 
 const handshakeTimeout = 20 * time.Second
 
+var clientTLS = &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}} //nolint:gosec // the server made its certificate a moment ago
+
 // connect adds n clients of path to the set.
 func (g *Generator) connect(n int, path string, secure bool, subprotocol string) error {
 	conns := make([]*conn, n)
@@ -65,7 +67,7 @@ func dial(addr, path string, secure bool, subprotocol string) (*conn, error) {
 	c := &conn{}
 	stream := net.Conn(s)
 	if secure {
-		c.tls = tls.Client(s, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // the server made its certificate a moment ago
+		c.tls = tls.Client(s, clientTLS)
 		stream = c.tls
 	}
 	if c.in, err = handshake(stream, addr, path, subprotocol); err != nil {

@@ -42,7 +42,7 @@ type work interface {
 
 // Phase is what one phase has measured.
 type Phase struct {
-	Count   int // messages echoed, deliveries, or acknowledged increments
+	Count   int // messages echoed, deliveries, acknowledged increments, or clients let in
 	Took    time.Duration
 	Latency *hdrhistogram.Histogram // in microseconds
 }
@@ -80,7 +80,7 @@ func (g *Generator) Close() {
 // Run runs the work until count messages were counted or the time is over,
 // whichever comes first, and then until nothing is in flight.
 func (g *Generator) Run(count int, d time.Duration) (Phase, error) {
-	g.latency = hdrhistogram.New(1, 60_000_000, 3)
+	g.latency = newLatency()
 	g.count = 0
 	begin := time.Now()
 	progress, seen := begin, -1
@@ -104,6 +104,8 @@ func (g *Generator) Run(count int, d time.Duration) (Phase, error) {
 		}
 	}
 }
+
+func newLatency() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000, 3) }
 
 // round reads what came once.
 func (g *Generator) round() error {

@@ -1,0 +1,161 @@
+package caddyws
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// reason is why requests are refused.
+type reason struct {
+	err    error         // its text is the reason; what it wraps is for the log only
+	option string        // that decides it, if one does
+	level  zapcore.Level // warn, where an option may keep out clients that are meant to come
+}
+
+// reasons are those that an option, the app or the engine decides.
+var reasons = []reason{
+	{errOrigin, "origins", zap.WarnLevel},
+	{errRoomName, "room", zap.WarnLevel},
+	{errTooFast, "message_rate", zap.WarnLevel},
+	{errTooBig, "max_message_size", zap.WarnLevel},
+	{hub.ErrTooManyForClient, "max_connections_per_ip", zap.WarnLevel},
+	{hub.ErrTooManyConnections, "max_connections", zap.WarnLevel},
+	{hub.ErrTooManyRooms, "max_rooms", zap.WarnLevel},
+	{hub.ErrUnavailable, "engine", zap.WarnLevel},
+	{hub.ErrForbidden, "app", zap.InfoLevel},
+	{hub.ErrFailed, "app", zap.ErrorLevel},
+	{errNotPure, "app", zap.InfoLevel},
+	{errNoEvents, "app", zap.InfoLevel},
+	{errNotUpgrade, "http", zap.InfoLevel},
+	{errConnect, "http", zap.InfoLevel},
+	{hub.ErrClosed, "", zap.InfoLevel},
+}
+
+var errHandshake = errors.New("bad handshake")
+
+// reasonFor finds the reason of an error. There are not many, whatever clients
+// send.
+func reasonFor(e caddyhttp.HandlerError) reason {
+	for _, known := range reasons {
+		if errors.Is(e.Err, known.err) {
+			return known
+		}
+	}
+	status := errors.New(strings.ToLower(http.StatusText(e.StatusCode)))
+	if e.StatusCode >= http.StatusInternalServerError {
+		return reason{err: status, level: zap.ErrorLevel}
+	}
+	if _, ok := errors.AsType[*socket.HandshakeError](e.Err); ok {
+		return reason{err: errHandshake}
+	}
+	return reason{err: status}
+}
+
+// refused writes down why a request is refused and returns what Caddy, and so
+// handle_errors, is told of it: for a client's own mistake all that is known,
+// else the reason only.
+func (h *Handler) refused(r *http.Request, e caddyhttp.HandlerError) error {
+	why := reasonFor(e)
+	if leftOut, ok := h.refusals.next(h.Name, why.err.Error(), time.Now()); ok {
+		logger().Log(why.level, "request refused", h.describe(r, e, why, leftOut)...)
+	}
+	if e.StatusCode >= http.StatusInternalServerError || errors.Is(e.Err, why.err) {
+		e.Err = why.err
+	}
+	return e
+}
+
+// describe returns the fields of the line about a refused request.
+func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason, leftOut int) []zap.Field {
+	fields := []zap.Field{
+		zap.String("route", h.Name),
+		zap.String("reason", why.err.Error()),
+		zap.Int("status", e.StatusCode),
+		zap.String("client_ip", clientIP(r)),
+	}
+	if why.option != "" {
+		fields = append(fields, zap.String("option", why.option))
+	}
+	if why.err == errOrigin {
+		fields = append(fields, originField(r))
+	}
+	if e.Err != nil && e.Err.Error() != why.err.Error() {
+		fields = append(fields, zap.String("error", printable(e.Err.Error())))
+	}
+	if leftOut > 0 {
+		fields = append(fields, zap.Int("left_out", leftOut))
+	}
+	return fields
+}
+
+// originField is what a refused request says of where it comes from.
+func originField(r *http.Request) zap.Field {
+	if values, ok := r.Header["Origin"]; ok {
+		text := strings.Join(values, ", ")
+		return zap.String("origin", printable(text[:min(len(text), maxOrigin)]))
+	}
+	return zap.String("sec_fetch_site", r.Header.Get("Sec-Fetch-Site"))
+}
+
+// maxOrigin is how much of an origin a line shows, in bytes.
+const maxOrigin = 256
+
+// printable replaces the control characters that encoders of logs do not escape.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c > ' ' && unicode.IsControl(c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text)
+}
+
+// refusals bounds the lines about refused requests to one in refusalPeriod for
+// each route and reason: a flood of requests is no flood in the log.
+type refusals struct {
+	mu   sync.Mutex
+	seen map[refusalKey]*refusalLine // guarded by mu
+}
+
+type refusalKey struct{ route, reason string }
+
+// refusalLine is the last line of a route and reason, and how many were left out
+// since.
+type refusalLine struct {
+	written time.Time
+	leftOut int
+}
+
+const refusalPeriod = time.Second
+
+func newRefusals() *refusals {
+	return &refusals{seen: make(map[refusalKey]*refusalLine)}
+}
+
+// next reports whether a line is due, and if so how many were left out before it.
+func (s *refusals) next(route, reason string, now time.Time) (leftOut int, due bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line, ok := s.seen[refusalKey{route, reason}]
+	switch {
+	case !ok:
+		line = new(refusalLine)
+		s.seen[refusalKey{route, reason}] = line
+	case now.Sub(line.written) < refusalPeriod:
+		line.leftOut++
+		return 0, false
+	}
+	leftOut, *line = line.leftOut, refusalLine{written: now}
+	return leftOut, true
+}

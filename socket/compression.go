@@ -1,0 +1,110 @@
+package socket
+
+import "github.com/caddyws/caddy-websocket/frames"
+
+// compression is how a connection uses permessage-deflate once it was agreed on.
+// Without context takeover it is shared by all that have agreed on the same.
+type compression struct {
+	// Immutable.
+	level  int     // of what is compressed as it is queued; 0 for nothing
+	bits   int     // of our window
+	encode encoder // of messages that are queued
+
+	in  *frames.Window         // owned by the reader; nil without the client's context takeover
+	out *frames.DeflateContext // guarded by Conn.mu; nil without ours
+}
+
+// minClientBits is the least window that is kept for what a client sends: zlib
+// has none of 8 bits and takes 9 instead.
+const minClientBits = 9
+
+// newCompression returns what was agreed on, at a level from 0, which inflates
+// only.
+func newCompression(level int, p deflateParams) *compression {
+	c := sharedCompression[level][p.serverWindow()]
+	if p.serverAlone && p.clientAlone {
+		return c
+	}
+	own := *c
+	if !p.serverAlone && level > 0 {
+		own.level, own.encode = 0, frames.AppendMessage // it is compressed as it leaves
+		own.out = frames.NewDeflateContext(level, own.bits)
+	}
+	if !p.clientAlone {
+		own.in = frames.NewWindow(max(p.clientWindow(), minClientBits))
+	}
+	return &own
+}
+
+// sharedCompression is that without context takeover, by level and window.
+var sharedCompression = func() (by [frames.MaxLevel + 1][frames.MaxWindowBits + 1]*compression) {
+	for level := range by {
+		for bits := frames.MinWindowBits; bits <= frames.MaxWindowBits; bits++ {
+			by[level][bits] = &compression{level: level, bits: bits, encode: deflating(level, bits)}
+		}
+	}
+	return by
+}()
+
+func deflating(level, bits int) encoder {
+	if level == 0 {
+		return frames.AppendMessage
+	}
+	return func(dst []byte, op frames.Opcode, payload []byte) []byte {
+		if op.IsControl() {
+			return frames.AppendMessage(dst, op, payload)
+		}
+		return frames.AppendDeflated(dst, op, payload, level, bits)
+	}
+}
+
+// rsv are the reserved bits that a client may set.
+func (c *compression) rsv() byte {
+	if c == nil {
+		return 0
+	}
+	return frames.RSV1
+}
+
+// window is the client's context, if it keeps one.
+func (c *compression) window() *frames.Window {
+	if c == nil {
+		return nil
+	}
+	return c.in
+}
+
+// agree takes over what the handshake has agreed on.
+func (c *Conn) agree(u *Upgraded) {
+	if u.deflate.agreed {
+		c.in.compression = newCompression(c.settings.Load().CompressionLevel, u.deflate)
+	}
+}
+
+// encoder is that of the messages that are queued.
+func (c *Conn) encoder() encoder {
+	switch {
+	case c.oneWay:
+		return encodeEvent
+	case c.in.compression != nil:
+		return c.in.compression.encode
+	}
+	return frames.AppendMessage
+}
+
+// take returns what is to be written next. With context takeover it is compressed
+// only now: an update may have been dropped from the queue until then, and what is
+// compressed must all be sent.
+func (c *Conn) take() (p []byte, own *buffer) {
+	p, own = c.out.take()
+	if c.in.compression == nil || c.in.compression.out == nil {
+		return p, own
+	}
+	compressed := getBuffer(len(p))
+	compressed.b = c.in.compression.out.AppendDeflated(compressed.b, p)
+	if sent := int64(c.end.BytesOut); c.pingEnd > sent { // the ping is in p or behind it
+		c.pingEnd = max(c.pingEnd, sent+int64(len(p))) + int64(len(compressed.b)-len(p))
+	}
+	putBuffer(own)
+	return compressed.b, compressed
+}
