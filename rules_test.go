@@ -63,6 +63,12 @@ var bans = []struct{ folder, banned, reason string }{
 	{"hub", modulePath + "/options", "configuration is the root's"},
 	{"socket", modulePath + "/hub", "a connection knows nothing of rooms"},
 	{"socket", modulePath + "/apps", "a connection knows nothing of apps"},
+	{"replica", modulePath + "/socket", "what is stored knows no connections"},
+	{"replica", modulePath + "/frames", "what is stored knows no connections"},
+	{"replica", modulePath + "/hub", "the hub is above its rooms"},
+	{"message", modulePath + "/apps", "messages are bytes when they come here"},
+	{"message", modulePath + "/socket", "connections take messages, not the other way round"},
+	{"message", modulePath + "/hub", "rooms speak by messages"},
 	{"apps", modulePath + "/", "everything imports the contract"},
 	{"engines", modulePath + "/", "the hub and all engines import the contract"},
 	{"aggregate", modulePath + "/", "values in, values out"},
@@ -110,6 +116,8 @@ var allowed = map[string][]string{
 	"aggregate": {"github.com/cockroachdb/apd/v3"},
 	"frames":    {"github.com/klauspost/compress/flate"},
 	"socket":    {"github.com/gorilla/websocket", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
+	"message":   {},
+	"replica":   {},
 	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore"},
 }
 
