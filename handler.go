@@ -23,19 +23,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case r.Method == http.MethodConnect && !socket.IsConnect(r):
 		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
 	case socket.IsConnect(r), socket.IsUpgrade(r):
-		return h.serveUpgrade(w, r)
+		return leavingBody(w, r, h.serveUpgrade(w, r))
 	case h.HTTP == httpPass:
 		return next.ServeHTTP(w, r)
 	case h.HTTP == httpOff:
-		return refuse(w, r, notUpgrade(r))
+		return leavingBody(w, r, refuse(w, notUpgrade(r)))
 	}
-	return h.servePlain(w, r)
+	return leavingBody(w, r, h.servePlain(w, r))
 }
 
 // serveUpgrade lets in a client that wants a WebSocket.
 func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if err := socket.CheckHandshake(r); err != nil {
-		return refuse(w, r, err)
+		return refuse(w, err)
 	}
 	if err := h.origins.check(r); err != nil {
 		return caddyhttp.Error(http.StatusForbidden, err)
@@ -62,7 +62,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
 		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {
-			return refuse(w, r, err)
+			return refuse(w, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
 		return nil
@@ -102,13 +102,12 @@ func notUpgrade(r *http.Request) error {
 }
 
 // refuse returns a handshake error as Caddy answers it, with its headers.
-func refuse(w http.ResponseWriter, r *http.Request, err error) error {
+func refuse(w http.ResponseWriter, err error) error {
 	var refused *socket.HandshakeError
 	if !errors.As(err, &refused) {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	maps.Copy(w.Header(), refused.Header)
-	leaveBody(w, r)
 	return caddyhttp.Error(refused.Status, err)
 }
 
