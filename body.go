@@ -37,7 +37,7 @@ func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request) (apps.Mess
 	if err != nil {
 		return apps.Message{}, bodyError(err)
 	}
-	w.Header().Del("Connection") // leaveBody undone: nothing is left
+	r.Body = http.NoBody // for leaveBody
 	if !binary && !utf8.Valid(body) {
 		return apps.Message{}, caddyhttp.Error(http.StatusBadRequest, errNotText)
 	}
@@ -86,13 +86,29 @@ func isUTF8(charset string) bool {
 	return slices.Contains([]string{"utf-8", "utf8", "us-ascii", "ascii"}, strings.ToLower(charset))
 }
 
-// leaveBody has an answer not wait for a body that nobody has read. Over HTTP/1
-// net/http would first read up to 256 KiB of it, as long as that takes, unless the
-// connection ends with the answer. Over HTTP/2 and 3 nothing waits.
+// leaveBody has the answer not wait for a body that nobody has read, and the connection
+// end with it. Over HTTP/1 net/http would first read up to 256 KiB of the body, as long
+// as that takes. Over HTTP/2 and 3 nothing waits.
 func leaveBody(w http.ResponseWriter, r *http.Request) {
 	fields := w.Header()["Connection"]
-	if r.ProtoMajor != 1 || r.ContentLength == 0 || slices.Contains(fields, "close") {
+	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == http.NoBody || slices.Contains(fields, "close") {
 		return
 	}
+	lingerAfter(w)
 	w.Header()["Connection"] = append([]string{"close"}, fields...) // net/http looks at the first line
+}
+
+// lingerAfter has net/http wait a moment before it closes the connection: a client that
+// is still sending would be reset, and perhaps never see the answer. It does so for a
+// body beyond a limit, so it is told of one.
+func lingerAfter(w http.ResponseWriter) {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = wrapper.Unwrap()
+	}
+	tooMuch := io.NopCloser(strings.NewReader("x"))
+	_, _ = http.MaxBytesReader(w, tooMuch, 0).Read(make([]byte, 1))
 }

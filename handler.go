@@ -24,6 +24,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	err := h.serve(w, r)
 	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		leaveBody(w, r)
 		return h.refused(r, e)
 	}
 	return err
@@ -46,7 +47,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case r.Method == http.MethodConnect:
 		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
 	case h.HTTP == httpOff:
-		return refuse(w, r, notUpgrade(r))
+		return refuse(w, notUpgrade(r))
 	}
 	return h.servePlain(w, r)
 }
@@ -54,7 +55,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 // serveUpgrade lets in a client that wants a WebSocket.
 func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if err := socket.CheckHandshake(r); err != nil {
-		return refuse(w, r, err)
+		return refuse(w, err)
 	}
 	if err := h.origins.check(r); err != nil {
 		return caddyhttp.Error(http.StatusForbidden, err)
@@ -86,7 +87,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 	up, err := socket.Upgrade(w, r, offer)
 	if err != nil {
 		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {
-			return refuse(w, r, err)
+			return refuse(w, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
 		return nil
@@ -125,13 +126,12 @@ func notUpgrade(r *http.Request) error {
 }
 
 // refuse returns a handshake error as Caddy answers it, with its headers.
-func refuse(w http.ResponseWriter, r *http.Request, err error) error {
+func refuse(w http.ResponseWriter, err error) error {
 	var refused *socket.HandshakeError
 	if !errors.As(err, &refused) {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	maps.Copy(w.Header(), refused.Header)
-	leaveBody(w, r)
 	return caddyhttp.Error(refused.Status, err)
 }
 

@@ -29,7 +29,6 @@ var (
 // servePlain answers a request that is no WebSocket: the same room over plain
 // HTTP.
 func (h *Handler) servePlain(w http.ResponseWriter, r *http.Request) error {
-	leaveBody(w, r)
 	w.Header().Add("Vary", "Accept, Origin")
 	if err := h.origins.check(r); err != nil {
 		return caddyhttp.Error(http.StatusForbidden, err)
@@ -41,6 +40,7 @@ func (h *Handler) servePlain(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
+		leaveBody(w, r)
 		return h.serveGet(w, r, room)
 	case http.MethodPost:
 		return h.servePost(w, r, room)
@@ -116,7 +116,7 @@ func conditional(r *http.Request) *http.Request {
 // serveView shows the state of the room.
 func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, form mediaType) error {
 	if _, ok := h.app.(apps.Stateful); !ok {
-		return refuse(w, r, notUpgrade(r))
+		return refuse(w, notUpgrade(r))
 	}
 	view, err := h.hub.View(r.Context(), h.route, room)
 	if err != nil {

@@ -149,7 +149,7 @@ func TestAnnouncedLengths(t *testing.T) {
 }
 
 // Caddy's own read_header ends handshakes that take too long, and read_body
-// requests, which the module then answers with 400. Who has shaken hands is past
+// requests, which the module then answers with 408. Who has shaken hands is past
 // both. (Half a request line net/http takes for a bad one, and says so.)
 func TestRequestsWithoutAnEnd(t *testing.T) {
 	const each = 20
@@ -174,7 +174,7 @@ func TestRequestsWithoutAnEnd(t *testing.T) {
 			}
 		}
 		for _, got := range atOnce(all, func(c *socket) [2]string { return [2]string{sent[c], c.dribble(sent[c])} }) {
-			want := map[string]string{"": "", "GET /echo": "400", header: "", body: "400"}[got[0]]
+			want := map[string]string{"": "", "GET /echo": "400", header: "", body: "408"}[got[0]]
 			if got[1] != want {
 				t.Errorf("%q was answered with %q, want %q", got[0], got[1], want)
 			}
