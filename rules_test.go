@@ -58,6 +58,7 @@ var bans = []struct{ folder, banned, reason string }{
 	{"hub", "github.com/caddyserver/", "rooms outlive configurations, so they can have nothing of one"},
 	{"engines", "github.com/caddyserver/", "the contract of an engine is to be implemented without a web server"},
 	{"frames", "github.com/gorilla/", "gorilla is the oracle of its tests"},
+	{"socket", "github.com/gorilla/", "gorilla is the oracle of its tests"},
 	{"hub", modulePath + "/apps/", "the hub knows the contract, not the apps"},
 	{"hub", modulePath + "/engines/", "the hub knows the contract, not the engines"},
 	{"hub", modulePath + "/options", "configuration is the root's"},
@@ -109,8 +110,8 @@ var allowed = map[string][]string{
 	"engines":   {},
 	"aggregate": {"github.com/cockroachdb/apd/v3"},
 	"frames":    {"github.com/klauspost/compress/flate"},
-	"socket":    {"github.com/gorilla/websocket", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
-	"hub":       {"go.uber.org/zap"},
+	"socket":    {"golang.org/x/sys/unix", "golang.org/x/time/rate"},
+	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore"},
 }
 
 func TestAllowedImports(t *testing.T) {
