@@ -58,6 +58,7 @@ var bans = []struct{ folder, banned, reason string }{
 	{"hub", "github.com/caddyserver/", "rooms outlive configurations, so they can have nothing of one"},
 	{"engines", "github.com/caddyserver/", "the contract of an engine is to be implemented without a web server"},
 	{"frames", "github.com/gorilla/", "gorilla is the oracle of its tests"},
+	{"socket", "github.com/gorilla/", "gorilla is the oracle of its tests"},
 	{"hub", modulePath + "/apps/", "the hub knows the contract, not the apps"},
 	{"hub", modulePath + "/engines/", "the hub knows the contract, not the engines"},
 	{"hub", modulePath + "/options", "configuration is the root's"},
