@@ -144,9 +144,9 @@ func (m *Member) Closed(end socket.End) {
 			m.log().Error("ending connection", zap.Any("panic", p), zap.Stack("stack"))
 		}
 	}()
+	defer m.depart()
 	m.room.exit(m)
 	m.logEnd(end)
-	m.depart()
 }
 
 // depart lets Leave be called, after the messages that still wait.
