@@ -116,7 +116,7 @@ var allowed = map[string][]string{
 	"engines":   {},
 	"aggregate": {"github.com/cockroachdb/apd/v3"},
 	"frames":    {"github.com/klauspost/compress/flate"},
-	"socket":    {"github.com/gorilla/websocket", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
+	"socket":    {"golang.org/x/sys/unix", "golang.org/x/time/rate"},
 	"message":   {},
 	"replica":   {},
 	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore"},

@@ -158,10 +158,10 @@ func (m *Member) part(line *zapcore.CheckedEntry, end socket.End) {
 			m.log().Error("ending connection", zap.Any("panic", p), zap.Stack("stack"))
 		}
 	}()
+	defer m.depart()
 	if line != nil {
 		line.Write(m.endFields(end)...)
 	}
-	m.depart()
 }
 
 // depart lets Leave be called, after the messages that still wait.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
@@ -306,26 +308,43 @@ func TestARefusalThatPanicsClosesItsSender(t *testing.T) {
 	empty()
 }
 
+// panickingLog is a logger that panics on a message.
+func panickingLog(message string) *zap.Logger {
+	core, _ := observer.New(zap.InfoLevel)
+	return zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
+		if e.Message == message {
+			panic("log panics")
+		}
+		return nil
+	}))
+}
+
+// A member whose end cannot be logged has left all the same.
+func TestAPanicOfTheLastLineKeepsNobody(t *testing.T) {
+	log := panickingLog("connection ended")
+	w := hubtest.Over(t, hub.New(new(memory.Engine), hub.Limits{MaxConnections: 1}, func() *zap.Logger { return log }))
+	app, left := newCounterApp(), make(chan struct{}, 1)
+	app.leave = func(apps.Conn) { left <- struct{}{} }
+	w.Join(hubtest.Route(app)).Leave()
+	<-left
+	hubtest.Until(t, "the room to leave memory", func() bool { return w.Hub.Rooms() == 0 })
+	w.Join(hubtest.Route(app)).Leave()
+	<-left
+}
+
 // Whatever else panics during a turn, here the log: those who wait for an answer
 // are closed, and the room goes on.
 func TestAPanicOfATurnClosesItsSenders(t *testing.T) {
 	for _, members := range []int{3, 70} {
 		t.Run(strconv.Itoa(members), func(t *testing.T) {
-			var panics atomic.Int32
-			log := func() *zap.Logger {
-				if panics.Add(-1) >= 0 {
-					panic("log panics")
-				}
-				return zap.NewNop()
-			}
-			w := hubtest.Over(t, hub.New(new(memory.Engine), hub.Limits{}, log))
+			log := panickingLog("app failed")
+			w := hubtest.Over(t, hub.New(new(memory.Engine), hub.Limits{}, func() *zap.Logger { return log }))
 			route := hubtest.Route(newCounterApp())
 			clients, empty := crowd(t, w, route, members)
 			clients[0].Send("op")
 			for _, c := range clients {
 				c.Expect("1")
 			}
-			panics.Store(2)
 			clients[0].Send("boom")
 			clients[0].ExpectClose(1011)
 			a, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: "room"}, apps.Text("op"))
@@ -333,7 +352,6 @@ func TestAPanicOfATurnClosesItsSenders(t *testing.T) {
 				t.Errorf("%+v, %v", a, err)
 			}
 			clients[1].Expect("2")
-			panics.Store(2)
 			if a, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: "room"}, apps.Text("boom")); err != nil || a.Status != 500 {
 				t.Errorf("%+v, %v", a, err)
 			}
