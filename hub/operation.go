@@ -10,9 +10,19 @@ type operation struct {
 	refusal error
 }
 
-func (op operation) release() {
-	op.from.room.hub.waiting.Add(-int64(len(op.data)))
-	op.from.port.Release(len(op.data))
+// settleAll releases the senders of a batch, if need be when the members are no
+// longer behind with its events.
+func (r *Room) settleAll(batch []operation, told *announcement) {
+	var holds []hold
+	for _, op := range batch {
+		r.hub.waiting.Add(-int64(len(op.data)))
+		if len(told.behind) == 0 {
+			op.from.port.Release(len(op.data))
+			continue
+		}
+		holds = append(holds, hold{op.from, len(op.data)})
+	}
+	r.letGo(holds, told.size(), told.behind)
 }
 
 // apply queues an operation of m.

@@ -31,6 +31,8 @@ type Room struct {
 	stateful bool
 	refs     atomic.Int64 // members, turns and finders; see Hub.release
 
+	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
+
 	loading sync.Mutex // held while the state is read for the first time
 
 	mu sync.Mutex

@@ -71,7 +71,7 @@ func (r *Room) turn() bool {
 	r.mu.Unlock()
 
 	if len(messages.run) > 0 {
-		messages.send(r.crowd)
+		r.letGo(messages.holds, messages.size(), messages.send(r.crowd))
 	}
 	if stale {
 		r.machine.follow(r.config())
@@ -97,16 +97,14 @@ func (r *Room) carryOut(batch []operation) {
 	}
 	now := r.machine.shown()
 	r.settle(now)
-	r.answer(batch, results, now)
+	told := r.answer(batch, results, now)
 	r.mu.Lock()
 	for _, op := range batch {
 		op.from.unanswered--
 		r.greet(op.from)
 	}
 	r.mu.Unlock()
-	for _, op := range batch {
-		op.release()
-	}
+	r.settleAll(batch, told)
 }
 
 // settle shows the commit to whoever joins from now on and keeps the members

@@ -140,6 +140,10 @@ func (v *victim) Message(data []byte, binary bool) {
 
 func (v *victim) Flush() {}
 
+func (v *victim) CaughtUp() {}
+
+func (v *victim) Excused() int { return 0 }
+
 func (v *victim) Closed(End) {
 	v.server.served.Add(1)
 	v.server.open.Done()
