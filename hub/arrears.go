@@ -53,10 +53,13 @@ func (a *arrears) look(taken int64, now time.Time) {
 	a.taken = taken
 }
 
-// pay is for the time that publishers have waited.
+// pay is for the time that publishers have waited. Whoever looks may have asked
+// for the time before somebody else did.
 func (a *arrears) pay(now time.Time) {
-	a.patience = max(a.patience-now.Sub(a.since), 0)
-	a.since = now
+	if wait := now.Sub(a.since); wait > 0 {
+		a.patience = max(a.patience-wait, 0)
+		a.since = now
+	}
 }
 
 // earn is for bytes that the client has taken.
