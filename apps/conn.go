@@ -56,7 +56,9 @@ type Room interface {
 	// Len is the number of members.
 	Len() int
 	// Publish sends a message to every member, except those named. Messages
-	// that one connection publishes keep their order.
+	// that one connection publishes keep their order. Publish never waits; while
+	// members that read are behind, a connection that goes on publishing through
+	// its Room is not read any further, and a POST is answered later.
 	Publish(m Message, except ...Conn)
 	// Apply hands an operation to the room's state on behalf of c. The result
 	// goes to c as the reply and to the others as the update once it is

@@ -174,17 +174,23 @@ main().catch(e => { console.error(e); process.exit(1); });
 
 // The package ws of npm: Debian's node-ws, or as ../testdata/ws pins it.
 func TestNodeClient(t *testing.T) {
-	node := need(t, "node")
-	modules := "/usr/share/nodejs"
-	if _, err := os.Stat(filepath.Join(modules, "ws")); err != nil {
-		modules = installWS(t)
-	}
+	node, modules := need(t, "node"), nodeModules(t)
 	s := start(t, peersConfig)
 	file := filepath.Join(t.TempDir(), "client.js")
 	if err := os.WriteFile(file, []byte(nodeClient), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	run(t, []string{"NODE_PATH=" + modules}, node, file, "ws://"+s.address())
+}
+
+// nodeModules is the folder in which Node finds ws.
+func nodeModules(t *testing.T) string {
+	t.Helper()
+	const debian = "/usr/share/nodejs"
+	if _, err := os.Stat(filepath.Join(debian, "ws")); err != nil {
+		return installWS(t)
+	}
+	return debian
 }
 
 // installWS has npm install ws in a folder of the test's, and returns that of the

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if address := os.Getenv(crowdAddress); address != "" {
 		beCrowd(address)
 	}
+	if spec := os.Getenv(readerOf); spec != "" {
+		beReader(spec)
+	}
 	var err error
 	if workshop, err = os.MkdirTemp("", "blackbox"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -9,7 +9,7 @@ import (
 // answer tells everybody what came of a batch: the senders their replies, then
 // everybody the events and the final state. A sender is told the events before
 // its reply before it: versions never fall.
-func (r *Room) answer(batch []operation, results []replica.Result, now shown) {
+func (r *Room) answer(batch []operation, results []replica.Result, now shown) *announcement {
 	a := newAnnouncement(results, now, r.news)
 	r.news = a.update
 	a.held = a.updated && r.pace.holds(r)
@@ -20,6 +20,7 @@ func (r *Room) answer(batch []operation, results []replica.Result, now shown) {
 		op.from.reply(results[i], now)
 	}
 	r.announce(a, senders)
+	return a
 }
 
 // gather returns the senders of a batch, each once, and starts to collect what
@@ -73,6 +74,7 @@ type announcement struct {
 	updated bool      // it is of this one
 	held    bool      // it is not to be told yet
 	events  bool      // there are some
+	behind  []*Member // as events were sent to them
 
 	said [languages]struct {
 		update *socket.Run
@@ -130,9 +132,19 @@ func (a *announcement) tellEvents(m *Member, n int) {
 	}
 	events, ends := a.eventsIn(m.language)
 	if heard := int(m.turn.heard); heard < ends[n] {
-		m.port.Write(socket.NewRun(events[heard:ends[n]]))
+		if m.port.Write(socket.NewRun(events[heard:ends[n]])) {
+			a.behind = append(a.behind, m)
+		}
 		m.turn.heard = int32(ends[n])
 	}
+}
+
+// size is how many bytes the events are in a queue, at most.
+func (a *announcement) size() (most int) {
+	for i := range a.said {
+		most = max(most, len(a.said[i].events))
+	}
+	return most
 }
 
 // tell sends m the events and the update. While an answer is owed to m the update

@@ -38,6 +38,36 @@
 // not read, only the newest is kept; replies, events and published messages are
 // all kept until the queue is full, then the member is closed with 1013.
 //
+// **A member that reads all the time is not closed because others send fast.**
+// While more than half of its queue waits, the messages that are sent to it stay
+// unsettled, so that soon (64 messages or 256 KiB a connection) no more is read
+// from those who publish, and do not count against the queue, up to 16 MiB. They
+// are settled when the member has caught up, or after 2 s. The same holds for
+// operations with events. The turn itself goes on, and so does everybody who
+// publishes less than that.
+//
+// Publishers wait only for who reads. Each member has a patience of its own, which
+// is spent while they wait for it:
+//
+//   - 150 ms to begin with, so a member that reads nothing holds up publishers for
+//     150 ms once;
+//   - it earns 1 s for each 256 KiB that its client takes: at 256 KiB a second it
+//     is always waited for, at 2.5 KiB a second for a hundredth of the time;
+//   - never more than 500 ms, which is how long a reader that stops is waited for.
+//
+// Who is held up is the connection through whose Room an app publishes:
+//
+//   - The client of a WebSocket is not read; its Close is answered after its
+//     messages are settled.
+//   - A POST is answered when its message is settled. Requests that come at the
+//     same time are not counted together.
+//   - Publish itself never waits: an app that publishes from goroutines of its own
+//     is not held up, and can fill the queue of a member that reads.
+//   - An app that publishes into several rooms, through connections of each, is
+//     held up in each by the members there: one room does not wait for another.
+//
+// When the hub closes nobody is held up any more.
+//
 // # Reload and stop
 //
 // Members hold their [Route], and a route's configuration can be replaced: a
@@ -50,6 +80,6 @@
 //
 // # Locks
 //
-// Lock order: Hub.mu before Room.mu before those of a socket.Conn. No app and no
-// engine is called with one of them held.
+// Lock order: Hub.mu before Room.mu before those of a socket.Conn before
+// backpressure.mu. No app and no engine is called with one of them held.
 package hub

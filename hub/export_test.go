@@ -5,6 +5,13 @@ import (
 	"slices"
 )
 
+// The bounds of what publishers wait for members.
+const (
+	FirstPatience = firstPatience
+	ReaderPace    = readerPace
+	LongestHold   = longestHold
+)
+
 // WaitingBytes is the size of the operations that wait or are in a turn.
 func (h *Hub) WaitingBytes() int64 { return h.waiting.Load() }
 

@@ -247,6 +247,9 @@ var ErrUnfinished = errors.New("an app or the engine has not finished in time")
 func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) error {
 	all := farewell{code, reason}
 	h.close(all)
+	for _, r := range h.all() {
+		r.endPressure()
+	}
 	told, closed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		h.sendAway(all)
@@ -277,6 +280,16 @@ func (h *Hub) close(f farewell) {
 	close(h.closing)
 	for _, r := range h.unused {
 		r.stop()
+	}
+}
+
+// isClosing reports whether everybody has to go.
+func (h *Hub) isClosing() bool {
+	select {
+	case <-h.closing:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -30,12 +30,6 @@ type Member struct {
 
 	handing atomic.Bool // messages are being handed over: Flush will follow
 
-	// Guarded by room.mu.
-	greets     bool        // it is still to be shown the state on joining
-	place      int32       // index in room.members; -1 outside
-	unanswered int32       // operations waiting or in a turn
-	operations []operation // waiting for their turn
-
 	// Owned by the room's turn.
 	turn struct {
 		version uint64 // of its last reply
@@ -45,6 +39,12 @@ type Member struct {
 		missed  bool   // it was not sent an update because of them
 	}
 
+	// Guarded by room.mu.
+	operations []operation // waiting for their turn
+	unanswered int32       // operations waiting or in a turn
+	place      int32       // index in room.members; -1 outside
+	greets     bool        // it is still to be shown the state on joining
+
 	mu sync.Mutex
 	// Guarded by mu.
 	ended  bool // the connection has
@@ -52,6 +52,8 @@ type Member struct {
 	value  any
 	inbox  *inbox // nil until an app that may block is sent a message
 	life   *life  // nil until an app asks for it
+
+	arrears *arrears // guarded by backpressure.mu; nil until the member has been behind
 }
 
 // badge is what is known of a member beside its address.

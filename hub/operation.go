@@ -13,9 +13,19 @@ type operation struct {
 	from *Member
 }
 
-func (op operation) release() {
-	op.from.room.hub.waiting.Add(-int64(len(op.Data)))
-	op.from.port.Release(len(op.Data))
+// settleAll releases the senders of a batch, if need be when the members are no
+// longer behind with its events.
+func (r *Room) settleAll(batch []operation, told *announcement) {
+	var holds []hold
+	for _, op := range batch {
+		r.hub.waiting.Add(-int64(len(op.Data)))
+		if len(told.behind) == 0 {
+			op.from.port.Release(len(op.Data))
+			continue
+		}
+		holds = append(holds, hold{op.from, len(op.Data)})
+	}
+	r.letGo(holds, told.size(), told.behind)
 }
 
 // apply queues an operation of m.

@@ -14,7 +14,7 @@ import (
 // do not block.
 type port interface {
 	Send(data []byte, binary bool)
-	Write(run *socket.Run)
+	Write(run *socket.Run) (behind bool)
 	Update(run *socket.Run)
 	Close(code frames.CloseCode, reason string)
 	Abort()
@@ -22,6 +22,7 @@ type port interface {
 	Uncork()
 	Hold(n int)
 	Release(n int)
+	Lag() (taken int64, behind bool)
 }
 
 // Answer is what came of a message that was sent by a plain request.
@@ -93,10 +94,11 @@ func (a *answer) Release(int) {
 }
 
 // What others do in the room is not told.
-func (*answer) Write(*socket.Run)  {}
-func (*answer) Update(*socket.Run) {}
-func (*answer) Cork()              {}
-func (*answer) Uncork()            {}
+func (*answer) Write(*socket.Run) (behind bool) { return false }
+func (*answer) Update(*socket.Run)              {}
+func (*answer) Cork()                           {}
+func (*answer) Uncork()                         {}
+func (*answer) Lag() (taken int64, behind bool) { return 0, false }
 
 // statusOf is the status for what an operation was refused for.
 func statusOf(err error) int {

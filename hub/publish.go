@@ -61,19 +61,34 @@ func (r *Room) kickUnless(m *Member) {
 	}
 }
 
-// send sends the messages to the members.
-func (b *outbox) send(members []*Member) {
+// send sends the messages to the members and returns those that are behind.
+func (b *outbox) send(members []*Member) (behind []*Member) {
 	excepted := b.byMember()
 	for _, m := range members {
-		if own, ok := excepted[m]; ok {
-			b.sendParts(m, own)
-			continue
+		if b.sendTo(m, excepted[m]) {
+			behind = append(behind, m)
 		}
-		m.port.Write(b.in(m.language))
 	}
-	for _, h := range b.holds {
-		h.member.port.Release(h.bytes)
+	return behind
+}
+
+// sendTo sends m the messages, without those excepted for it, and reports whether
+// it is behind.
+func (b *outbox) sendTo(m *Member, excepted []except) (behind bool) {
+	if len(excepted) == 0 {
+		return m.port.Write(b.in(m.language))
 	}
+	b.sendParts(m, excepted)
+	_, behind = m.port.Lag()
+	return behind
+}
+
+// size is how many bytes the messages are in a queue, at most.
+func (b *outbox) size() int {
+	if b.events == nil {
+		return len(b.run)
+	}
+	return max(len(b.run), len(b.events.Bytes()))
 }
 
 // in returns the messages in a member's language.

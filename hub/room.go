@@ -38,6 +38,8 @@ type Room struct {
 	visited bool  // by anybody but forget
 	seats   int   // members, and who is about to become one
 
+	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
+
 	loading sync.Mutex // held while the state is read for the first time
 
 	mu sync.Mutex

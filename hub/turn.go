@@ -83,7 +83,7 @@ func (r *Room) turn() bool {
 	r.mu.Unlock()
 
 	if len(messages.run) > 0 {
-		messages.send(r.crowd)
+		r.letGo(messages.holds, messages.size(), messages.send(r.crowd))
 	}
 	if stale {
 		r.follow(r.config())
@@ -101,7 +101,8 @@ func (r *Room) turn() bool {
 
 // carryOut commits a batch and tells everybody what came of it.
 func (r *Room) carryOut(batch []operation) {
-	defer func() { r.conclude(batch, recover()) }()
+	told := new(announcement)
+	defer func() { r.conclude(batch, told, recover()) }()
 	results := r.commit(batch)
 	for i, res := range results {
 		if res.Panicked {
@@ -110,12 +111,12 @@ func (r *Room) carryOut(batch []operation) {
 	}
 	now := r.snapshot()
 	r.settle(now)
-	r.answer(batch, results, now)
+	told = r.answer(batch, results, now)
 }
 
 // conclude gives back what the operations of a batch held. After a panic nobody
 // knows what their senders were told: they are closed.
-func (r *Room) conclude(batch []operation, panicked any) {
+func (r *Room) conclude(batch []operation, told *announcement, panicked any) {
 	r.mu.Lock()
 	for _, op := range batch {
 		op.from.unanswered--
@@ -126,8 +127,8 @@ func (r *Room) conclude(batch []operation, panicked any) {
 		if panicked != nil {
 			op.from.Close(1011, "internal error")
 		}
-		op.release()
 	}
+	r.settleAll(batch, told)
 	if panicked != nil {
 		r.replica.Unload()
 		r.reportPanic(panicked)

@@ -40,6 +40,7 @@ func (c *Conn) setClose(code frames.CloseCode, reason string) {
 		c.closeBy = now().add(settleTimeout)
 		c.armFor(c.closeBy)
 		c.resume()
+		c.caughtUp()
 	}
 }
 
@@ -103,6 +104,7 @@ func (c *Conn) cut(err error) {
 	}
 	c.out.clear()
 	c.gone = true
+	c.caughtUp()
 	c.link.abort()
 	c.announce()
 }

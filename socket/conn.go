@@ -27,6 +27,13 @@ type Handler interface {
 	// without a close frame: nothing more will come from it, and perhaps nobody
 	// is there any more. What is held is still waited for.
 	HungUp()
+	// CaughtUp is called once after [Conn.Lag] has said that the client is
+	// behind, when it no longer is, or leaves. It may come at the same time as
+	// other calls and must not call the connection.
+	CaughtUp()
+	// Excused is how many bytes may wait beyond Settings.MaxQueue, since those
+	// whom they come from are held up for it. It must not call the connection.
+	Excused() int
 	// Closed is called once, last. A loop calls it that others wait for.
 	Closed(End)
 }
@@ -79,6 +86,8 @@ type Conn struct {
 	restOwn  *buffer    // to be put back once they are written
 	flushing bool       // a goroutine is writing them, or the loop will
 	paused   bool       // the reader waits for changed
+	awaited  bool       // the handler is to be told when the client has caught up
+	whole    bool       // what is being collected is queued as a whole
 	corks    int32      // while positive, out only collects; Serve takes the first one out
 	holds    int32      // messages that are not settled
 	begun    uint32     // the value of in.begun at the end of the last read
@@ -451,6 +460,7 @@ func (c *Conn) unpaused() bool {
 func (c *Conn) finish(err error) {
 	c.mu.Lock()
 	c.gone = true
+	c.caughtUp()
 	c.link.abort()
 	for c.flushing {
 		c.await()

@@ -226,14 +226,79 @@ func TestConnOverflowCloses1013(t *testing.T) {
 func TestConnOverflowDropsWhatWaits(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
 		s.start()
-		s.Cork() // the client is slow
 		s.Hold(1)
-		for range 40 {
+		begun := s.fill()
+		s.Send([]byte("one too many"), false)
+		s.expect(frames.Text, begun)
+		s.expectClose(frames.TryAgainLater)
+	})
+}
+
+// What is collected is one message to the queue: a client that has room for its
+// beginning gets it all.
+func TestConnQueuesAsAWholeWhatIsCollected(t *testing.T) {
+	overLinks(t, func(t *testing.T, s *session) {
+		s.start()
+		s.Cork()
+		for range 80 { // more than twice the queue
 			s.Send(make([]byte, 32<<10), true)
 		}
 		s.Uncork()
-		s.expectClose(frames.TryAgainLater)
+		for range 80 {
+			s.expect(frames.Binary, string(make([]byte, 32<<10)))
+		}
 	})
+}
+
+// A client is behind while more than half of its queue waits. What is excused may
+// wait beyond it.
+func TestConnTellsWhenItsClientHasCaughtUp(t *testing.T) {
+	overLinks(t, func(t *testing.T, s *session) {
+		s.start()
+		if taken, behind := s.Lag(); behind {
+			t.Errorf("behind with nothing, having taken %d", taken)
+		}
+		begun := s.fill()
+		before, behind := s.Lag()
+		if !behind || s.caughtUps.Load() > 0 {
+			t.Fatalf("behind: %v", behind)
+		}
+		s.excuse.Store(32 << 20)
+		if !s.Write(NewRun(serverText("beyond the queue"))) {
+			t.Error("not behind with more than the queue")
+		}
+		s.expect(frames.Text, begun)
+		s.expect(frames.Text, "beyond the queue")
+		s.until("the client to catch up", func() bool { return s.caughtUps.Load() == 1 })
+		if after, behind := s.Lag(); behind || after <= before {
+			t.Errorf("has taken %d after %d, behind: %v", after, before, behind)
+		}
+	})
+}
+
+// A client that leaves is waited for no longer.
+func TestConnIsNotBehindOnceItLeaves(t *testing.T) {
+	for name, leave := range map[string]func(*session){
+		"closed by the server": func(s *session) { s.Conn.Close(frames.GoingAway, "") },
+		"aborted":              func(s *session) { s.Abort() },
+		"gone":                 func(s *session) { s.client.Close() },
+		"overflow":             func(s *session) { s.Send([]byte("one too many"), false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			overLinks(t, func(t *testing.T, s *session) {
+				s.start()
+				s.fill()
+				if _, behind := s.Lag(); !behind {
+					t.Fatal("not behind with a full queue")
+				}
+				leave(s)
+				s.until("the handler to be told", func() bool { return s.caughtUps.Load() == 1 })
+				if _, behind := s.Lag(); behind {
+					t.Error("behind, though it leaves")
+				}
+			})
+		})
+	}
 }
 
 func TestConnAnswersClose(t *testing.T) {

@@ -119,6 +119,9 @@ type session struct {
 	ended   chan End // what Closed was called with
 	closed  atomic.Int32
 
+	caughtUps atomic.Int32 // how often CaughtUp was called
+	excuse    atomic.Int32 // what Excused says
+
 	looped net.Conn      // to be served by Start
 	over   chan struct{} // closed by Closed, then
 
@@ -150,6 +153,8 @@ func newSession(t testing.TB, server, client net.Conn) *session {
 func (s *session) Message(data []byte, binary bool) { s.message(data, binary) }
 func (s *session) Flush()                           { s.flush() }
 func (s *session) HungUp()                          {}
+func (s *session) CaughtUp()                        { s.caughtUps.Add(1) }
+func (s *session) Excused() int                     { return int(s.excuse.Load()) }
 func (s *session) Closed(e End) {
 	if s.closed.Add(1); s.looped != nil {
 		close(s.over)

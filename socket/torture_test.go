@@ -142,6 +142,10 @@ func (v *victim) Flush() {}
 
 func (v *victim) HungUp() {}
 
+func (v *victim) CaughtUp() {}
+
+func (v *victim) Excused() int { return 0 }
+
 func (v *victim) Closed(End) {
 	v.server.served.Add(1)
 	v.server.open.Done()

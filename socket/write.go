@@ -29,8 +29,9 @@ func (c *Conn) send(op frames.Opcode, payload []byte) {
 	c.pump()
 }
 
-// Write queues a run of messages.
-func (c *Conn) Write(run *Run) {
+// Write queues a run of messages and reports whether the client is behind; see
+// [Conn.Lag].
+func (c *Conn) Write(run *Run) (behind bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open() {
@@ -38,6 +39,7 @@ func (c *Conn) Write(run *Run) {
 		c.out.pushShared(run.at(c.in.compression))
 		c.pump()
 	}
+	return c.behind()
 }
 
 // Update queues an encoded message that makes the one queued by the Update
@@ -53,10 +55,13 @@ func (c *Conn) Update(run *Run) {
 	}
 }
 
-// Cork collects what is sent until Uncork, so that it leaves in one write.
+// Cork collects what is sent until Uncork, so that it leaves in one write. It is
+// also taken for one message: if the queue is not full now, all of it is queued.
+// Corks are not nested.
 func (c *Conn) Cork() {
 	c.mu.Lock()
 	c.corks++
+	c.whole = c.hasRoom()
 	c.mu.Unlock()
 }
 
@@ -64,6 +69,7 @@ func (c *Conn) Cork() {
 func (c *Conn) Uncork() {
 	c.mu.Lock()
 	c.corks--
+	c.whole = false
 	c.pump()
 	c.mu.Unlock()
 }
@@ -94,11 +100,17 @@ func (c *Conn) open() bool {
 	if c.closing || c.gone {
 		return false
 	}
-	if c.owed() < c.settings.Load().MaxQueue {
+	if c.whole || c.hasRoom() {
 		return true
 	}
 	c.overflow()
 	return false
+}
+
+// hasRoom reports whether the queue is not full.
+func (c *Conn) hasRoom() bool {
+	owed, most := c.owed(), c.settings.Load().MaxQueue
+	return owed < most || owed < most+c.handler.Excused()
 }
 
 // overflow drops what waits, so that the close frame has a chance to arrive. What
@@ -132,6 +144,7 @@ func (c *Conn) pump() {
 		}
 	}
 	c.resume()
+	c.caughtUp()
 	c.drained()
 }
 
@@ -152,10 +165,15 @@ func (c *Conn) startFlush(p []byte, own *buffer) {
 	go c.flush(p, own)
 }
 
-// writable writes what is left of a polled connection, as far as it takes it.
+// writable is called by the loop when the socket takes more.
 func (c *Conn) writable() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.push()
+}
+
+// push writes what is left of a polled connection, as far as it takes it.
+func (c *Conn) push() {
 	for c.flushing && !c.gone {
 		n, err := c.link.tryWrite(c.rest)
 		if err != nil {
@@ -219,6 +237,7 @@ func (c *Conn) took(n int) {
 	c.progress = now()
 	c.unsent = c.link.unsent()
 	c.resume()
+	c.caughtUp()
 }
 
 // flushed gives the flushing goroutine its next run, if there is more.

@@ -131,11 +131,17 @@ func (w *World) Serve(m *hub.Member) *Client {
 // Connect is Serve over a connection of the test's own.
 func (w *World) Connect(m *hub.Member, server, client net.Conn) *Client {
 	w.t.Helper()
+	return Connect(w.t, m, server, client)
+}
+
+// Connect connects a member of any hub.
+func Connect(t testing.TB, m *hub.Member, server, client net.Conn) *Client {
+	t.Helper()
 	m.Start(&socket.Upgraded{Conn: server})
-	c := &Client{Conn: client, Member: m, t: w.t, reader: bufio.NewReader(client)}
-	w.t.Cleanup(func() { client.Close() })
+	c := &Client{Conn: client, Member: m, t: t, reader: bufio.NewReader(client)}
+	t.Cleanup(func() { client.Close() })
 	if err := c.settle(); err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return c
 }

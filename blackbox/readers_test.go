@@ -1,0 +1,292 @@
+package blackbox
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Members that read all the time, each in a process of its own, while somebody
+// publishes as fast as the server lets him.
+
+const readersConfig = `
+(routes) {
+	websocket /bystander echo
+	websocket /rooms/* {
+		app broadcast {
+			others
+		}
+		room {path}
+		max_queue 64KiB
+	}
+	websocket /mine {
+		app broadcast
+		max_queue 64KiB
+	}
+}
+:PORT {
+	import routes
+}
+localhost:TLSPORT {
+	tls internal
+	import routes
+}`
+
+// readerOf is set where this binary is to be a reader: its transport, the server's
+// address and the path.
+const readerOf = "BLACKBOX_READER"
+
+// lastMessage is the one after which readers leave.
+const lastMessage = "last"
+
+// beReader joins a room, says so, reads to the last message and says how many came.
+func beReader(spec string) {
+	var transport, address, path string
+	fmt.Sscan(spec, &transport, &address, &path)
+	next, err := joinAsReader(transport, address, path)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("joined")
+	for i := 0; ; i++ {
+		text, err := next()
+		switch {
+		case err != nil:
+			fmt.Printf("%v after %d messages\n", err, i)
+			os.Exit(1)
+		case text == lastMessage:
+			fmt.Printf("got %d\n", i)
+			os.Exit(0)
+		case !strings.HasPrefix(text, fmt.Sprintf("%06d", i)):
+			fmt.Printf("%.20q is message %d\n", text, i)
+			os.Exit(1)
+		}
+	}
+}
+
+// joinAsReader joins, and returns a function that waits for the next message.
+func joinAsReader(transport, address, path string) (next func() (string, error), err error) {
+	var conn net.Conn
+	if transport == "wss" {
+		conn, err = tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})
+	} else {
+		conn, err = net.Dial("tcp", address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := bufio.NewReaderSize(conn, 64<<10)
+	if transport == "events" {
+		io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n"+wantsEvents+"\r\n\r\n")
+		return func() (string, error) { return nextData(r) }, readTo(r, ":\n")
+	}
+	io.WriteString(conn, handshake(path)+ping("served"))
+	if err := readTo(r, "\r\n"); err != nil {
+		return nil, err
+	}
+	if _, err := readFrame(r); err != nil {
+		return nil, err
+	}
+	return func() (string, error) { return nextText(conn, r) }, nil
+}
+
+// readTo reads lines up to this one.
+func readTo(r *bufio.Reader, line string) error {
+	for {
+		if got, err := r.ReadString('\n'); err != nil || got == line {
+			return err
+		}
+	}
+}
+
+// nextData returns the data of the next event of one line.
+func nextData(r *bufio.Reader) (string, error) {
+	for {
+		line, err := r.ReadString('\n')
+		if data, ok := strings.CutPrefix(line, "data: "); ok || err != nil {
+			return strings.TrimSuffix(data, "\n"), err
+		}
+	}
+}
+
+// nextText returns the next text message and answers pings.
+func nextText(conn net.Conn, r *bufio.Reader) (string, error) {
+	for {
+		f, err := readFrame(r)
+		switch {
+		case err != nil:
+			return "", err
+		case f.op == opPing:
+			io.WriteString(conn, pong(f.payload))
+		case f.op == opClose:
+			return "", fmt.Errorf("closed with %q", f.payload)
+		default:
+			return f.payload, nil
+		}
+	}
+}
+
+// reader is a process that reads.
+type reader struct {
+	process *exec.Cmd
+	says    *bufio.Reader
+}
+
+// startReader starts a process, which joins.
+func startReader(t *testing.T, process *exec.Cmd) *reader {
+	t.Helper()
+	out, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process.Stderr = os.Stderr
+	dieTogether(process)
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		process.Process.Kill()
+		process.Wait()
+	})
+	return &reader{process, bufio.NewReader(out)}
+}
+
+// reader starts a reader of the tests' own.
+func (s *server) reader(t *testing.T, transport, path string) *reader {
+	t.Helper()
+	address := s.address()
+	if transport == "wss" {
+		address = s.tlsAddress()
+	}
+	process := exec.Command(os.Args[0])
+	process.Env = append(os.Environ(), readerOf+"="+strings.Join([]string{transport, address, path}, " "))
+	return startReader(t, process)
+}
+
+// expect waits for what the reader says next.
+func (r *reader) expect(t *testing.T, want string) {
+	t.Helper()
+	defer time.AfterFunc(patience, func() { r.process.Process.Kill() }).Stop()
+	if line, err := r.says.ReadString('\n'); line != want+"\n" {
+		t.Fatalf("a reader says %q, %v, want %s", line, err, want)
+	}
+}
+
+// expectAll waits until the reader has all messages.
+func (r *reader) expectAll(t *testing.T, messages int) {
+	t.Helper()
+	r.expect(t, fmt.Sprintf("got %d", messages))
+}
+
+// publish sends numbered messages as fast as they are taken, and the last one.
+func (c *socket) publish(messages, size int) {
+	all := make([]string, messages, messages+1)
+	for i := range all {
+		all[i] = text(fmt.Sprintf("%06d", i) + strings.Repeat(".", size-6))
+	}
+	for _, m := range append(all, text(lastMessage)) {
+		io.WriteString(c, m)
+	}
+}
+
+// Whoever reads gets everything, however small the queue. A member that takes
+// nothing and one that takes a trickle change nothing for the others.
+func TestReadersAreNotClosed(t *testing.T) {
+	const size = 64 << 10
+	s := besiege(t, readersConfig)
+	s.tls()
+	for _, test := range []struct {
+		transport         string
+		readers, messages int
+	}{{"ws", 1, 512}, {"ws", 10, 256}, {"ws", 100, 64}, {"wss", 10, 128}, {"events", 10, 128}} {
+		t.Run(fmt.Sprint(test.readers, " over ", test.transport), func(t *testing.T) {
+			path := fmt.Sprintf("/rooms/%d-%s", test.readers, test.transport)
+			var readers []*reader
+			for range test.readers {
+				readers = append(readers, s.reader(t, test.transport, path))
+			}
+			for _, r := range readers {
+				r.expect(t, "joined")
+			}
+			members := s.upgraded(t, 3, nil, path)
+			publisher, trickling := members[0], members[2] // the other one takes nothing
+			go trickle(trickling)
+			begin := time.Now()
+			publisher.publish(test.messages, size)
+			for _, r := range readers {
+				r.expectAll(t, test.messages)
+			}
+			t.Logf("%d messages of 64 KiB have taken %v", test.messages, time.Since(begin))
+		})
+	}
+}
+
+// trickle reads 5 KB a second.
+func trickle(c *socket) {
+	p := make([]byte, 100)
+	for {
+		if _, err := c.Read(p); err != nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// A publisher that is sent its own messages, too, gets all of them.
+func TestAPublisherThatReadsIsNotClosed(t *testing.T) {
+	const messages, size = 4000, 8 << 10
+	s := start(t, readersConfig)
+	r := s.reader(t, "ws", "/mine")
+	r.expect(t, "joined")
+	publisher := s.connect(t)
+	publisher.join("/mine")
+	go publisher.publish(messages, size)
+	for i := range messages {
+		if f := publisher.frame(); !strings.HasPrefix(f.payload, fmt.Sprintf("%06d", i)) {
+			t.Fatalf("got %.40q as message %d", show(f), i)
+		}
+	}
+	r.expectAll(t, messages)
+}
+
+const nodeReader = `
+const WebSocket = require('ws');
+const ws = new WebSocket(process.argv[2]);
+let n = 0;
+ws.on('open', () => console.log('joined'));
+ws.on('message', data => {
+  if (data.length === 4) {
+    console.log('got ' + n);
+    process.exit();
+  }
+  n++;
+});
+ws.on('close', code => console.log('closed with ' + code + ' after ' + n + ' messages'));
+`
+
+// The package ws of npm, which handles one message after another.
+func TestNodeReaderIsNotClosed(t *testing.T) {
+	node, modules := need(t, "node"), nodeModules(t)
+	s := start(t, readersConfig)
+	file := filepath.Join(t.TempDir(), "reader.js")
+	if err := os.WriteFile(file, []byte(nodeReader), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, test := range map[string]struct{ messages, size int }{"/rooms/small": {4000, 8 << 10}, "/rooms/large": {512, 64 << 10}} {
+		process := exec.Command(node, file, "ws://"+s.address()+path)
+		process.Env = append(os.Environ(), "NODE_PATH="+modules)
+		r := startReader(t, process)
+		r.expect(t, "joined")
+		s.upgraded(t, 1, nil, path)[0].publish(test.messages, test.size)
+		r.expectAll(t, test.messages)
+	}
+}

@@ -1,0 +1,75 @@
+package hub
+
+import "time"
+
+// How long publishers wait for a member that is behind: it earns patience by
+// taking bytes, and pays with it while they wait.
+const (
+	// firstPatience is what a member begins with: time enough for one that reads
+	// to show it.
+	firstPatience = 150 * time.Millisecond
+	// mostPatience is the most that a member can have. One that stops reading is
+	// waited for no longer; one that is not given a processor, or whose receive
+	// window opens in large steps, has that much time.
+	mostPatience = 500 * time.Millisecond
+	// leastPatience is too little to begin a wait with.
+	leastPatience = 5 * time.Millisecond
+	// readerPace is how many bytes a second a member has to take to be waited for
+	// all the time. One that takes a hundredth of it is waited for a hundredth of
+	// the time.
+	readerPace = 256 << 10
+	// unread is how much a kernel may take for a client that reads nothing.
+	unread = 512 << 10
+)
+
+// arrears is what is known of a member that is behind, or has been. It is not
+// safe for concurrent use.
+type arrears struct {
+	waited   bool // publishers wait for the member
+	place    int  // in backpressure.behind, while waited
+	looked   bool // patience and taken are known
+	patience time.Duration
+	since    time.Time // of what the wait has been paid up to
+	taken    int64     // bytes that the client had taken when last looked at
+}
+
+// begin is for a wait that has just begun.
+func (a *arrears) begin(place int, now time.Time) { a.waited, a.place, a.since = true, place, now }
+
+// end is for a wait that is over.
+func (a *arrears) end(now time.Time) {
+	a.pay(now)
+	a.waited = false
+}
+
+// look brings the patience up to date. A client that had taken more than a kernel
+// does by itself when it was first looked at is known to read.
+func (a *arrears) look(taken int64, now time.Time) {
+	if !a.looked {
+		a.looked, a.patience, a.taken = true, firstPatience, min(taken, unread)
+	}
+	a.pay(now)
+	a.earn(taken - a.taken)
+	a.taken = taken
+}
+
+// pay is for the time that publishers have waited. Whoever looks may have asked
+// for the time before somebody else did.
+func (a *arrears) pay(now time.Time) {
+	if wait := now.Sub(a.since); wait > 0 {
+		a.patience = max(a.patience-wait, 0)
+		a.since = now
+	}
+}
+
+// earn is for bytes that the client has taken.
+func (a *arrears) earn(bytes int64) {
+	bytes = min(max(bytes, 0), readerPace) // more would not fit
+	a.patience = min(a.patience+time.Duration(bytes)*time.Second/readerPace, mostPatience)
+}
+
+// exhausted reports whether publishers should not wait for the member.
+func (a *arrears) exhausted() bool { return a.patience < leastPatience }
+
+// until is when the patience is exhausted, unless the client takes more.
+func (a *arrears) until() time.Time { return a.since.Add(a.patience) }
