@@ -131,7 +131,7 @@ func (w *World) Serve(m *hub.Member) *Client {
 // Connect is Serve over a connection of the test's own.
 func (w *World) Connect(m *hub.Member, server, client net.Conn) *Client {
 	w.t.Helper()
-	m.Start(&socket.Upgraded{Conn: server})
+	m.Start(socket.Transport{Conn: server})
 	c := &Client{Conn: client, Member: m, t: w.t, reader: bufio.NewReader(client)}
 	w.t.Cleanup(func() { client.Close() })
 	if err := c.settle(); err != nil {
