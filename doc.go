@@ -4,7 +4,8 @@
 // # A message's way
 //
 //	request -> handler.go  who asks, for which room, over which transport
-//	        -> socket      the handshake, frames in
+//	        -> handshake   the opening handshake
+//	        -> socket      frames in, whole messages out
 //	        -> hub         the room: order, commit, members
 //	        -> apps/...    what the message means
 //	        -> hub, socket one encoded frame to every member

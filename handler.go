@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/handshake"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/socket"
 )
@@ -34,9 +35,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // version of HTTP.
 func isWebSocket(r *http.Request) bool {
 	if r.Method == http.MethodConnect {
-		return socket.IsConnect(r)
+		return handshake.IsConnect(r)
 	}
-	return socket.IsUpgrade(r)
+	return handshake.IsUpgrade(r)
 }
 
 // serve lets a client in over the transport it asks for.
@@ -54,7 +55,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 
 // serveUpgrade lets in a client that wants a WebSocket.
 func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
-	if err := socket.CheckHandshake(r); err != nil {
+	if err := handshake.Check(r); err != nil {
 		return refuse(w, err)
 	}
 	if err := h.origins.check(r); err != nil {
@@ -65,7 +66,7 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	v := h.visitor(r, room)
-	v.Subprotocol = socket.Subprotocol(r, h.subprotocols)
+	v.Subprotocol = handshake.Subprotocol(r, h.subprotocols)
 	member, err := h.hub.Join(r.Context(), h.route, v)
 	if err != nil {
 		return h.refuseVisitor(w, err)
@@ -78,27 +79,26 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
 	started := false
 	defer abandonUnless(&started, member)
-	if socket.IsConnect(r) {
+	if handshake.IsConnect(r) {
 		defer streams.enter(h.shared, member, r)()
 		defer withoutTimeouts(w, r)()
 		r.Body = wholeBody(r)
 	}
-	offer := socket.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0, Takeover: h.CompressionTakeover}
-	up, err := socket.Upgrade(w, r, offer)
+	offer := handshake.Offer{Subprotocols: h.subprotocols, Compression: h.CompressionLevel > 0, Takeover: h.CompressionTakeover}
+	up, err := handshake.Upgrade(w, r, offer)
 	if err != nil {
-		if _, ok := errors.AsType[*socket.HandshakeError](err); ok {
+		if _, ok := errors.AsType[*handshake.Error](err); ok {
 			return refuse(w, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
 		return nil
 	}
 	started = true
-	if up.IsStream() {
-		member.Serve(up)
+	if up.Conn == nil {
+		member.ServeStream(w, r, up.Deflate)
 		return nil
 	}
-	up.Conn = socket.Unwrap(up.Conn)
-	member.Start(up)
+	member.Start(socket.Transport{Conn: unwrap(up.Conn), Buffered: up.Buffered, Deflate: up.Deflate})
 	return nil
 }
 
@@ -118,7 +118,7 @@ var (
 // notUpgrade answers a request that could have been an upgrade. HTTP/2 and 3
 // forbid the headers that say so (RFC 9113, section 8.2.2).
 func notUpgrade(r *http.Request) error {
-	refused := &socket.HandshakeError{Status: http.StatusUpgradeRequired, Err: errNotUpgrade}
+	refused := &handshake.Error{Status: http.StatusUpgradeRequired, Err: errNotUpgrade}
 	if r.ProtoMajor == 1 {
 		refused.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 	}
@@ -127,7 +127,7 @@ func notUpgrade(r *http.Request) error {
 
 // refuse returns a handshake error as Caddy answers it, with its headers.
 func refuse(w http.ResponseWriter, err error) error {
-	var refused *socket.HandshakeError
+	var refused *handshake.Error
 	if !errors.As(err, &refused) {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}

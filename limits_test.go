@@ -126,7 +126,7 @@ func TestFailedHandshakesTakeNoPlace(t *testing.T) {
 		{"origin", "Sec-WebSocket-Key: second\r\n", http.StatusBadRequest},
 	} {
 		for range 3 {
-			answer, _ := s.raw(fmt.Sprintf(handshake, test.path, test.header))
+			answer, _ := s.raw(fmt.Sprintf(goodHandshake, test.path, test.header))
 			if answer.StatusCode != test.status {
 				t.Errorf("%+v: %s", test, answer.Status)
 			}

@@ -157,7 +157,7 @@ func checkMetrics(t *testing.T, s *server) {
 
 // Nothing may be before a handshake's headers but the request line; each entry
 // changes one thing in a good one.
-const handshake = "GET /%s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+const goodHandshake = "GET /%s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n"
 
 func TestBadHandshakes(t *testing.T) {
@@ -217,7 +217,7 @@ func TestBadHandshakes(t *testing.T) {
 		"no upgrade, another site's": {"echo", "Upgrade: websocket\r\n", "Origin: https://evil.example\r\n", 403, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			request := fmt.Sprintf(handshake, test.path, "")
+			request := fmt.Sprintf(goodHandshake, test.path, "")
 			if !strings.Contains(request, test.old) {
 				t.Fatalf("%q is not in the request", test.old)
 			}
@@ -244,7 +244,7 @@ func TestBadHandshakes(t *testing.T) {
 // the hub waits for him at the end and its goroutine is found.)
 func TestHiddenConnection(t *testing.T) {
 	s := start(t, ":PORT {\n route {\n test_hiding\n websocket sum\n }\n}")
-	if answer, _ := s.raw(fmt.Sprintf(handshake, "", "")); answer.StatusCode != http.StatusNotImplemented {
+	if answer, _ := s.raw(fmt.Sprintf(goodHandshake, "", "")); answer.StatusCode != http.StatusNotImplemented {
 		t.Errorf("got %s", answer.Status)
 	}
 }
@@ -259,7 +259,7 @@ func TestEarlyMessagesArrive(t *testing.T) {
 	defer conn.Close()
 	hello := "\x81\x85\x00\x00\x00\x00Hello" // masked with zeros
 	bye := "\x88\x82\x00\x00\x00\x00\x03\xe8"
-	if _, err := io.WriteString(conn, fmt.Sprintf(handshake, "echo", "")+hello+hello+bye); err != nil {
+	if _, err := io.WriteString(conn, fmt.Sprintf(goodHandshake, "echo", "")+hello+hello+bye); err != nil {
 		t.Fatal(err)
 	}
 	text, err := io.ReadAll(conn)
@@ -452,10 +452,10 @@ func TestPanicInAnApp(t *testing.T) {
 				c = s.dial("/")
 				logged.reset()
 			}
-			if answer, body := s.raw(fmt.Sprintf(handshake, "?panic", "")); answer.StatusCode < 500 || body != "" {
+			if answer, body := s.raw(fmt.Sprintf(goodHandshake, "?panic", "")); answer.StatusCode < 500 || body != "" {
 				t.Errorf("a panic at the door is answered with %s, %q", answer.Status, body)
 			}
-			if answer, body := s.raw(fmt.Sprintf(handshake, "?refuse", "")); answer.StatusCode != http.StatusForbidden || body != "" {
+			if answer, body := s.raw(fmt.Sprintf(goodHandshake, "?refuse", "")); answer.StatusCode != http.StatusForbidden || body != "" {
 				t.Errorf("who is refused is told %s, %q", answer.Status, body)
 			}
 			c.ask("still there", "still there")
@@ -479,7 +479,7 @@ func TestClientsCannotForgeLogLines(t *testing.T) {
 		t.Errorf("the log says %v", e)
 	}
 	for _, path := range []string{"%0a%7B%22level%22:%22forged%22%7D", "%1b[31m", "%ff"} {
-		if answer, _ := s.raw(fmt.Sprintf(handshake, path, "")); answer.StatusCode != http.StatusBadRequest {
+		if answer, _ := s.raw(fmt.Sprintf(goodHandshake, path, "")); answer.StatusCode != http.StatusBadRequest {
 			t.Errorf("path %s: %s", path, answer.Status)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddyws/caddy-websocket/handshake"
 	"github.com/caddyws/caddy-websocket/hub"
-	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // reason is why requests are refused.
@@ -56,7 +56,7 @@ func reasonFor(e caddyhttp.HandlerError) reason {
 	if e.StatusCode >= http.StatusInternalServerError {
 		return reason{err: status, level: zap.ErrorLevel}
 	}
-	if _, ok := errors.AsType[*socket.HandshakeError](e.Err); ok {
+	if _, ok := errors.AsType[*handshake.Error](e.Err); ok {
 		return reason{err: errHandshake}
 	}
 	return reason{err: status}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -82,16 +83,17 @@ func newMember(room *Room, route *Route, v Visitor) *Member {
 	return m
 }
 
-// Serve sends the member what it was told so far and reads from its connection
-// until the end; then it has left the room.
-func (m *Member) Serve(u *socket.Upgraded) {
-	m.port.(*socket.Conn).Serve(u)
-}
+// Start sends the member what it was told so far and reads from its connection until
+// the end; then it has left the room. It does not wait for that.
+func (m *Member) Start(t socket.Transport) { m.port.(*socket.Conn).Start(t) }
 
-// Start is Serve without waiting for the end, for connections that need none of
-// the handshake's any more.
-func (m *Member) Start(u *socket.Upgraded) {
-	m.port.(*socket.Conn).Start(u)
+// Serve is Start, and waits for the end.
+func (m *Member) Serve(t socket.Transport) { m.port.(*socket.Conn).Serve(t) }
+
+// ServeStream is Serve for a stream of HTTP/2 or HTTP/3, whose handler must not return
+// before.
+func (m *Member) ServeStream(w http.ResponseWriter, r *http.Request, d frames.Deflate) {
+	m.port.(*socket.Conn).ServeStream(w, r, d)
 }
 
 // Abandon takes back a Join whose handshake failed.

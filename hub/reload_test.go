@@ -208,7 +208,7 @@ func departures(t *testing.T, h *hub.Hub, route *hub.Route, n int, leave func())
 			t.Fatal(err)
 		}
 		server, client := net.Pipe()
-		m.Start(&socket.Upgraded{Conn: server})
+		m.Start(socket.Transport{Conn: server})
 		go func() {
 			var p [64]byte
 			if _, err := client.Read(p[:]); err != nil || p[0] != 0x88 {

@@ -53,7 +53,7 @@ func fixLength(frame string) string {
 // Each form of a batch is made once, whoever asks for it.
 func TestAFormIsEncodedOnce(t *testing.T) {
 	b := NewBatch(said, state)
-	for _, f := range []Form{{}, {Format: JSON}, {Format: Events}, {Level: 1}} {
+	for _, f := range []Form{{}, {Format: JSON}, {Format: Events}, {Level: 1, Bits: 15}} {
 		first, second := b.Bytes(f), b.Bytes(f)
 		if &first[0] != &second[0] {
 			t.Errorf("%+v was encoded twice", f)
@@ -114,19 +114,19 @@ func TestEncodingAsksForItsMemoryOnce(t *testing.T) {
 func TestCompressedForms(t *testing.T) {
 	long := strings.Repeat("abcdefgh", 100)
 	b := NewBatch(Message{Text: []byte(long)}, said)
-	p := b.Bytes(Form{Level: 5})
+	p := b.Bytes(Form{Level: 5, Bits: 15})
 	h, n, err := frames.ParseHeader(p)
 	if err != nil || h.RSV != frames.RSV1 || h.Length > 100 {
 		t.Fatalf("%+v, %v", h, err)
 	}
-	got, err := frames.AppendInflated(nil, slices.Clone(p[n:n+int(h.Length)]), 1<<20)
+	got, err := frames.AppendInflated(nil, slices.Clone(p[n:n+int(h.Length)]), 1<<20, nil)
 	if err != nil || string(got) != long {
 		t.Errorf("%q, %v", got, err)
 	}
 	if rest := p[n+int(h.Length):]; string(rest) != "\x81\x05hello" {
 		t.Errorf("a short message is %q", rest)
 	}
-	if control := (Form{Level: 5}).Append(nil, frames.Ping, nil); string(control) != "\x89\x00" {
+	if control := (Form{Level: 5, Bits: 15}).Append(nil, frames.Ping, nil); string(control) != "\x89\x00" {
 		t.Errorf("a ping is %q", control)
 	}
 }

@@ -19,6 +19,7 @@ const (
 type Form struct {
 	Format Format
 	Level  int // of compression, from frames.MinLevel to frames.MaxLevel; 0 for none. Events are not compressed.
+	Bits   int // of the window that is compressed for, if Level is not 0
 }
 
 // Append appends a message with the payload, in the form, to dst.
@@ -27,7 +28,7 @@ func (f Form) Append(dst []byte, op frames.Opcode, payload []byte) []byte {
 	case f.Format == Events:
 		return appendEvent(dst, Message{Binary: op == frames.Binary}, payload)
 	case f.Level > 0 && !op.IsControl():
-		return frames.AppendDeflated(dst, op, payload, f.Level)
+		return frames.AppendDeflated(dst, op, payload, f.Level, f.Bits)
 	}
 	return frames.AppendMessage(dst, op, payload)
 }

@@ -20,18 +20,18 @@ const minClientBits = 9
 
 // newCompression returns what was agreed on, at a level from 0, which inflates
 // only.
-func newCompression(level int, p deflateParams) *compression {
-	c := sharedCompression[level][p.serverWindow()]
-	if p.serverAlone && p.clientAlone {
+func newCompression(level int, p frames.Deflate) *compression {
+	c := sharedCompression[level][p.ServerWindow()]
+	if p.ServerNoContextTakeover && p.ClientNoContextTakeover {
 		return c
 	}
 	own := *c
-	if !p.serverAlone && level > 0 {
+	if !p.ServerNoContextTakeover && level > 0 {
 		own.level, own.encode = 0, frames.AppendMessage // it is compressed as it leaves
 		own.out = frames.NewDeflateContext(level, own.bits)
 	}
-	if !p.clientAlone {
-		own.in = frames.NewWindow(max(p.clientWindow(), minClientBits))
+	if !p.ClientNoContextTakeover {
+		own.in = frames.NewWindow(max(p.ClientWindow(), minClientBits))
 	}
 	return &own
 }
@@ -75,9 +75,9 @@ func (c *compression) window() *frames.Window {
 }
 
 // agree takes over what the handshake has agreed on.
-func (c *Conn) agree(u *Upgraded) {
-	if u.deflate.agreed {
-		c.in.compression = newCompression(c.settings.Load().CompressionLevel, u.deflate)
+func (c *Conn) agree(d frames.Deflate) {
+	if d.Agreed {
+		c.in.compression = newCompression(c.settings.Load().CompressionLevel, d)
 	}
 }
 

@@ -54,7 +54,7 @@ func incompressible(n int) string {
 // one that no message within the limit meets, however badly it compresses and
 // however often its sender flushes, and that what never becomes one does.
 func TestAssemblerLimitsCompressedMessages(t *testing.T) {
-	c := newCompression(1, deflateParams{agreed: true, serverAlone: true, clientAlone: true})
+	c := newCompression(1, frames.Deflate{Agreed: true, ServerNoContextTakeover: true, ClientNoContextTakeover: true})
 	whole := func(n int) []string { return []string{fmt.Sprintf("binary %q", incompressible(n))} }
 	flushed := deflatedPieces(strings.Split(incompressible(testLimit), "")...)
 	var crumbs []byte
@@ -133,7 +133,7 @@ func TestConnSpeaksEveryWindow(t *testing.T) {
 				continue // 0 is none said
 			}
 			for _, alone := range []bool{false, true} {
-				p := deflateParams{agreed: true, serverAlone: alone, clientAlone: alone, serverBits: server, clientBits: client}
+				p := frames.Deflate{Agreed: true, ServerNoContextTakeover: alone, ClientNoContextTakeover: alone, ServerMaxWindowBits: server, ClientMaxWindowBits: client}
 				t.Run(fmt.Sprintf("%+v", p), func(t *testing.T) {
 					serverSide, clientSide := tcpPair(t)
 					checkWindows(t, newSession(t, serverSide, clientSide), p, long)
@@ -143,20 +143,20 @@ func TestConnSpeaksEveryWindow(t *testing.T) {
 	}
 }
 
-func checkWindows(t *testing.T, s *session, p deflateParams, long string) {
+func checkWindows(t *testing.T, s *session, p frames.Deflate, long string) {
 	s.change(func(s *Settings) { s.CompressionLevel = 9 })
 	s.deflate = p
-	if !p.serverAlone {
-		s.window = frames.NewWindow(p.serverWindow())
+	if !p.ServerNoContextTakeover {
+		s.window = frames.NewWindow(p.ServerWindow())
 	}
 	s.start()
-	say := frames.NewDeflateContext(9, p.clientWindow())
+	say := frames.NewDeflateContext(9, p.ClientWindow())
 	for i := range 30 {
 		message := similar(i)
 		if i%10 == 9 {
 			message = long
 		}
-		if p.clientAlone {
+		if p.ClientNoContextTakeover {
 			s.say(clientDeflated(frames.Binary, message))
 		} else {
 			run := say.AppendDeflated(nil, frames.AppendMessage(nil, frames.Binary, []byte(message)))
@@ -171,7 +171,7 @@ func checkWindows(t *testing.T, s *session, p deflateParams, long string) {
 // compressed, and what is queued in one go is inflated one by one.
 func TestConnTakesOverOnlyWhatLeaves(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
-		s.deflate, s.window = deflateParams{agreed: true}, frames.NewWindow(frames.MaxWindowBits)
+		s.deflate, s.window = frames.Deflate{Agreed: true}, frames.NewWindow(frames.MaxWindowBits)
 		s.change(func(s *Settings) { s.MaxQueue, s.CompressionLevel = 64<<20, 1 })
 		s.start()
 		filler := incompressible(16 << 20)
@@ -199,7 +199,7 @@ func TestConnTakeoverKeepsThePlaceOfAPing(t *testing.T) {
 	for _, behind := range []int{0, 1, 100} {
 		server, client := tcpPair(t)
 		s := newSession(t, server, client)
-		s.deflate, s.window = deflateParams{agreed: true}, frames.NewWindow(frames.MaxWindowBits)
+		s.deflate, s.window = frames.Deflate{Agreed: true}, frames.NewWindow(frames.MaxWindowBits)
 		s.change(func(s *Settings) { s.CompressionLevel = 1 })
 		s.start()
 		s.Cork()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -121,45 +123,52 @@ func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
 	return &Conn{handler: handler, settings: settings, corks: 1}
 }
 
-// Serve talks WebSocket over the connection, which must have no deadlines set,
-// until it has ended and the handler was told so. What the client sent behind its
-// handshake is changed. A panic ends the connection only.
-func (c *Conn) Serve(u *Upgraded) {
-	l := u.stream
-	if l == nil {
-		l = newLink(u.Conn)
-	}
-	c.start(l, u)
-	c.run(u.Buffered)
+// Transport is the connection below a [Conn] once its handshake was answered.
+type Transport struct {
+	Conn     net.Conn       // must have no deadlines set; belongs to the Conn
+	Buffered []byte         // what came behind the handshake; is changed
+	Deflate  frames.Deflate // what was agreed on
 }
 
-func (c *Conn) serve(l link, buffered []byte) {
-	c.start(l, &Upgraded{})
-	c.run(buffered)
-}
-
-// Start is Serve without waiting for the end. A plain TCP connection is served
-// by a loop, where there are loops, TLS while it is silent, others by a goroutine.
-func (c *Conn) Start(u *Upgraded) {
-	if p := newPolled(u.Conn, c); p != nil {
-		p.keep(u.Buffered)
-		c.start(p, u)
+// Start talks WebSocket over a connection of its own, until it has ended and the
+// handler was told so. It does not wait for that: plain TCP is served by a loop,
+// where there are loops, TLS while it is silent, others by a goroutine. A panic ends
+// the connection only.
+func (c *Conn) Start(t Transport) {
+	if p := newPolled(t.Conn, c); p != nil {
+		p.keep(t.Buffered)
+		c.start(p, t.Deflate)
 		p.start()
 		return
 	}
-	l := newSecure(u.Conn, c)
+	l := newSecure(t.Conn, c)
 	if l == nil {
-		l = newLink(u.Conn)
+		l = newLink(t.Conn)
 	}
-	c.start(l, u)
-	go c.run(u.Buffered)
+	c.start(l, t.Deflate)
+	go c.run(t.Buffered)
+}
+
+// Serve is Start, and waits for the end. A goroutine serves the connection.
+func (c *Conn) Serve(t Transport) { c.serve(newLink(t.Conn), t) }
+
+// ServeStream talks WebSocket over a stream of HTTP/2 or HTTP/3, the answer to which
+// has been sent, until the stream has ended and the handler was told so. Neither the
+// request nor the response is used any more when it returns.
+func (c *Conn) ServeStream(w http.ResponseWriter, r *http.Request, d frames.Deflate) {
+	c.serve(&httpStream{response: newResponse(w, r), body: r.Body}, Transport{Deflate: d})
+}
+
+func (c *Conn) serve(l link, t Transport) {
+	c.start(l, t.Deflate)
+	c.run(t.Buffered)
 }
 
 // start lets out what was kept.
-func (c *Conn) start(l link, u *Upgraded) {
+func (c *Conn) start(l link, d frames.Deflate) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.agree(u)
+	c.agree(d)
 	now := now()
 	c.link, c.heard = l, now
 	c.end.Duration = -time.Duration(now) // the end will be added

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/handshake"
 	"github.com/gorilla/websocket"
 )
 
@@ -583,7 +584,7 @@ func TestConnSpeaksWithGorillasClient(t *testing.T) {
 }
 
 func (s *session) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	u, err := Upgrade(w, r, Offer{})
+	u, err := handshake.Upgrade(w, r, handshake.Offer{})
 	if err != nil {
 		s.t.Error(err)
 		return
@@ -592,7 +593,7 @@ func (s *session) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	settings.Store(testSettings())
 	s.Conn = New(&settings, s)
 	s.message = s.Send
-	s.Serve(u)
+	s.Serve(Transport{Conn: u.Conn, Buffered: u.Buffered, Deflate: u.Deflate})
 }
 
 func checkGorilla(t *testing.T, client *websocket.Conn) {

@@ -1,12 +1,12 @@
-// Package socket is one WebSocket connection: the opening handshake, messages
-// in, messages out, keep-alive and closing (RFC 6455), over HTTP/1.1, HTTP/2
-// (RFC 8441) and HTTP/3 (RFC 9220); and the same queue and limits for a stream of
-// Server-Sent Events.
+// Package socket is one WebSocket connection after its handshake: messages in,
+// messages out, keep-alive and closing (RFC 6455), over HTTP/1.1, HTTP/2 (RFC 8441)
+// and HTTP/3 (RFC 9220); and the same queue and limits for a stream of Server-Sent
+// Events.
 //
 // # Data flow
 //
-//	request -> Upgrade -> Conn.Start: loop or link.read -> assembler -> Handler
-//	                          loop or link.write <- queue <- Send, Write, Update
+//	Transport -> Conn.Start: loop or link.read -> assembler -> Handler
+//	                         loop or link.write <- queue <- Send, Write, Update
 //
 // A [Conn] knows nothing of rooms and apps: its [Handler] does. Reading is a
 // state machine ([assembler]) that is fed whatever bytes have arrived and gives

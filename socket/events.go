@@ -30,7 +30,7 @@ func (c *Conn) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	c.out.prepend([]byte(comment)) // so that the header leaves at once, whoever buffers it
 	c.mu.Unlock()
-	c.serve(l, nil)
+	c.serve(l, Transport{})
 }
 
 // comment is a line that clients ignore.

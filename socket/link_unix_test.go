@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/caddyws/caddy-websocket/frames"
 )
 
 // An idle connection holds no buffer: neither for reading, nor for writing, nor
@@ -15,7 +17,7 @@ func TestIdleConnHoldsNoBuffer(t *testing.T) {
 	server, client := tcpPair(t)
 	s := newSession(t, server, client)
 	link := s.link.(*tcp)
-	s.Conn.start(link, &Upgraded{})
+	s.Conn.start(link, frames.Deflate{})
 	s.say(clientText("hello")[:3])
 	read := make(chan struct{})
 	go func() {

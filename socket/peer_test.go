@@ -128,7 +128,7 @@ type session struct {
 	client net.Conn
 	reader *bufio.Reader
 
-	deflate deflateParams  // what was agreed on
+	deflate frames.Deflate // what was agreed on
 	window  *frames.Window // the client's, for what comes compressed
 }
 
@@ -167,9 +167,9 @@ func (s *session) start(buffered ...byte) {
 	served := make(chan struct{})
 	if s.looped != nil {
 		s.over = served
-		s.Conn.Start(&Upgraded{Conn: s.looped, Buffered: buffered, deflate: s.deflate})
+		s.Conn.Start(Transport{Conn: s.looped, Buffered: buffered, Deflate: s.deflate})
 	} else {
-		s.Conn.start(s.link, &Upgraded{deflate: s.deflate})
+		s.Conn.start(s.link, s.deflate)
 		go func() {
 			defer close(served)
 			s.run(buffered)

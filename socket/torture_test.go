@@ -105,9 +105,9 @@ func (s *tortureServer) accept() {
 		v := &victim{server: s}
 		v.Conn = New(&s.settings, v)
 		if n%2 == 0 {
-			v.Start(&Upgraded{Conn: conn})
+			v.Start(Transport{Conn: conn})
 		} else {
-			s.accepts.Go(func() { v.Serve(&Upgraded{Conn: conn}) })
+			s.accepts.Go(func() { v.Serve(Transport{Conn: conn}) })
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (r *Room) serve(member *hub.Member) *Client {
 	r.serving.Go(func() {
 		defer close(c.gone)
 		defer c.sending.close()
-		member.Serve(&socket.Upgraded{Conn: server})
+		member.Serve(socket.Transport{Conn: server})
 	})
 	r.serving.Go(c.read)
 	r.serving.Go(c.write)

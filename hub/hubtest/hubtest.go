@@ -137,7 +137,7 @@ func (w *World) Connect(m *hub.Member, server, client net.Conn) *Client {
 // Connect connects a member of any hub.
 func Connect(t testing.TB, m *hub.Member, server, client net.Conn) *Client {
 	t.Helper()
-	m.Start(&socket.Upgraded{Conn: server})
+	m.Start(socket.Transport{Conn: server})
 	c := &Client{Conn: client, Member: m, t: t, reader: bufio.NewReader(client)}
 	t.Cleanup(func() { client.Close() })
 	if err := c.settle(); err != nil {

@@ -1,4 +1,4 @@
-package socket
+package caddyws
 
 import (
 	"net"
@@ -14,9 +14,9 @@ var passThrough = map[string]bool{
 	"*caddyhttp.http2Conn":    true, // Caddy's listener with only HTTP/1 enabled: watches the first bytes
 }
 
-// Unwrap returns the connection below wrappers that need not be there, so that
+// unwrap returns the connection below wrappers that need not be there, so that
 // a plain TCP connection can be treated as one and the request is not kept.
-func Unwrap(conn net.Conn) net.Conn {
+func unwrap(conn net.Conn) net.Conn {
 	for passThrough[reflect.TypeOf(conn).String()] {
 		inner, ok := reflect.TypeAssert[net.Conn](reflect.ValueOf(conn).Elem().FieldByName("Conn"))
 		if !ok {

@@ -1,4 +1,4 @@
-package socket
+package handshake
 
 import (
 	"bufio"
@@ -91,7 +91,7 @@ func (s *upgradeServer) serve(w http.ResponseWriter, r *http.Request, o Offer) {
 		s.upgraded <- u
 		return
 	}
-	if refusal, ok := errors.AsType[*HandshakeError](err); ok {
+	if refusal, ok := errors.AsType[*Error](err); ok {
 		maps.Copy(w.Header(), refusal.Header)
 		http.Error(w, err.Error(), refusal.Status)
 	}
@@ -202,7 +202,7 @@ func TestUpgradeAcceptsGoodHandshakes(t *testing.T) {
 			if got := server.head(t, request); got != upgradeAnswer {
 				t.Fatalf("got:\n%s\nwant:\n%s", got, upgradeAnswer)
 			}
-			if u := server.next(t); u.Buffered != nil || u.Subprotocol != "" || u.deflate.agreed {
+			if u := server.next(t); u.Buffered != nil || u.Subprotocol != "" || u.Deflate.Agreed {
 				t.Errorf("got %+v", u)
 			}
 		})
@@ -276,12 +276,12 @@ func TestUpgradeRefusesBadHandshakes(t *testing.T) {
 	}
 }
 
-// checkUpgradeRefusal wants a *HandshakeError that fits in a log line.
+// checkUpgradeRefusal wants a *Error that fits in a log line.
 func checkUpgradeRefusal(t *testing.T, err error, status int) {
 	t.Helper()
-	refusal, ok := errors.AsType[*HandshakeError](err)
+	refusal, ok := errors.AsType[*Error](err)
 	if !ok || refusal.Status != status || refusal.Unwrap() == nil {
-		t.Fatalf("got %#v, want a HandshakeError with status %d", err, status)
+		t.Fatalf("got %#v, want a Error with status %d", err, status)
 	}
 	if text := err.Error(); !strings.HasPrefix(text, "websocket handshake: ") || len(text) > 150 {
 		t.Errorf("got %q", text)
@@ -291,7 +291,7 @@ func checkUpgradeRefusal(t *testing.T, err error, status int) {
 func TestHandshakeErrorDoesNotRepeatLongHeaders(t *testing.T) {
 	for _, name := range []string{"Sec-WebSocket-Version", "Sec-WebSocket-Key"} {
 		r := upgradeParse(t, upgradeRequest(name, name+": "+strings.Repeat("1", 10_000)))
-		if err := CheckHandshake(r); err == nil || len(err.Error()) > 150 {
+		if err := Check(r); err == nil || len(err.Error()) > 150 {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -443,8 +443,8 @@ func TestUpgradeNegotiatesCompression(t *testing.T) {
 				if head := server.head(t, upgradeRequest("", lines...)); head != want {
 					t.Errorf("got:\n%s\nwant:\n%s", head, want)
 				}
-				if got := server.next(t).deflate.agreed; got != (agreed != "") {
-					t.Errorf("agreed: %t", got)
+				if got := server.next(t).Deflate.Agreed; got != (agreed != "") {
+					t.Errorf("Agreed: %t", got)
 				}
 			})
 		}
@@ -459,23 +459,23 @@ func FuzzDeflateOffer(f *testing.F) {
 	f.Add(`permessage-deflate; server_no_context_takeover,,permessage-deflate;client_no_context_takeover`, false)
 	f.Fuzz(func(t *testing.T, line string, takeover bool) {
 		p := negotiateDeflate(http.Header{"Sec-Websocket-Extensions": {line}}, Offer{Compression: true, Takeover: takeover})
-		if !p.agreed {
+		if !p.Agreed {
 			return
 		}
-		for _, bits := range []int{p.serverWindow(), p.clientWindow()} {
+		for _, bits := range []int{p.ServerWindow(), p.ClientWindow()} {
 			if bits < frames.MinWindowBits || bits > frames.MaxWindowBits {
 				t.Fatalf("%+v", p)
 			}
 		}
-		again, ok := parseDeflateOffer(p.header())
-		if again.agreed = true; !ok || again != p {
-			t.Fatalf("%+v is answered as %q", p, p.header())
+		again, ok := parseDeflateOffer(extensionHeader(p))
+		if again.Agreed = true; !ok || again != p {
+			t.Fatalf("%+v is answered as %q", p, extensionHeader(p))
 		}
 		for name, answered := range map[string]bool{
-			"permessage-deflate": true, "server_max_window_bits": p.serverBits > 0, "client_max_window_bits": p.clientBits > 0,
+			"permessage-deflate": true, "server_max_window_bits": p.ServerMaxWindowBits > 0, "client_max_window_bits": p.ClientMaxWindowBits > 0,
 		} {
 			if answered && !strings.Contains(line, name) {
-				t.Fatalf("%q is answered with %q", line, p.header())
+				t.Fatalf("%q is answered with %q", line, extensionHeader(p))
 			}
 		}
 	})
@@ -700,7 +700,7 @@ func TestUpgradeClosesTheConnectionIfHijackFails(t *testing.T) {
 		t.Errorf("got %q, %v, want the end of the connection", got, err)
 	}
 	err := server.refusal(t)
-	if _, refused := errors.AsType[*HandshakeError](err); refused || !strings.Contains(err.Error(), "out of order") {
+	if _, refused := errors.AsType[*Error](err); refused || !strings.Contains(err.Error(), "out of order") {
 		t.Errorf("got %#v", err)
 	}
 }
@@ -793,7 +793,7 @@ func TestUpgradeClosesTheConnectionIfTheFlushFails(t *testing.T) {
 	w.conn.err = io.ErrClosedPipe
 	w.writer.WriteString("waiting")
 	u, err := Upgrade(w, upgradeParse(t, upgradeRequest("")), Offer{})
-	if _, refused := errors.AsType[*HandshakeError](err); u != nil || refused || !errors.Is(err, io.ErrClosedPipe) {
+	if _, refused := errors.AsType[*Error](err); u != nil || refused || !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v, %#v", u, err)
 	}
 	if !w.conn.closed {
@@ -861,7 +861,7 @@ func TestUpgradeSpeaksWithGorillasClient(t *testing.T) {
 			}
 			defer client.Close()
 			u := server.next(t)
-			if u.Subprotocol != "json" || client.Subprotocol() != "json" || !u.deflate.agreed {
+			if u.Subprotocol != "json" || client.Subprotocol() != "json" || !u.Deflate.Agreed {
 				t.Errorf("got %+v, the client %q %v", u, client.Subprotocol(), answer.Header)
 			}
 			if _, ok := u.Conn.(*tls.Conn); ok != (scheme == "wss") {
@@ -934,7 +934,7 @@ func checkLikeGorillas(t *testing.T, r *http.Request, o Offer) {
 	}
 	got := http.Header{}
 	for name, values := range w.Header() {
-		if !slices.ContainsFunc(handshakeFields[:], func(f struct{ name, canonical string }) bool { return f.name == name }) {
+		if !slices.ContainsFunc(answerFields[:], func(f struct{ name, canonical string }) bool { return f.name == name }) {
 			t.Errorf("the answer has %q", name)
 		}
 		got[http.CanonicalHeaderKey(name)] = values
@@ -968,7 +968,7 @@ func TestUpgradeAnswersAsGorilla(t *testing.T) {
 }
 
 // What gorilla accepts, we accept, except for lists of versions; and what
-// CheckHandshake lets pass is answered as gorilla does. Which extensions are
+// Check lets pass is answered as gorilla does. Which extensions are
 // taken is not compared: gorilla ignores their parameters.
 func FuzzCheckHandshake(f *testing.F) {
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -978,9 +978,9 @@ func FuzzCheckHandshake(f *testing.F) {
 		r := upgradeParse(t, upgradeRequest(""))
 		r.Header = http.Header{"Connection": {connection}, "Upgrade": {upgrade}, "Sec-Websocket-Version": {version},
 			"Sec-Websocket-Key": {key}, "Sec-Websocket-Protocol": {subprotocols}}
-		err := CheckHandshake(r)
+		err := Check(r)
 		if _, theirs := new(websocket.Upgrader).Upgrade(newUpgradeFake(), r, nil); theirs == nil && err != nil {
-			if refusal, ok := errors.AsType[*HandshakeError](err); !ok || refusal.Status != 426 && !strings.ContainsAny(key, "\r\n") {
+			if refusal, ok := errors.AsType[*Error](err); !ok || refusal.Status != 426 && !strings.ContainsAny(key, "\r\n") {
 				t.Errorf("refused with %v", err)
 			}
 		}

@@ -1,4 +1,4 @@
-package socket
+package handshake
 
 import (
 	"net/http"
@@ -9,16 +9,6 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
-// deflateParams are the parameters of permessage-deflate that a client has
-// offered or both have agreed on (RFC 7692, section 7.1).
-type deflateParams struct {
-	agreed      bool
-	serverAlone bool // server_no_context_takeover: each message of ours is compressed by itself
-	clientAlone bool // client_no_context_takeover: the client's
-	serverBits  int  // server_max_window_bits; 0 if it is not there
-	clientBits  int  // client_max_window_bits, the largest window if it has no value; 0 if it is not there
-}
-
 // takeoverBits is the window that a client which lets us choose is to use: what is
 // kept of its messages then is 8 KiB instead of 32.
 const takeoverBits = 13
@@ -27,29 +17,29 @@ const takeoverBits = 13
 // (sections 5.1 and 7.1); malformed ones and those with a parameter that is
 // unknown, repeated or wrong are declined. What is offered is answered, and where
 // nothing is kept of a client's messages its window is its own affair.
-func negotiateDeflate(h http.Header, o Offer) deflateParams {
+func negotiateDeflate(h http.Header, o Offer) frames.Deflate {
 	if !o.Compression {
-		return deflateParams{}
+		return frames.Deflate{}
 	}
-	for offer := range handshakeElements(h, "Sec-Websocket-Extensions") {
+	for offer := range elements(h, "Sec-Websocket-Extensions") {
 		p, ok := parseDeflateOffer(offer)
 		if !ok {
 			continue
 		}
-		p.agreed = true
-		p.serverAlone = p.serverAlone || !o.Takeover
-		p.clientAlone = p.clientAlone || !o.Takeover
-		p.clientBits = min(p.clientBits, takeoverBits)
-		if p.clientAlone {
-			p.clientBits = 0
+		p.Agreed = true
+		p.ServerNoContextTakeover = p.ServerNoContextTakeover || !o.Takeover
+		p.ClientNoContextTakeover = p.ClientNoContextTakeover || !o.Takeover
+		p.ClientMaxWindowBits = min(p.ClientMaxWindowBits, takeoverBits)
+		if p.ClientNoContextTakeover {
+			p.ClientMaxWindowBits = 0
 		}
 		return p
 	}
-	return deflateParams{}
+	return frames.Deflate{}
 }
 
 // parseDeflateOffer reads one element of Sec-WebSocket-Extensions.
-func parseDeflateOffer(offer string) (p deflateParams, ok bool) {
+func parseDeflateOffer(offer string) (p frames.Deflate, ok bool) {
 	var seen []string
 	for param := range splitUnquoted(offer, ';') {
 		name, value, valued := strings.Cut(param, "=")
@@ -60,35 +50,35 @@ func parseDeflateOffer(offer string) (p deflateParams, ok bool) {
 		case slices.Contains(seen, name):
 			ok = false
 		default:
-			ok = p.set(name, value, valued)
+			ok = setParameter(&p, name, value, valued)
 		}
 		if !ok {
-			return deflateParams{}, false
+			return frames.Deflate{}, false
 		}
 		seen = append(seen, name)
 	}
 	return p, true
 }
 
-// set notes a parameter and tells whether it is one, with a value that it may
+// setParameter notes a parameter and tells whether it is one, with a value that it may
 // have. A value may be quoted (RFC 6455, section 9.1).
-func (p *deflateParams) set(name, value string, valued bool) bool {
+func setParameter(p *frames.Deflate, name, value string, valued bool) bool {
 	switch name {
 	case "server_no_context_takeover":
-		p.serverAlone = true
+		p.ServerNoContextTakeover = true
 		return !valued
 	case "client_no_context_takeover":
-		p.clientAlone = true
+		p.ClientNoContextTakeover = true
 		return !valued
 	case "server_max_window_bits":
-		p.serverBits = windowBits(value)
-		return p.serverBits > 0
+		p.ServerMaxWindowBits = windowBits(value)
+		return p.ServerMaxWindowBits > 0
 	case "client_max_window_bits":
-		p.clientBits = frames.MaxWindowBits
+		p.ClientMaxWindowBits = frames.MaxWindowBits
 		if valued {
-			p.clientBits = windowBits(value)
+			p.ClientMaxWindowBits = windowBits(value)
 		}
-		return p.clientBits > 0
+		return p.ClientMaxWindowBits > 0
 	}
 	return false
 }
@@ -126,34 +116,23 @@ func unquoted(value string) (string, bool) {
 	return "", false
 }
 
-// serverWindow and clientWindow are the windows in bits.
-func (p deflateParams) serverWindow() int { return orLargest(p.serverBits) }
-func (p deflateParams) clientWindow() int { return orLargest(p.clientBits) }
-
-func orLargest(bits int) int {
-	if bits == 0 {
-		return frames.MaxWindowBits
-	}
-	return bits
-}
-
-// header is the value of Sec-WebSocket-Extensions in the answer.
-func (p deflateParams) header() string {
-	if !p.agreed {
+// extensionHeader is the value of Sec-WebSocket-Extensions in the answer.
+func extensionHeader(p frames.Deflate) string {
+	if !p.Agreed {
 		return ""
 	}
 	value := "permessage-deflate"
-	if p.serverAlone {
+	if p.ServerNoContextTakeover {
 		value += "; server_no_context_takeover"
 	}
-	if p.clientAlone {
+	if p.ClientNoContextTakeover {
 		value += "; client_no_context_takeover"
 	}
-	if p.serverBits > 0 {
-		value += "; server_max_window_bits=" + strconv.Itoa(p.serverBits)
+	if p.ServerMaxWindowBits > 0 {
+		value += "; server_max_window_bits=" + strconv.Itoa(p.ServerMaxWindowBits)
 	}
-	if p.clientBits > 0 {
-		value += "; client_max_window_bits=" + strconv.Itoa(p.clientBits)
+	if p.ClientMaxWindowBits > 0 {
+		value += "; client_max_window_bits=" + strconv.Itoa(p.ClientMaxWindowBits)
 	}
 	return value
 }
