@@ -2,8 +2,8 @@ package hub
 
 import (
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
-	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // answer tells everybody what came of a batch: the senders their replies, then
@@ -60,91 +60,69 @@ func (m *Member) reply(res replica.Result, now shown) {
 	if res.Outcome.Reply.Empty() {
 		return
 	}
-	if p := encode(kindReply, m.language, now, res.Version, res.Outcome.Reply); len(p) > 0 {
-		m.Send(apps.Message{Data: p})
+	if p := now.said(message.Reply, res.Version, res.Outcome.Reply).Payload(m.format); len(p) > 0 {
+		m.port.Send(p, false)
 	}
 }
 
-// announcement is what everybody is told of a commit, encoded once in each
-// language that somebody speaks.
+// announcement is what everybody is told of a commit.
 type announcement struct {
 	now     shown
-	results []replica.Result
 	update  apps.Body // the last one, perhaps of an earlier commit
 	updated bool      // it is of this one
 	held    bool      // it is not to be told yet
-	events  bool      // there are some
 	behind  []*Member // as events were sent to them
 
-	said [languages]struct {
-		update *socket.Run
-		events []byte // encoded
-		ends   []int  // where the events of the first n operations end
-	}
+	events  message.Batch
+	ends    []int          // ends[i] is how many events the first i operations have
+	updates *message.Batch // the update, once somebody is told it
 }
 
 func newAnnouncement(results []replica.Result, now shown, news apps.Body) *announcement {
-	a := &announcement{now: now, results: results, update: news}
+	a := &announcement{now: now, update: news, ends: make([]int, 1, 1+len(results))}
 	for i := range results {
-		if out := &results[i].Outcome; results[i].Err == nil {
-			if !out.Update.Empty() {
-				a.update, a.updated = out.Update, true
-			}
-			a.events = a.events || len(out.Events) > 0
+		if results[i].Err == nil {
+			a.add(&results[i])
 		}
+		a.ends = append(a.ends, a.events.Len())
 	}
 	return a
 }
 
-// updateIn returns the update in a language.
-func (a *announcement) updateIn(l language) *socket.Run {
-	s := &a.said[l]
-	if s.update == nil {
-		s.update = socket.NewRun(l.run(kindUpdate, a.now, a.now.version, 0, a.update))
+// add adds what an operation leads to.
+func (a *announcement) add(res *replica.Result) {
+	if !res.Outcome.Update.Empty() {
+		a.update, a.updated = res.Outcome.Update, true
 	}
-	return s.update
-}
-
-// eventsIn returns the events in a language, and where those of the first n
-// operations end.
-func (a *announcement) eventsIn(l language) (events []byte, ends []int) {
-	s := &a.said[l]
-	if s.ends != nil {
-		return s.events, s.ends
-	}
-	s.ends = make([]int, 1, 1+len(a.results))
-	for _, res := range a.results {
-		for i, event := range res.Outcome.Events {
-			if !event.Empty() {
-				s.events = append(s.events, l.run(kindEvent, a.now, res.Version, i+1, event)...)
-			}
+	for i, event := range res.Outcome.Events {
+		if event.Empty() {
+			continue
 		}
-		s.ends = append(s.ends, len(s.events))
+		m := a.now.said(message.Event, res.Version, event)
+		m.Number = i + 1
+		a.events.Add(m)
 	}
-	return s.events, s.ends
 }
 
 // tellEvents sends m the events of the first n operations, as far as it has not
 // heard them.
 func (a *announcement) tellEvents(m *Member, n int) {
-	if !a.events {
+	heard, end := int(m.turn.heard), a.ends[n]
+	if heard >= end {
 		return
 	}
-	events, ends := a.eventsIn(m.language)
-	if heard := int(m.turn.heard); heard < ends[n] {
-		if m.port.Write(socket.NewRun(events[heard:ends[n]])) {
-			a.behind = append(a.behind, m)
-		}
-		m.turn.heard = int32(ends[n])
+	if m.port.Write(a.events.Slice(heard, end)) {
+		a.behind = append(a.behind, m)
 	}
+	m.turn.heard = int32(end)
 }
 
-// size is how many bytes the events are in a queue, at most.
-func (a *announcement) size() (most int) {
-	for i := range a.said {
-		most = max(most, len(a.said[i].events))
+// tellUpdate sends m the update.
+func (a *announcement) tellUpdate(m *Member) {
+	if a.updates == nil {
+		a.updates = message.NewBatch(a.now.said(message.Update, a.now.version, a.update))
 	}
-	return most
+	m.port.Update(a.updates)
 }
 
 // tell sends m the events and the update. While an answer is owed to m the update
@@ -152,7 +130,7 @@ func (a *announcement) size() (most int) {
 // waits while the room's pace holds it. Who was told as much by its own reply
 // needs none.
 func (a *announcement) tell(m *Member) {
-	a.tellEvents(m, len(a.results))
+	a.tellEvents(m, len(a.ends)-1)
 	m.turn.heard = 0
 	switch {
 	case !a.updated && !m.turn.missed:
@@ -165,16 +143,14 @@ func (a *announcement) tell(m *Member) {
 		return
 	}
 	m.turn.missed = false
-	if update := a.updateIn(m.language); len(update.Bytes()) > 0 {
-		m.port.Update(update)
-	}
+	a.tellUpdate(m)
 }
 
 // announce tells the members that settle chose; without any news only the
 // senders, who may have missed an update while they waited.
 func (r *Room) announce(a *announcement, senders []*Member) {
 	audience := r.crowd
-	if !a.updated && !a.events {
+	if !a.updated && a.events.Len() == 0 {
 		audience = senders
 	}
 	for _, m := range audience {

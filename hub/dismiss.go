@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // departure is a member who is sent away, and what he is told.
@@ -66,7 +67,7 @@ func streamsLast(gone []departure) {
 
 // rank is 1 for an event stream, else 0.
 func (d departure) rank() int {
-	if d.member.language == languageEvents {
+	if d.member.format == message.Events {
 		return 1
 	}
 	return 0

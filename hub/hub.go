@@ -89,7 +89,7 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 // Start, Serve and Abandon must be called. Errors are [ErrForbidden], [ErrFailed],
 // [ErrUnavailable], [ErrClosed] and those of limits.
 func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
-	return h.join(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m) })
+	return h.join(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m.format, m) })
 }
 
 // join is Join for a member over any connection.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -27,7 +28,7 @@ type Member struct {
 	clientIP string
 	badge    *badge // nil for most
 	port     port
-	language language
+	format   message.Format
 
 	handing atomic.Bool // messages are being handed over: Flush will follow
 
@@ -57,6 +58,9 @@ type Member struct {
 	arrears *arrears // guarded by backpressure.mu; nil until the member has been behind
 }
 
+// JSON is the subprotocol whose messages from the server are JSON objects.
+const JSON = "json"
+
 // badge is what is known of a member beside its address.
 type badge struct {
 	user        string
@@ -78,7 +82,7 @@ func newMember(room *Room, route *Route, v Visitor) *Member {
 		m.badge = &b
 	}
 	if v.Subprotocol == JSON {
-		m.language = languageJSON
+		m.format = message.JSON
 	}
 	return m
 }
@@ -116,7 +120,7 @@ func (m *Member) callJoin(h apps.Handshake) (err error) {
 // callGreets asks the app whether m is shown the state on joining.
 func (m *Member) callGreets() (err error) {
 	defer m.recovered(&err)
-	m.greets = m.room.stateful && (m.language != languageText || m.appGreets())
+	m.greets = m.room.stateful && (m.format != message.Text || m.appGreets())
 	return nil
 }
 
@@ -265,6 +269,9 @@ func (m *Member) fields() []zap.Field {
 
 // Send queues a message for this client.
 func (m *Member) Send(msg apps.Message) { m.port.Send(msg.Data, msg.Binary) }
+
+// sendError tells m why what it asked for is not done.
+func (m *Member) sendError(err error) { m.port.Refuse(err, message.Error(m.format, err.Error())) }
 
 // Close ends the connection.
 func (m *Member) Close(code int, reason string) { m.port.Close(closeCode(code), reason) }

@@ -25,7 +25,7 @@ func (r *Room) settleAll(batch []operation, told *announcement) {
 		}
 		holds = append(holds, hold{op.from, len(op.Data)})
 	}
-	r.letGo(holds, told.size(), told.behind)
+	r.letGo(holds, told.events.Size(), told.behind)
 }
 
 // apply queues an operation of m.

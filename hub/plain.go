@@ -3,11 +3,11 @@ package hub
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/socket"
 )
@@ -21,11 +21,7 @@ type View struct {
 }
 
 // ID names the state: epoch and version.
-func (v View) ID() string { return stateID(v.Epoch, v.Version) }
-
-func stateID(epoch string, version uint64) string {
-	return epoch + "-" + strconv.FormatUint(version, 10)
-}
+func (v View) ID() string { return message.Point{Epoch: v.Epoch, Version: v.Version}.String() }
 
 // View shows the state of a room; looking at one stores nothing. The errors are
 // those of Join.
@@ -40,7 +36,7 @@ func (h *Hub) View(ctx context.Context, route *Route, room string) (View, error)
 		Epoch:   s.epoch,
 		Version: s.version,
 		Text:    s.view.Text,
-		JSON:    encode(kindState, languageJSON, s, s.version, s.view),
+		JSON:    s.state().Payload(message.JSON),
 	}, nil
 }
 
@@ -76,8 +72,8 @@ func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message
 // JoinEvents is Join for an event stream, which ServeEvents serves.
 func (h *Hub) JoinEvents(ctx context.Context, route *Route, v Visitor) (*Member, error) {
 	return h.join(ctx, route, v, func(m *Member) port {
-		m.language = languageEvents
-		return socket.NewEvents(&route.Settings, m)
+		m.format = message.Events
+		return socket.New(&route.Settings, m.format, m)
 	})
 }
 

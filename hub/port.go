@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/socket"
 )
@@ -14,8 +15,9 @@ import (
 // do not block.
 type port interface {
 	Send(data []byte, binary bool)
-	Write(run *socket.Run) (behind bool)
-	Update(run *socket.Run)
+	Write(b *message.Batch) (behind bool)
+	Update(b *message.Batch)
+	Refuse(err error, payload []byte) // tells why something is not done
 	Close(code frames.CloseCode, reason string)
 	Abort()
 	Cork()
@@ -62,8 +64,8 @@ func (a *answer) Send(data []byte, binary bool) {
 	a.say(Answer{Status: http.StatusOK, Data: append([]byte(nil), data...), Binary: binary})
 }
 
-// refuse answers with an error, encoded as payload.
-func (a *answer) refuse(err error, payload []byte) {
+// Refuse answers with an error, encoded as payload.
+func (a *answer) Refuse(err error, payload []byte) {
 	a.say(Answer{Status: statusOf(err), Data: payload})
 }
 
@@ -94,11 +96,11 @@ func (a *answer) Release(int) {
 }
 
 // What others do in the room is not told.
-func (*answer) Write(*socket.Run) (behind bool) { return false }
-func (*answer) Update(*socket.Run)              {}
-func (*answer) Cork()                           {}
-func (*answer) Uncork()                         {}
-func (*answer) Lag() (taken int64, behind bool) { return 0, false }
+func (*answer) Write(*message.Batch) (behind bool) { return false }
+func (*answer) Update(*message.Batch)              {}
+func (*answer) Cork()                              {}
+func (*answer) Uncork()                            {}
+func (*answer) Lag() (taken int64, behind bool)    { return 0, false }
 
 // statusOf is the status for what an operation was refused for.
 func statusOf(err error) int {

@@ -1,26 +1,23 @@
 package hub
 
 import (
+	"bytes"
+
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/frames"
-	"github.com/caddyws/caddy-websocket/socket"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
-// outbox is the messages that wait to be sent to the members, encoded one after
-// another: a member to whom all of them go gets them in one piece, which all
-// such members share.
+// outbox is the messages that wait to be sent to the members.
 type outbox struct {
-	run     []byte
-	shared  *socket.Run // the same for everybody, once it is sent
-	events  *socket.Run // and for event streams
-	excepts []except
-	holds   []hold
+	messages message.Batch
+	excepts  []except
+	holds    []hold
 }
 
-// except is a message in the run that some member is not sent.
+// except is a message that some member is not sent.
 type except struct {
-	member     *Member
-	start, end int
+	member *Member
+	index  int // in outbox.messages
 }
 
 // hold is a message whose sender is not read on and on while it waits.
@@ -31,23 +28,18 @@ type hold struct {
 
 // publish queues a message for the members.
 func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
-	op := frames.Text
-	if msg.Binary {
-		op = frames.Binary
-	}
 	r.mu.Lock()
 	if r.retired {
 		r.mu.Unlock()
 		return
 	}
 	r.engage()
-	start := len(r.outbox.run)
-	r.outbox.run = frames.AppendMessage(r.outbox.run, op, msg.Data)
 	for _, c := range excepts {
 		if m, ok := c.(*Member); ok {
-			r.outbox.excepts = append(r.outbox.excepts, except{m, start, len(r.outbox.run)})
+			r.outbox.excepts = append(r.outbox.excepts, except{m, r.outbox.messages.Len()})
 		}
 	}
+	r.outbox.messages.Add(message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary})
 	from.port.Hold(len(msg.Data))
 	r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
 	r.mu.Unlock()
@@ -76,31 +68,11 @@ func (b *outbox) send(members []*Member) (behind []*Member) {
 // it is behind.
 func (b *outbox) sendTo(m *Member, excepted []except) (behind bool) {
 	if len(excepted) == 0 {
-		return m.port.Write(b.in(m.language))
+		return m.port.Write(&b.messages)
 	}
 	b.sendParts(m, excepted)
 	_, behind = m.port.Lag()
 	return behind
-}
-
-// size is how many bytes the messages are in a queue, at most.
-func (b *outbox) size() int {
-	if b.events == nil {
-		return len(b.run)
-	}
-	return max(len(b.run), len(b.events.Bytes()))
-}
-
-// in returns the messages in a member's language.
-func (b *outbox) in(l language) *socket.Run {
-	shared := &b.shared
-	if l == languageEvents {
-		shared = &b.events
-	}
-	if *shared == nil {
-		*shared = l.messages(b.run)
-	}
-	return *shared
 }
 
 func (b *outbox) byMember() map[*Member][]except {
@@ -114,18 +86,18 @@ func (b *outbox) byMember() map[*Member][]except {
 	return by
 }
 
-// sendParts sends m the run without the messages excepted for it.
+// sendParts sends m the messages without those excepted for it.
 func (b *outbox) sendParts(m *Member, excepted []except) {
 	m.port.Cork()
 	defer m.port.Uncork()
 	start := 0
 	for _, e := range excepted {
-		if e.start > start {
-			m.port.Write(m.language.messages(b.run[start:e.start]))
+		if e.index > start {
+			m.port.Write(b.messages.Slice(start, e.index))
 		}
-		start = e.end
+		start = e.index + 1
 	}
-	if start < len(b.run) {
-		m.port.Write(m.language.messages(b.run[start:]))
+	if start < b.messages.Len() {
+		m.port.Write(b.messages.Slice(start, b.messages.Len()))
 	}
 }

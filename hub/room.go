@@ -10,8 +10,8 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
-	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // Bounds of what may wait. Beyond them operations are refused as busy.
@@ -71,6 +71,14 @@ type shown struct {
 	version uint64
 	view    apps.Body
 }
+
+// said returns what an app says about the state at a version.
+func (s shown) said(kind message.Kind, version uint64, b apps.Body) message.Message {
+	return message.Message{Kind: kind, At: message.Point{Epoch: s.epoch, Version: version}, Text: b.Text, JSON: b.JSON}
+}
+
+// state returns the message that shows the state.
+func (s shown) state() message.Message { return s.said(message.State, s.version, s.view) }
 
 func newRoom(h *Hub, key engines.Key, route *Route) *Room {
 	r := &Room{hub: h, key: key, route: route}
@@ -225,13 +233,9 @@ func (r *Room) greet(m *Member) {
 		return
 	}
 	m.greets = false
-	s := r.shown
-	switch {
-	case m.badge != nil && m.badge.lastSeen == stateID(s.epoch, s.version):
-	case m.language == languageEvents:
-		m.port.Write(socket.NewRun(m.language.run(kindState, s, s.version, 0, s.view)))
-	default:
-		m.port.Send(encode(kindState, m.language, s, s.version, s.view), false)
+	state := r.shown.state()
+	if m.badge == nil || m.badge.lastSeen != state.At.String() {
+		m.port.Write(message.NewBatch(state))
 	}
 }
 

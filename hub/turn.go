@@ -36,7 +36,7 @@ func (r *Room) kick() {
 func (r *Room) runOn() { r.run(math.MaxInt) }
 
 // busy tells whether anything waits.
-func (r *Room) busy() bool { return r.count > 0 || len(r.outbox.run) > 0 || r.due || r.stale }
+func (r *Room) busy() bool { return r.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale }
 
 // run takes at most so many turns and tells whether nothing is left to do.
 func (r *Room) run(turns int) (done bool) {
@@ -74,16 +74,17 @@ func (r *Room) turn() bool {
 		r.mu.Unlock()
 		return false
 	}
-	messages, batch, due, stale := r.outbox, r.takeBatch(), r.due, r.stale
+	sending, batch, due, stale := r.outbox, r.takeBatch(), r.due, r.stale
 	r.due, r.stale = false, false
-	r.outbox = outbox{} // the run is shared with members who have not read it yet
-	if len(messages.run) > 0 {
+	r.outbox = outbox{}
+	if sending.messages.Len() > 0 {
 		r.crowd = append(r.crowd[:0], r.members...)
 	}
 	r.mu.Unlock()
 
-	if len(messages.run) > 0 {
-		r.letGo(messages.holds, messages.size(), messages.send(r.crowd))
+	if sending.messages.Len() > 0 {
+		behind := sending.send(r.crowd)
+		r.letGo(sending.holds, sending.messages.Size(), behind)
 	}
 	if stale {
 		r.follow(r.config())

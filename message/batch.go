@@ -53,8 +53,19 @@ func (b *Batch) Bytes(f Form) []byte {
 	return e.bytes[e.ends[b.start]:e.ends[b.start+len(b.messages)]]
 }
 
+// Size returns the length of the longest encoding that was asked for.
+func (b *Batch) Size() (most int) {
+	for i := range b.encoded {
+		most = max(most, len(b.encoded[i].bytes))
+	}
+	return most
+}
+
 // in returns the encoding in a form, which is made when it is first asked for.
 func (b *Batch) in(f Form) *encoding {
+	if f.Level > 0 {
+		f = f.of(len(b.in(f.plain()).bytes))
+	}
 	for i := range b.encoded {
 		if b.encoded[i].form == f {
 			return &b.encoded[i]

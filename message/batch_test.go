@@ -15,7 +15,7 @@ var (
 	state  = Message{Kind: State, At: Point{"ABCDEFGH", 7}, Text: []byte("10"), JSON: []byte(`{"total":10}`)}
 	reply  = Message{Kind: Reply, At: Point{"ABCDEFGH", 8}, Text: []byte("11"), JSON: []byte(`{"total":11}`)}
 	update = Message{Kind: Update, At: Point{"ABCDEFGH", 9}, Text: []byte("12"), JSON: []byte(` { } `)}
-	alert  = Message{Kind: Event, At: Point{"ABCDEFGH", 9}, Text: []byte("hot\nvery"), JSON: []byte(`{"max":12}`)}
+	alert  = Message{Kind: Event, At: Point{"ABCDEFGH", 9}, Number: 2, Text: []byte("hot\nvery"), JSON: []byte(`{"max":12}`)}
 	silent = Message{Kind: Update, At: Point{"ABCDEFGH", 9}}
 )
 
@@ -31,7 +31,7 @@ func TestMessagesInEachForm(t *testing.T) {
 		{"state", state, "\x81\x0210", "\x81\x3d" + `{"type":"state","epoch":"ABCDEFGH","version":7,"total":10}`, "id: ABCDEFGH-7\ndata: 10\n\n"},
 		{"reply", reply, "\x81\x0211", "\x81\x3d" + `{"type":"reply","epoch":"ABCDEFGH","version":8,"total":11}`, "id: ABCDEFGH-8\ndata: 11\n\n"},
 		{"update without fields", update, "\x81\x0212", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, "id: ABCDEFGH-9\ndata: 12\n\n"},
-		{"alert", alert, "\x81\x08hot\nvery", "\x81\x3b" + `{"type":"event","epoch":"ABCDEFGH","version":9,"max":12}`, "id: ABCDEFGH-9\nevent: event\ndata: hot\ndata: very\n\n"},
+		{"alert", alert, "\x81\x08hot\nvery", "\x81\x3b" + `{"type":"event","epoch":"ABCDEFGH","version":9,"max":12}`, "id: ABCDEFGH-9-2\nevent: event\ndata: hot\ndata: very\n\n"},
 		{"nothing to say", silent, "", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, ""},
 	}
 	for _, test := range tests {
@@ -153,5 +153,27 @@ func TestEventsCannotBeForged(t *testing.T) {
 		if got := string(NewBatch(Message{Text: []byte(payload)}).Bytes(Form{Format: Events})); got != want {
 			t.Errorf("%q is %q, expected %q", payload, got, want)
 		}
+	}
+}
+
+// A batch is compressed once for all that can read the same.
+func TestABatchIsCompressedOncePerWindow(t *testing.T) {
+	short, long := NewBatch(Message{Text: bytes.Repeat([]byte("x"), 300)}), NewBatch(Message{Text: bytes.Repeat([]byte("x"), 5000)})
+	at := func(b *Batch, level, bits int) *byte { return &b.Bytes(Form{Level: level, Bits: bits})[0] }
+	if at(short, 1, 9) != at(short, 1, 15) {
+		t.Error("what fits into a window is compressed for it")
+	}
+	first := at(long, 1, 9)
+	if first == at(long, 1, 15) || at(long, 1, 9) != first {
+		t.Error("what does not fit is not compressed for its window, or twice")
+	}
+	if at(long, 1, 15) == at(long, 2, 15) || at(long, 1, 15) == &long.Bytes(Form{})[0] {
+		t.Error("levels are taken for each other")
+	}
+	if tiny := NewBatch(Message{Text: bytes.Repeat([]byte("x"), 200)}); at(tiny, 1, 15) != &tiny.Bytes(Form{})[0] {
+		t.Error("what is small is compressed")
+	}
+	if most := max(len(long.Bytes(Form{})), len(long.Bytes(Form{Level: 1, Bits: 15}))); long.Size() != most {
+		t.Errorf("the longest encoding has %d bytes, not %d", long.Size(), most)
 	}
 }

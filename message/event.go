@@ -3,18 +3,28 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
+	"strconv"
 )
 
 // Comment is a line of an event stream that clients ignore (HTML standard,
 // section 9.2.6).
 const Comment = ":\n\n"
 
+// id is what a client says it has seen when it comes back. That of an alert is its
+// own, since the state that it belongs to follows it.
+func (m Message) id() string {
+	if m.Kind == Event {
+		return m.At.String() + "-" + strconv.Itoa(m.Number)
+	}
+	return m.At.String()
+}
+
 // appendEvent appends a message as a Server-Sent Event (HTML standard, section
 // 9.2). The payload cannot forge fields: each of its lines becomes a field data of
 // its own. Binary messages are sent as base64 under the name "binary".
 func appendEvent(dst []byte, m Message, payload []byte) []byte {
 	if m.Kind != Published {
-		dst = appendField(dst, "id", m.At.String())
+		dst = appendField(dst, "id", m.id())
 	}
 	switch {
 	case m.Kind == Event:

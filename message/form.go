@@ -22,9 +22,14 @@ type Form struct {
 	Bits   int // of the window that is compressed for, if Level is not 0
 }
 
-// Append appends a message with the payload, in the form, to dst.
+// Append appends a message, or a control frame, with the payload to dst in the form.
+// Event streams have comments for pings and nothing for other control frames.
 func (f Form) Append(dst []byte, op frames.Opcode, payload []byte) []byte {
 	switch {
+	case f.Format == Events && op == frames.Ping:
+		return append(dst, Comment...)
+	case f.Format == Events && op.IsControl():
+		return dst
 	case f.Format == Events:
 		return appendEvent(dst, Message{Binary: op == frames.Binary}, payload)
 	case f.Level > 0 && !op.IsControl():
@@ -51,4 +56,19 @@ func (m Message) opcode() frames.Opcode {
 		return frames.Binary
 	}
 	return frames.Text
+}
+
+// plain is the form without compression.
+func (f Form) plain() Form { return Form{Format: f.Format} }
+
+// of returns the form in which so many bytes are compressed: few are not, and what
+// fits into a window is the same for it as for the largest.
+func (f Form) of(bytes int) Form {
+	switch {
+	case f.Level == 0 || bytes < frames.MinDeflate:
+		return f.plain()
+	case bytes <= 1<<f.Bits:
+		f.Bits = frames.MaxWindowBits
+	}
+	return f
 }

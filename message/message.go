@@ -36,6 +36,7 @@ type Message struct {
 	Kind   Kind
 	Binary bool   // only for Published; anything else is text
 	At     Point  // not for Published
+	Number int    // of an Event, from 1, among those of its operation
 	Text   []byte // for the formats Text and Events
 	JSON   []byte // an object, for the format JSON; Published has only Text
 }

@@ -64,8 +64,8 @@ func (c *Conn) queueClose() {
 		code = frames.NormalClosure
 	}
 	var payload [frames.MaxControlPayload]byte
-	c.out.push(c.encoder(), frames.Close, frames.AppendClose(payload[:0], code, c.end.Reason))
-	c.peerClosed = c.peerClosed || c.oneWay
+	c.out.push(c.form(), frames.Close, frames.AppendClose(payload[:0], code, c.end.Reason))
+	c.peerClosed = c.peerClosed || c.oneWay()
 }
 
 // drained takes the next step of closing once nothing waits to be written.

@@ -1,14 +1,16 @@
 package socket
 
-import "github.com/caddyws/caddy-websocket/frames"
+import (
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
+)
 
 // compression is how a connection uses permessage-deflate once it was agreed on.
 // Without context takeover it is shared by all that have agreed on the same.
 type compression struct {
 	// Immutable.
-	level  int     // of what is compressed as it is queued; 0 for nothing
-	bits   int     // of our window
-	encode encoder // of messages that are queued
+	level int // of what is compressed as it is queued; 0 for nothing
+	bits  int // of our window
 
 	in  *frames.Window         // owned by the reader; nil without the client's context takeover
 	out *frames.DeflateContext // guarded by Conn.mu; nil without ours
@@ -27,7 +29,7 @@ func newCompression(level int, p frames.Deflate) *compression {
 	}
 	own := *c
 	if !p.ServerNoContextTakeover && level > 0 {
-		own.level, own.encode = 0, frames.AppendMessage // it is compressed as it leaves
+		own.level = 0 // it is compressed as it leaves
 		own.out = frames.NewDeflateContext(level, own.bits)
 	}
 	if !p.ClientNoContextTakeover {
@@ -40,23 +42,11 @@ func newCompression(level int, p frames.Deflate) *compression {
 var sharedCompression = func() (by [frames.MaxLevel + 1][frames.MaxWindowBits + 1]*compression) {
 	for level := range by {
 		for bits := frames.MinWindowBits; bits <= frames.MaxWindowBits; bits++ {
-			by[level][bits] = &compression{level: level, bits: bits, encode: deflating(level, bits)}
+			by[level][bits] = &compression{level: level, bits: bits}
 		}
 	}
 	return by
 }()
-
-func deflating(level, bits int) encoder {
-	if level == 0 {
-		return frames.AppendMessage
-	}
-	return func(dst []byte, op frames.Opcode, payload []byte) []byte {
-		if op.IsControl() {
-			return frames.AppendMessage(dst, op, payload)
-		}
-		return frames.AppendDeflated(dst, op, payload, level, bits)
-	}
-}
 
 // rsv are the reserved bits that a client may set.
 func (c *compression) rsv() byte {
@@ -81,15 +71,13 @@ func (c *Conn) agree(d frames.Deflate) {
 	}
 }
 
-// encoder is that of the messages that are queued.
-func (c *Conn) encoder() encoder {
-	switch {
-	case c.oneWay:
-		return encodeEvent
-	case c.in.compression != nil:
-		return c.in.compression.encode
+// form is that of the messages that are queued.
+func (c *Conn) form() message.Form {
+	f := message.Form{Format: c.format}
+	if c.in.compression != nil && c.in.compression.level > 0 {
+		f.Level, f.Bits = c.in.compression.level, c.in.compression.bits
 	}
-	return frames.AppendMessage
+	return f
 }
 
 // take returns what is to be written next. With context takeover it is compressed

@@ -175,18 +175,18 @@ func TestConnTakesOverOnlyWhatLeaves(t *testing.T) {
 		s.change(func(s *Settings) { s.MaxQueue, s.CompressionLevel = 64<<20, 1 })
 		s.start()
 		filler := incompressible(16 << 20)
-		s.Write(NewRun(serverText(filler)))
+		s.Write(published(filler))
 		s.until("the socket is full", func() bool { return s.flushing })
 		for i := range 100 {
 			s.Send([]byte(similar(i)), false)
-			s.Update(NewRun(serverText(similar(1000 + i))))
+			s.Update(published(similar(1000 + i)))
 		}
 		s.expect(frames.Text, filler)
 		for i := range 100 {
 			s.expect(frames.Text, similar(i))
 		}
 		s.expect(frames.Text, similar(1099))
-		s.Update(NewRun(serverText(similar(1100))))
+		s.Update(published(similar(1100)))
 		s.expect(frames.Text, similar(1100))
 		s.Close(frames.GoingAway, "")
 		s.expectClose(frames.GoingAway)
@@ -207,7 +207,7 @@ func TestConnTakeoverKeepsThePlaceOfAPing(t *testing.T) {
 			s.Send([]byte(similar(i)), false)
 		}
 		s.mu.Lock()
-		s.out.push(s.encoder(), frames.Ping, nil)
+		s.out.push(s.form(), frames.Ping, nil)
 		s.pingEnd = int64(s.end.BytesOut) + int64(s.owed())
 		s.mu.Unlock()
 		for i := range behind {
@@ -224,20 +224,5 @@ func TestConnTakeoverKeepsThePlaceOfAPing(t *testing.T) {
 			t.Errorf("%d behind it: the ping ends at %d of %d", behind, s.pingEnd, sent)
 		}
 		s.mu.Unlock()
-	}
-}
-
-// A run is compressed once for all that can read the same.
-func TestRunIsCompressedOncePerWindow(t *testing.T) {
-	at := func(r *Run, level, bits int) []byte { return r.at(sharedCompression[level][bits]) }
-	short, long := NewRun(serverText(strings.Repeat("x", 300))), NewRun(serverText(strings.Repeat("x", 5000)))
-	if &at(short, 1, 9)[0] != &at(short, 1, 15)[0] {
-		t.Error("what fits into a window is compressed for it")
-	}
-	if &at(long, 1, 9)[0] == &at(long, 1, 15)[0] || &at(long, 1, 9)[0] != &at(long, 1, 9)[0] {
-		t.Error("what does not fit is not compressed for its window, or twice")
-	}
-	if &at(long, 1, 15)[0] == &at(long, 2, 15)[0] || &at(long, 0, 15)[0] != &long.plain[0] {
-		t.Error("levels are taken for each other")
 	}
 }

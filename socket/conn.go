@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // Handler is told what happens on a [Conn]. Its methods are called one after
@@ -66,11 +67,11 @@ type Conn struct {
 	// Immutable.
 	handler  Handler
 	settings *atomic.Pointer[Settings]
+	format   message.Format
 
 	// Immutable once Serve or Start has begun, nil before.
 	link   link
 	polled *polled // the link, if a loop serves it
-	oneWay bool    // immutable: the client cannot answer, it is an event stream
 
 	// Owned by the reader.
 	deaf  bool // a close frame or a violation has come: nothing after it counts
@@ -117,11 +118,15 @@ type Conn struct {
 }
 
 // New returns a connection before its handshake: what it is told is kept until
-// Serve. Settings are looked up when they are needed, so that they can be
-// replaced.
-func New(settings *atomic.Pointer[Settings], handler Handler) *Conn {
-	return &Conn{handler: handler, settings: settings, corks: 1}
+// Start. Settings are looked up when they are needed, so that they can be
+// replaced. The format is that of what the connection is told in batches; with
+// message.Events it must be served by ServeEvents.
+func New(settings *atomic.Pointer[Settings], format message.Format, handler Handler) *Conn {
+	return &Conn{handler: handler, settings: settings, format: format, corks: 1}
 }
+
+// oneWay reports whether the client cannot answer, since it reads an event stream.
+func (c *Conn) oneWay() bool { return c.format == message.Events }
 
 // Transport is the connection below a [Conn] once its handshake was answered.
 type Transport struct {
@@ -434,7 +439,7 @@ func (c *Conn) hungUp() {
 	c.mu.Lock()
 	abrupt := !c.peerClosed && !c.gone
 	c.peerClosed = true
-	if !c.oneWay {
+	if !c.oneWay() {
 		c.wantClose(frames.Abnormal, "")
 	}
 	c.drained()
@@ -495,7 +500,7 @@ func (c *Conn) summary(err error) End {
 	end.Duration += time.Duration(now())
 	switch {
 	case c.closeWanted:
-	case c.oneWay:
+	case c.oneWay():
 		end.Code, end.ByPeer = frames.GoingAway, true // there is no other way to leave
 	default:
 		end.Code = frames.Abnormal

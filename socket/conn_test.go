@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/handshake"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/gorilla/websocket"
 )
 
@@ -154,8 +155,8 @@ func TestConnSendersDoNotWaitForTheClient(t *testing.T) {
 		for range 10 {
 			senders.Go(func() {
 				s.Send([]byte("x"), false)
-				s.Write(NewRun(serverText("y")))
-				s.Update(NewRun(serverText("z")))
+				s.Write(published("y"))
+				s.Update(published("z"))
 			})
 		}
 		senders.Wait()
@@ -177,16 +178,16 @@ func checkConflation(t *testing.T, s *session, size int) {
 	s.start()
 	begun := s.fill()
 	for v := range 100 {
-		s.Update(NewRun(serverText(update(v))))
+		s.Update(published(update(v)))
 	}
 	s.Send([]byte("reply"), false)
-	s.Update(NewRun(serverText(update(100))))
+	s.Update(published(update(100)))
 	s.Send([]byte("last"), false)
 	s.expect(frames.Text, begun)
 	s.expect(frames.Text, "reply")
 	s.expect(frames.Text, update(100))
 	s.expect(frames.Text, "last")
-	s.Update(NewRun(serverText(update(101))))
+	s.Update(published(update(101)))
 	s.expect(frames.Text, update(101))
 }
 
@@ -196,10 +197,10 @@ func TestConnUpdateLeavesABegunFrameAlone(t *testing.T) {
 		s.change(func(s *Settings) { s.MaxQueue = 1 << 10 }) // less than a state: it isn't the client's fault
 		s.start()
 		first := strings.Repeat("1", 16<<20)
-		s.Update(NewRun(serverText(first)))
+		s.Update(published(first))
 		s.until("it has begun to leave", func() bool { return s.writing > 0 })
 		for v := range 1000 {
-			s.Update(NewRun(serverText(fmt.Sprint(v))))
+			s.Update(published(fmt.Sprint(v)))
 		}
 		s.expect(frames.Text, first)
 		s.expect(frames.Text, "999")
@@ -212,8 +213,8 @@ func TestConnOverflowCloses1013(t *testing.T) {
 		s.start()
 		begun := s.fill()
 		s.Send([]byte("one too many"), false)
-		s.Write(NewRun(serverText("another")))
-		s.Update(NewRun(serverText("and an update")))
+		s.Write(published("another"))
+		s.Update(published("and an update"))
 		s.expect(frames.Text, begun)
 		s.expectClose(frames.TryAgainLater)
 		s.expectHalfClose()
@@ -265,7 +266,7 @@ func TestConnTellsWhenItsClientHasCaughtUp(t *testing.T) {
 			t.Fatalf("behind: %v", behind)
 		}
 		s.excuse.Store(32 << 20)
-		if !s.Write(NewRun(serverText("beyond the queue"))) {
+		if !s.Write(published("beyond the queue")) {
 			t.Error("not behind with more than the queue")
 		}
 		s.expect(frames.Text, begun)
@@ -510,8 +511,8 @@ func TestConnTellsThatTheClientWentAway(t *testing.T) {
 			t.Errorf("ended with %+v", e)
 		}
 		s.Send([]byte("x"), false)
-		s.Write(NewRun(serverText("x")))
-		s.Update(NewRun(serverText("x")))
+		s.Write(published("x"))
+		s.Update(published("x"))
 		s.Hold(1)
 		s.Release(1)
 		s.Close(frames.NormalClosure, "")
@@ -591,7 +592,7 @@ func (s *session) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var settings atomic.Pointer[Settings]
 	settings.Store(testSettings())
-	s.Conn = New(&settings, s)
+	s.Conn = New(&settings, message.Text, s)
 	s.message = s.Send
 	s.Serve(Transport{Conn: u.Conn, Buffered: u.Buffered, Deflate: u.Deflate})
 }

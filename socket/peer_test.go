@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // patience bounds every wait of a test: only a failing one comes so far.
@@ -140,7 +141,7 @@ func newSession(t testing.TB, server, client net.Conn) *session {
 	s := &session{t: t, ended: make(chan End, 10), client: client, reader: bufio.NewReader(client)}
 	var settings atomic.Pointer[Settings]
 	settings.Store(testSettings())
-	s.Conn = New(&settings, s)
+	s.Conn = New(&settings, message.Text, s)
 	if l, ok := server.(onLoop); ok {
 		s.looped = l.Conn
 	} else {
@@ -327,6 +328,14 @@ func closeFrame(code frames.CloseCode, reason string) []byte {
 // frame that has begun to leave.
 func (s *session) fill() (payload string) {
 	payload = strings.Repeat("x", 16<<20)
-	s.Write(NewRun(serverText(payload)))
+	s.Write(published(payload))
 	return payload
+}
+
+// frameHeader is the size of the header of a large frame of the server.
+const frameHeader = frames.MaxHeaderSize - 4
+
+// published is a batch of one message.
+func published(text string) *message.Batch {
+	return message.NewBatch(message.Message{Text: []byte(text)})
 }

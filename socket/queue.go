@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // queue holds encoded messages until the socket takes them. It is not safe for
@@ -51,15 +52,12 @@ func (q *queue) pushShared(p []byte) {
 	own.b = append(own.b, p...)
 }
 
-// encoder appends a message in the form in which it goes over the connection.
-type encoder func(dst []byte, op frames.Opcode, payload []byte) []byte
-
 // push appends a message to a buffer of the queue's own.
-func (q *queue) push(encode encoder, op frames.Opcode, payload []byte) {
+func (q *queue) push(form message.Form, op frames.Opcode, payload []byte) {
 	need := frames.MaxHeaderSize + len(payload)
 	own := q.room(need)
 	had := len(own.b)
-	own.b = encode(own.b, op, payload)
+	own.b = form.Append(own.b, op, payload)
 	q.size += len(own.b) - had
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // queueModel is a queue as its contract says it: runs, one of which may be the
@@ -67,7 +68,7 @@ func TestQueueBehavesAsItsModel(t *testing.T) {
 				q.pushShared(run)
 				m = append(m, modelRun{run, false})
 			case 1:
-				q.push(frames.AppendMessage, frames.Text, run)
+				q.push(message.Form{}, frames.Text, run)
 				m = append(m, modelRun{frames.AppendMessage(nil, frames.Text, run), false})
 			case 2, 3:
 				q.pushUpdate(run)
@@ -111,10 +112,10 @@ func TestQueueMemoryIsInProportionToItsSize(t *testing.T) {
 	const n = 20_000
 	for name, push := range map[string]func(q *queue, i int){
 		"runs":              func(q *queue, i int) { q.pushShared([]byte{1, 2, 3}) },
-		"messages and runs": func(q *queue, i int) { q.push(frames.AppendMessage, frames.Text, nil); q.pushShared([]byte{3}) },
+		"messages and runs": func(q *queue, i int) { q.push(message.Form{}, frames.Text, nil); q.pushShared([]byte{3}) },
 		"updates":           func(q *queue, i int) { q.pushUpdate(make([]byte, 600)) },
 		"messages and updates": func(q *queue, i int) {
-			q.push(frames.AppendMessage, frames.Text, []byte{1})
+			q.push(message.Form{}, frames.Text, []byte{1})
 			q.pushUpdate([]byte{1, 2, 3})
 		},
 	} {
@@ -146,7 +147,7 @@ func TestQueueGathersSmallRuns(t *testing.T) {
 	var q queue
 	for range 100 {
 		q.pushShared(make([]byte, small))
-		q.push(frames.AppendMessage, frames.Text, []byte("hello"))
+		q.push(message.Form{}, frames.Text, []byte("hello"))
 	}
 	if p, _ := q.take(); len(p) != 100*(small+7) || !q.empty() {
 		t.Errorf("the first write takes %d bytes and leaves %d", len(p), q.size)
@@ -167,17 +168,4 @@ func TestBuffersHaveTheRoomThatIsAskedFor(t *testing.T) {
 		putBuffer(b)
 	}
 	putBuffer(nil)
-}
-
-func TestRunCountsItsMessages(t *testing.T) {
-	two := append(serverText("one"), serverText("two\n\n")...)
-	for encoded, want := range map[string]uint64{
-		"":                    0,
-		string(two):           2,
-		string(EventsOf(two)): 2,
-	} {
-		if got := NewRun([]byte(encoded)).messages; got != want {
-			t.Errorf("%q: %d messages", encoded, got)
-		}
-	}
 }

@@ -149,7 +149,7 @@ func (c *Conn) pingDue(now moment, s *Settings) time.Duration {
 	if c.paused {
 		c.heard = max(c.heard, c.pinged)
 	}
-	if s.PingTimeout > 0 && !c.oneWay && c.pinged > c.heard {
+	if s.PingTimeout > 0 && !c.oneWay() && c.pinged > c.heard {
 		return c.pongDue(now, s)
 	}
 	if wait := max(c.heard, c.pinged).add(s.PingInterval).since(now); wait > 0 {
@@ -157,10 +157,10 @@ func (c *Conn) pingDue(now moment, s *Settings) time.Duration {
 	}
 	c.pinged = now
 	c.arrived = c.received()
-	c.out.push(c.encoder(), frames.Ping, nil)
+	c.out.push(c.form(), frames.Ping, nil)
 	c.pingEnd = int64(c.end.BytesOut) + int64(c.owed())
 	c.pump()
-	if s.PingTimeout > 0 && !c.oneWay {
+	if s.PingTimeout > 0 && !c.oneWay() {
 		return min(s.PingTimeout, s.PingInterval)
 	}
 	return s.PingInterval

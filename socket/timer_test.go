@@ -157,7 +157,7 @@ func TestTimerSparesAClientThatHasNotBeenReachedByThePing(t *testing.T) {
 	const chunks = 20
 	inVirtualTime(t, func(t *testing.T, s *session) {
 		s.start()
-		s.Write(NewRun(make([]byte, chunks*streamWrite)))
+		s.Write(published(strings.Repeat("x", chunks*streamWrite-frameHeader)))
 		for range chunks {
 			time.Sleep(9 * time.Second)
 			if _, err := io.ReadFull(s.client, make([]byte, streamWrite)); err != nil {
@@ -180,7 +180,7 @@ func TestTimerWriteTimeout(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, s *session) {
 		s.change(func(s *Settings) { s.PingInterval = 0 })
 		s.start()
-		s.Write(NewRun(make([]byte, 5*streamWrite)))
+		s.Write(published(strings.Repeat("x", 5*streamWrite-frameHeader)))
 		for range 4 {
 			time.Sleep(9 * time.Second)
 			if _, err := io.ReadFull(s.client, make([]byte, streamWrite)); err != nil {

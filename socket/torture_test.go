@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // The torture: clients that say a lot and read nothing, break off in the middle
@@ -103,7 +104,7 @@ func (s *tortureServer) accept() {
 		}
 		s.open.Add(1)
 		v := &victim{server: s}
-		v.Conn = New(&s.settings, v)
+		v.Conn = New(&s.settings, message.Text, v)
 		if n%2 == 0 {
 			v.Start(Transport{Conn: conn})
 		} else {

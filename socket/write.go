@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // Send queues one message for this client; data is copied.
@@ -16,6 +17,9 @@ func (c *Conn) Send(data []byte, binary bool) {
 	c.send(op, data)
 }
 
+// Refuse queues the message that tells why something is not done.
+func (c *Conn) Refuse(_ error, payload []byte) { c.Send(payload, false) }
+
 func (c *Conn) send(op frames.Opcode, payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -25,32 +29,30 @@ func (c *Conn) send(op frames.Opcode, payload []byte) {
 	if !op.IsControl() {
 		c.end.MessagesOut++
 	}
-	c.out.push(c.encoder(), op, payload)
+	c.out.push(c.form(), op, payload)
 	c.pump()
 }
 
-// Write queues a run of messages and reports whether the client is behind; see
-// [Conn.Lag].
-func (c *Conn) Write(run *Run) (behind bool) {
+// Write queues messages and reports whether the client is behind; see [Conn.Lag].
+func (c *Conn) Write(b *message.Batch) (behind bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open() {
-		c.end.MessagesOut += run.messages
-		c.out.pushShared(run.at(c.in.compression))
+		c.end.MessagesOut += uint64(b.Len())
+		c.out.pushShared(b.Bytes(c.form()))
 		c.pump()
 	}
 	return c.behind()
 }
 
-// Update queues an encoded message that makes the one queued by the Update
-// before worthless: if that one is still waiting, it is dropped. As only one
-// waits, it never overflows.
-func (c *Conn) Update(run *Run) {
+// Update queues a message that makes the one queued by the Update before worthless:
+// if that one is still waiting, it is dropped. As only one waits, it never overflows.
+func (c *Conn) Update(b *message.Batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closing && !c.gone {
-		c.end.MessagesOut += run.messages
-		c.out.pushUpdate(run.at(c.in.compression))
+	if p := b.Bytes(c.form()); len(p) > 0 && !c.closing && !c.gone {
+		c.end.MessagesOut++
+		c.out.pushUpdate(p)
 		c.pump()
 	}
 }
