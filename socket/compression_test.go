@@ -234,7 +234,8 @@ func TestRunIsCompressedOncePerWindow(t *testing.T) {
 	if &at(short, 1, 9)[0] != &at(short, 1, 15)[0] {
 		t.Error("what fits into a window is compressed for it")
 	}
-	if &at(long, 1, 9)[0] == &at(long, 1, 15)[0] || &at(long, 1, 9)[0] != &at(long, 1, 9)[0] {
+	first := &at(long, 1, 9)[0]
+	if first == &at(long, 1, 15)[0] || &at(long, 1, 9)[0] != first {
 		t.Error("what does not fit is not compressed for its window, or twice")
 	}
 	if &at(long, 1, 15)[0] == &at(long, 2, 15)[0] || &at(long, 0, 15)[0] != &long.plain[0] {
