@@ -43,16 +43,17 @@ func accepted(r *http.Request, forms ...mediaType) (mediaType, error) {
 	if place == 0 {
 		return forms[0], nil
 	}
-	best := 0
-	for i := range wishes {
-		if wishes[i].before(wishes[best]) {
-			best = i
+	var best wish
+	var form mediaType
+	for i, wish := range wishes {
+		if form == "" || wish.before(best) {
+			best, form = wish, forms[i]
 		}
 	}
-	if wishes[best].weight == 0 {
+	if best.weight == 0 {
 		return "", caddyhttp.Error(http.StatusNotAcceptable, errAccept)
 	}
-	return forms[best], nil
+	return form, nil
 }
 
 // wish is what a request says of one form.

@@ -113,12 +113,12 @@ type follower struct {
 
 // followers follow /sum over each version of HTTP.
 func (s *server) followers() []*follower {
-	clear := "http://localhost:" + strconv.Itoa(s.Port) + "/sum"
+	plain := "http://localhost:" + strconv.Itoa(s.Port) + "/sum"
 	secure := "https://localhost:" + strconv.Itoa(s.TLSPort) + "/sum"
 	h1, h2 := &http.Transport{}, &http.Transport{TLSClientConfig: s.roots(), ForceAttemptHTTP2: true}
 	h3 := &http3.Transport{TLSClientConfig: http3.ConfigureTLSConfig(s.roots())}
 	s.t.Cleanup(func() { h1.CloseIdleConnections(); h2.CloseIdleConnections(); h3.Close() })
-	return []*follower{s.followOver(h1, clear, 1), s.followOver(h2, secure, 2), s.followOver(h3, secure, 3)}
+	return []*follower{s.followOver(h1, plain, 1), s.followOver(h2, secure, 2), s.followOver(h3, secure, 3)}
 }
 
 func (s *server) followOver(transport http.RoundTripper, url string, major int) *follower {

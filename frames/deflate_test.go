@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -231,7 +232,7 @@ func TestMaxDeflated(t *testing.T) {
 // inflatedByStd is AppendInflated by the standard library: stream after stream,
 // each with what was before it.
 func inflatedByStd(before, payload []byte, limit int) ([]byte, error) {
-	in := bytes.NewReader(append(payload[:len(payload):len(payload)], tail...))
+	in := bytes.NewReader(append(slices.Clip(payload), tail...))
 	all := bytes.Clone(before)
 	for {
 		r := stdflate.NewReaderDict(in, all[max(0, len(all)-1<<MaxWindowBits):])

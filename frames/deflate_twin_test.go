@@ -20,7 +20,7 @@ var errTwin = errors.New("not deflate data")
 // inflateTwin inflates a payload after what was before it, and returns how far
 // back it referred.
 func inflateTwin(before, payload []byte) (message []byte, farthest int, err error) {
-	d := &twin{in: append(payload[:len(payload):len(payload)], tail...), out: append([]byte{}, before...)}
+	d := &twin{in: append(slices.Clip(payload), tail...), out: append([]byte{}, before...)}
 	defer func() {
 		if recover() != nil { // beyond the end of something
 			err = errTwin

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -114,7 +115,7 @@ func lastOf(before, message []byte) []byte {
 		return message[max(0, len(message)-size):]
 	}
 	before = before[max(0, len(before)-size+len(message)):]
-	return append(before[:len(before):len(before)], message...)
+	return append(slices.Clip(before), message...)
 }
 
 // appendAll appends what r gives, up to limit bytes in all.

@@ -61,10 +61,11 @@ func TestSlowReaderIsNotCut(t *testing.T) {
 		"loop": func(c net.Conn) net.Conn { return onLoop{c} },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			below, client := tcpPair(t)
 			s := newSession(t, server(below), client)
 			patient := testSettings()
-			patient.WriteTimeout, patient.MaxQueue = 500*time.Millisecond, 64<<20
+			patient.WriteTimeout, patient.MaxQueue = 2*time.Second, 64<<20
 			s.settings.Store(patient)
 			s.start()
 			message := make([]byte, 1<<20)
@@ -72,8 +73,8 @@ func TestSlowReaderIsNotCut(t *testing.T) {
 				s.Send(message, true)
 			}
 			p := make([]byte, 256<<10)
-			for range 64 { // 2.6 s, five times the timeout
-				time.Sleep(40 * time.Millisecond) // it is slow
+			for range 50 { // 5 s, more than twice the timeout
+				time.Sleep(100 * time.Millisecond) // it is slow
 				if _, err := io.ReadFull(client, p); err != nil {
 					t.Fatalf("%v: %+v", err, s.summary(nil))
 				}
