@@ -15,15 +15,16 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	}
 	v := h.visitor(r, room)
 	v.Subprotocol = ""
+	v.Events = true
 	v.LastEventID = r.Header.Get("Last-Event-ID")
-	member, err := h.hub.JoinEvents(r.Context(), h.route, v)
+	member, err := h.hub.Join(r.Context(), h.route, v)
 	if err != nil {
 		header.Del("Content-Type")
 		return h.refuseVisitor(w, err)
 	}
 	started := false
 	defer abandonUnless(&started, member)
-	defer streams.enter(h.shared, member, r)()
+	defer streams.enter(h.shared, member.Member, r)()
 	defer withoutTimeouts(w, r)()
 	header.Set("X-Accel-Buffering", "no") // proxies in front must not hold events back
 	w.WriteHeader(http.StatusOK)

@@ -76,11 +76,11 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 
 // upgrade answers 101, or 200 to a CONNECT. From then on the connection is the
 // hub's; a stream of HTTP/2 or 3 is served before returning, as it must be.
-func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Member) error {
+func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Connection) error {
 	started := false
 	defer abandonUnless(&started, member)
 	if handshake.IsConnect(r) {
-		defer streams.enter(h.shared, member, r)()
+		defer streams.enter(h.shared, member.Member, r)()
 		defer withoutTimeouts(w, r)()
 		r.Body = wholeBody(r)
 	}
@@ -104,7 +104,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Me
 
 // abandonUnless takes a member back whose connection has not started: whoever
 // else writes the answer may panic.
-func abandonUnless(started *bool, member *hub.Member) {
+func abandonUnless(started *bool, member *hub.Connection) {
 	if !*started {
 		member.Abandon()
 	}

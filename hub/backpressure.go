@@ -19,7 +19,7 @@ const (
 // read. What they published is sent, but stays unsettled, so that soon no more is
 // read from their connections, and does not count against the members' queues.
 // It ends when the members have caught up, have left or have no patience any more
-// (see arrears). No turn waits for it.
+// (see patience). No turn waits for it.
 type backpressure struct {
 	room    *Room
 	excused atomic.Int64 // bytes of what is held
@@ -55,7 +55,7 @@ func (r *Room) letGo(holds []hold, bytes int, behind []*Member) {
 
 func releaseAll(holds []hold) {
 	for _, h := range holds {
-		h.member.port.Release(h.bytes)
+		h.member.conn.Release(h.bytes)
 	}
 }
 
@@ -78,11 +78,11 @@ func (p *backpressure) hold(t heldTurn, behind []*Member) {
 // them: they are still to be looked at.
 func (p *backpressure) enlist(behind []*Member, now time.Time) (added []*Member) {
 	for _, m := range behind {
-		if m.arrears == nil {
-			m.arrears = new(arrears)
+		if m.patience == nil {
+			m.patience = new(patience)
 		}
-		if !m.arrears.waited {
-			m.arrears.begin(len(p.behind), now)
+		if !m.patience.waited {
+			m.patience.begin(len(p.behind), now)
 			p.behind = append(p.behind, m)
 			added = append(added, m)
 		}
@@ -93,24 +93,24 @@ func (p *backpressure) enlist(behind []*Member, now time.Time) (added []*Member)
 // look asks a member's connection how things stand. The member is in the list
 // before, so that it cannot catch up unnoticed.
 func (p *backpressure) look(m *Member, now time.Time) {
-	taken, behind := m.port.Lag()
+	taken, behind := m.conn.Lag()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !m.arrears.waited {
+	if !m.patience.waited {
 		return
 	}
-	m.arrears.look(taken, now)
-	if !behind || m.arrears.exhausted() {
+	m.patience.look(taken, now)
+	if !behind || m.patience.exhausted() {
 		p.drop(m, now)
 	}
 }
 
 // drop takes a member out of those that are waited for.
 func (p *backpressure) drop(m *Member, now time.Time) {
-	m.arrears.end(now)
+	m.patience.end(now)
 	last := len(p.behind) - 1
-	p.behind[m.arrears.place] = p.behind[last]
-	p.behind[last].arrears.place = m.arrears.place
+	p.behind[m.patience.place] = p.behind[last]
+	p.behind[last].patience.place = m.patience.place
 	p.behind[last] = nil
 	p.behind = p.behind[:last]
 }
@@ -119,7 +119,7 @@ func (p *backpressure) drop(m *Member, now time.Time) {
 func (p *backpressure) caughtUp(m *Member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m.arrears == nil || !m.arrears.waited {
+	if m.patience == nil || !m.patience.waited {
 		return
 	}
 	if p.drop(m, time.Now()); len(p.behind) == 0 {
@@ -172,7 +172,7 @@ func (p *backpressure) setTimer(now time.Time) {
 	}
 	next := p.held[0].until
 	for _, m := range p.behind {
-		if until := m.arrears.until(); until.Before(next) {
+		if until := m.patience.until(); until.Before(next) {
 			next = until
 		}
 	}

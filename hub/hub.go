@@ -47,19 +47,19 @@ type Hub struct {
 	volatile bool // the engine never waits
 	log      func() *zap.Logger
 
-	limits  atomic.Pointer[Limits]
-	waiting atomic.Int64 // bytes of operations waiting in all rooms
-	census  census
-	stock   stock
-	store   replica.Store
-	warned  atomic.Int64 // of a full stock, last; Unix time
+	limits      atomic.Pointer[Limits]
+	waiting     atomic.Int64 // bytes of operations waiting in all rooms
+	connections connectionLimits
+	roomLimit   roomLimit
+	store       replica.Store
+	warned      atomic.Int64 // of a full stock, last; Unix time
 
 	mu sync.Mutex
 	// Guarded by mu.
 	rooms  map[engines.Key]*Room
-	seated int                   // rooms with members
-	unused map[engines.Key]*rest // stored rooms that are not in memory
-	closed *farewell             // to everybody; nil while the hub is open
+	seated int                       // rooms with members
+	idle   map[engines.Key]*idleRoom // stored rooms that are not in memory
+	closed *closeReason              // to everybody; nil while the hub is open
 
 	visitors sync.WaitGroup // members, and who looks for a room
 	work     sync.WaitGroup // goroutines of rooms and of blocking apps
@@ -74,7 +74,7 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	h := &Hub{
 		engine: engine, volatile: volatile, log: log,
 		rooms:   make(map[engines.Key]*Room),
-		unused:  make(map[engines.Key]*rest),
+		idle:    make(map[engines.Key]*idleRoom),
 		closing: make(chan struct{}),
 		over:    make(chan struct{}),
 	}
@@ -83,41 +83,41 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	return h
 }
 
-// Join finds the room and asks the app whether the visitor may enter. The
-// returned member is in the room: what it is told is kept until it has a
-// connection, so that a client misses nothing from its 101 on. Exactly one of
-// Start, Serve and Abandon must be called. Errors are [ErrForbidden], [ErrFailed],
-// [ErrUnavailable], [ErrClosed] and those of limits.
-func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Member, error) {
-	return h.join(ctx, route, v, func(m *Member) port { return socket.New(&route.Settings, m.format, m) })
-}
-
-// join is Join for a member over any connection.
-func (h *Hub) join(ctx context.Context, route *Route, v Visitor, newPort func(*Member) port) (*Member, error) {
-	if err := h.census.enter(route, v.ClientIP, h.limits.Load().MaxConnections); err != nil {
+// Join finds the room and asks the app whether the visitor may enter. The member is
+// in the room when Join returns: what it is told is kept until its connection starts,
+// so that a client misses nothing from its 101 on. Errors are [ErrForbidden],
+// [ErrFailed], [ErrUnavailable], [ErrClosed] and those of limits.
+func (h *Hub) Join(ctx context.Context, route *Route, v Visitor) (*Connection, error) {
+	if err := h.connections.enter(route, v.ClientIP, h.limits.Load().MaxConnections); err != nil {
 		return nil, err
 	}
-	m, err := h.admit(ctx, route, v, newPort, stays)
+	c := new(Connection)
+	var err error
+	c.Member, err = h.admit(ctx, route, v, stays, func(m *Member) Conn {
+		c.socket = socket.New(&route.Settings, m.format, m)
+		return c.socket
+	})
 	if err != nil {
-		h.census.leave(route, v.ClientIP)
+		h.connections.leave(route, v.ClientIP)
 		return nil, err
 	}
-	m.room.enter(m)
-	return m, nil
+	c.Member.room.enter(c.Member)
+	return c, nil
 }
 
-// admit lets a member in over any port, whom the room does not see yet.
-func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, newPort func(*Member) port, s stay) (*Member, error) {
+// admit lets a member in over any connection. The room does not see it yet.
+func (h *Hub) admit(ctx context.Context, route *Route, v Visitor, s stay, connect func(*Member) Conn) (*Member, error) {
 	room, err := h.find(ctx, route, v.Room, s)
 	if err != nil {
 		return nil, err
 	}
 	m := newMember(room, route, v)
-	m.port = newPort(m)
+	m.stay = s
+	m.conn = connect(m)
 	if err := m.callJoin(v.Handshake); err != nil {
 		m.end()
 		h.unseat(room, s)
-		h.giveUp(room)
+		h.release(room)
 		return nil, err
 	}
 	if err := m.callGreets(); err != nil {
@@ -134,25 +134,25 @@ func (h *Hub) find(ctx context.Context, route *Route, name string, s stay) (*Roo
 	if route.ended.Load() != nil {
 		return nil, ErrClosed
 	}
-	room, err := h.refer(engineKey(route, name), route, s)
+	room, err := h.acquire(engineKey(route, name), route, s)
 	if err != nil {
 		return nil, err
 	}
 	if err := room.load(ctx, route); err != nil {
 		h.unseat(room, s)
-		h.giveUp(room)
+		h.release(room)
 		return nil, err
 	}
 	return room, nil
 }
 
-// refer takes a reference to the room, which it makes if there is none: two
-// rooms of one key never exist at the same time. giveUp gives it back. Whoever
+// acquire takes a reference to the room, which it makes if there is none: two
+// rooms of one key never exist at the same time. release gives it back. Whoever
 // stays also takes a seat, which unseat gives back.
-func (h *Hub) refer(key engines.Key, route *Route, s stay) (*Room, error) {
+func (h *Hub) acquire(key engines.Key, route *Route, s stay) (*Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.referLocked(key, route, s)
+	return h.acquireLocked(key, route, s)
 }
 
 // stay tells whether a visitor is a member, or gone when it has been answered,
@@ -164,7 +164,7 @@ const (
 	passes stay = false
 )
 
-func (h *Hub) referLocked(key engines.Key, route *Route, s stay) (*Room, error) {
+func (h *Hub) acquireLocked(key engines.Key, route *Route, s stay) (*Room, error) {
 	if h.closed != nil {
 		return nil, ErrClosed
 	}
@@ -175,7 +175,7 @@ func (h *Hub) referLocked(key engines.Key, route *Route, s stay) (*Room, error) 
 	if !ok {
 		room = newRoom(h, key, route)
 		h.rooms[key] = room
-		room.rest = h.remember(key)
+		room.idle = h.endIdle(key)
 	}
 	room.visited = true
 	h.seatLocked(room, s)
@@ -199,7 +199,7 @@ func (h *Hub) seatLocked(room *Room, s stay) {
 	}
 }
 
-// unseat takes back what refer counted.
+// unseat takes back what acquire counted.
 func (h *Hub) unseat(room *Room, s stay) {
 	if s != stays {
 		return
@@ -211,16 +211,16 @@ func (h *Hub) unseat(room *Room, s stay) {
 	}
 }
 
-// giveUp gives back what refer gave.
-func (h *Hub) giveUp(room *Room) {
-	h.release(room)
+// release gives back what acquire gave.
+func (h *Hub) release(room *Room) {
+	h.dropReference(room)
 	h.visitors.Done()
 }
 
-// release gives a reference back. A room without one leaves memory: its state,
-// if it has any, is stored. Only refer can bring it back from none, under the
+// dropReference gives a reference back. A room without one leaves memory: its state,
+// if it has any, is stored. Only acquire can bring it back from none, under the
 // lock.
-func (h *Hub) release(room *Room) {
+func (h *Hub) dropReference(room *Room) {
 	if room.refs.Add(-1) > 0 {
 		return
 	}
@@ -228,7 +228,7 @@ func (h *Hub) release(room *Room) {
 	defer h.mu.Unlock()
 	if h.rooms[room.key] == room && room.retire() {
 		delete(h.rooms, room.key)
-		h.forgetLater(room)
+		h.becomeIdle(room)
 	}
 }
 
@@ -245,14 +245,14 @@ var ErrUnfinished = errors.New("an app or the engine has not finished in time")
 // grace, which begins when all have been told, are cut. The error is the
 // engine's or [ErrUnfinished].
 func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) error {
-	all := farewell{code, reason}
+	all := closeReason{code, reason}
 	h.close(all)
 	for _, r := range h.all() {
 		r.endPressure()
 	}
 	told, closed := make(chan struct{}), make(chan error, 1)
 	go func() {
-		h.sendAway(all)
+		h.drainAll(all)
 		close(told)
 		h.visitors.Wait()
 		h.work.Wait()
@@ -273,12 +273,12 @@ func (h *Hub) closeEngine() (err error) {
 }
 
 // close lets nobody in any more.
-func (h *Hub) close(f farewell) {
+func (h *Hub) close(f closeReason) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = &f
 	close(h.closing)
-	for _, r := range h.unused {
+	for _, r := range h.idle {
 		r.stop()
 	}
 }
@@ -293,13 +293,13 @@ func (h *Hub) isClosing() bool {
 	}
 }
 
-// sendAway dismisses everybody.
-func (h *Hub) sendAway(f farewell) {
-	var all []departure
+// drainAll dismisses everybody.
+func (h *Hub) drainAll(f closeReason) {
+	var all []leaving
 	for _, m := range membersOf(h.all()) {
-		all = append(all, departure{m, f})
+		all = append(all, leaving{m, f})
 	}
-	h.dismiss(all, nil)
+	h.drain(all, nil)
 }
 
 // abort cuts everybody who is left and waits for a moment.
@@ -310,7 +310,7 @@ func (h *Hub) abort(closed <-chan error) error {
 		h.log().Warn("clients did not finish the close handshake in time", zap.Int("connections", len(left)))
 	}
 	for _, m := range left {
-		m.port.Abort()
+		m.conn.Abort()
 	}
 	select {
 	case err := <-closed:
@@ -321,8 +321,8 @@ func (h *Hub) abort(closed <-chan error) error {
 }
 
 // unwanted tells whether m has come too late, and what it is told then.
-func (m *Member) unwanted() *farewell {
-	if f := m.route.farewell(); f != nil {
+func (m *Member) unwanted() *closeReason {
+	if f := m.route.closeReason(); f != nil {
 		return f
 	}
 	h := m.room.hub

@@ -16,7 +16,7 @@ type inbox struct {
 
 // deposit copies a message into the inbox.
 func (m *Member) deposit(data []byte, binary bool) {
-	m.port.Hold(len(data))
+	m.conn.Hold(len(data))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.inbox == nil {
@@ -35,7 +35,7 @@ func (m *Member) workThrough() {
 		messages, last := m.collect()
 		for _, msg := range messages {
 			m.receive(msg)
-			m.port.Release(len(msg.Data))
+			m.conn.Release(len(msg.Data))
 		}
 		if last {
 			m.leave()

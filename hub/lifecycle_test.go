@@ -162,7 +162,7 @@ func TestRefusedAndAbandonedJoinsLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := m.Room().Len(); n != 1 {
+	if n := m.Member.Room().Len(); n != 1 {
 		t.Errorf("%d members before the handshake is answered", n)
 	}
 	m.Abandon()

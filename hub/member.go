@@ -2,7 +2,6 @@ package hub
 
 import (
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -26,9 +25,10 @@ type Member struct {
 	route    *Route
 	number   uint64
 	clientIP string
-	badge    *badge // nil for most
-	port     port
+	identity *identity // nil for most
+	conn     Conn
 	format   message.Format
+	stay     stay
 
 	handing atomic.Bool // messages are being handed over: Flush will follow
 
@@ -49,20 +49,20 @@ type Member struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	ended  bool // the connection has
-	hungUp bool // the client says nothing more
-	value  any
-	inbox  *inbox // nil until an app that may block is sent a message
-	life   *life  // nil until an app asks for it
+	ended   bool // the connection has
+	hungUp  bool // the client says nothing more
+	value   any
+	inbox   *inbox       // nil until an app that may block is sent a message
+	context *connContext // nil until an app asks for it
 
-	arrears *arrears // guarded by backpressure.mu; nil until the member has been behind
+	patience *patience // guarded by backpressure.mu; nil until the member has been behind
 }
 
 // JSON is the subprotocol whose messages from the server are JSON objects.
 const JSON = "json"
 
-// badge is what is known of a member beside its address.
-type badge struct {
+// identity is what is known of a member beside its address.
+type identity struct {
 	user        string
 	subprotocol string
 	lastSeen    string // the state that an event stream has seen already
@@ -78,32 +78,16 @@ func newMember(room *Room, route *Route, v Visitor) *Member {
 		clientIP: v.ClientIP,
 		place:    -1,
 	}
-	if b := (badge{v.User, v.Subprotocol, v.LastEventID}); b != (badge{}) {
-		m.badge = &b
+	if b := (identity{v.User, v.Subprotocol, v.LastEventID}); b != (identity{}) {
+		m.identity = &b
 	}
-	if v.Subprotocol == JSON {
+	switch {
+	case v.Events:
+		m.format = message.Events
+	case v.Subprotocol == JSON:
 		m.format = message.JSON
 	}
 	return m
-}
-
-// Start sends the member what it was told so far and reads from its connection until
-// the end; then it has left the room. It does not wait for that.
-func (m *Member) Start(t socket.Transport) { m.port.(*socket.Conn).Start(t) }
-
-// Serve is Start, and waits for the end.
-func (m *Member) Serve(t socket.Transport) { m.port.(*socket.Conn).Serve(t) }
-
-// ServeStream is Serve for a stream of HTTP/2 or HTTP/3, whose handler must not return
-// before.
-func (m *Member) ServeStream(w http.ResponseWriter, r *http.Request, d frames.Deflate) {
-	m.port.(*socket.Conn).ServeStream(w, r, d)
-}
-
-// Abandon takes back a Join whose handshake failed.
-func (m *Member) Abandon() {
-	m.room.exit(m)
-	m.depart()
 }
 
 // callJoin asks the app whether m may enter.
@@ -174,10 +158,10 @@ func (m *Member) part(line *zapcore.CheckedEntry, end socket.End) {
 
 // depart lets Leave be called, after the messages that still wait.
 func (m *Member) depart() {
-	if _, counted := m.port.(*socket.Conn); counted {
-		m.room.hub.census.leave(m.route, m.clientIP)
-		m.room.hub.unseat(m.room, stays)
+	if m.stay == stays {
+		m.room.hub.connections.leave(m.route, m.clientIP)
 	}
+	m.room.hub.unseat(m.room, m.stay)
 	if m.end() {
 		m.leave()
 	}
@@ -185,7 +169,7 @@ func (m *Member) depart() {
 
 // leave is the last that is heard of a member.
 func (m *Member) leave() {
-	defer m.room.hub.giveUp(m.room)
+	defer m.room.hub.release(m.room)
 	if leaver, ok := m.route.app().(apps.Leaver); ok {
 		if err := m.callLeave(leaver); err != nil {
 			m.log().Error("app failed on leaving", zap.Error(err))
@@ -268,13 +252,13 @@ func (m *Member) fields() []zap.Field {
 // The rest of apps.Conn.
 
 // Send queues a message for this client.
-func (m *Member) Send(msg apps.Message) { m.port.Send(msg.Data, msg.Binary) }
+func (m *Member) Send(msg apps.Message) { m.conn.Send(msg.Data, msg.Binary) }
 
 // sendError tells m why what it asked for is not done.
-func (m *Member) sendError(err error) { m.port.Refuse(err, message.Error(m.format, err.Error())) }
+func (m *Member) sendError(err error) { m.conn.Refuse(err, message.Error(m.format, err.Error())) }
 
 // Close ends the connection.
-func (m *Member) Close(code int, reason string) { m.port.Close(closeCode(code), reason) }
+func (m *Member) Close(code int, reason string) { m.conn.Close(closeCode(code), reason) }
 
 func closeCode(code int) frames.CloseCode {
 	if code < 0 || code > 4999 {
@@ -294,18 +278,18 @@ func (m *Member) ClientIP() string { return m.clientIP }
 
 // User is the authenticated user, or empty.
 func (m *Member) User() string {
-	if m.badge == nil {
+	if m.identity == nil {
 		return ""
 	}
-	return m.badge.user
+	return m.identity.user
 }
 
 // Subprotocol is the agreed subprotocol, or empty.
 func (m *Member) Subprotocol() string {
-	if m.badge == nil {
+	if m.identity == nil {
 		return ""
 	}
-	return m.badge.subprotocol
+	return m.identity.subprotocol
 }
 
 // Value returns the app's own value.

@@ -171,9 +171,9 @@ func TestAPanicOfLeaveIsLogged(t *testing.T) {
 	checkLogged(t, w, "panic in app test: leave panics")
 }
 
-// crowd lets so many clients into a room, over WebSockets, and returns a
+// manyClients lets so many clients into a room, over WebSockets, and returns a
 // function that lets them go and checks that the room leaves memory.
-func crowd(t *testing.T, w *hubtest.World, route *hub.Route, n int) (clients []*hubtest.Client, empty func()) {
+func manyClients(t *testing.T, w *hubtest.World, route *hub.Route, n int) (clients []*hubtest.Client, empty func()) {
 	t.Helper()
 	for range n {
 		clients = append(clients, w.Join(route))
@@ -199,7 +199,7 @@ func TestAPanicOfEveryHoldsUpNobody(t *testing.T) {
 			app := newCounterApp()
 			app.every = func() time.Duration { panic("every panics") }
 			route := hubtest.Route(app)
-			clients, empty := crowd(t, w, route, members)
+			clients, empty := manyClients(t, w, route, members)
 			for i := range 100 { // more than may be held
 				n := strconv.Itoa(1 + i)
 				clients[0].Send("op")
@@ -222,7 +222,7 @@ func TestAPanicOfTheEngineRefusesTheBatch(t *testing.T) {
 			e := &brittleEngine{Engine: new(memory.Engine)}
 			w := hubtest.New(t, e)
 			route := hubtest.Route(newCounterApp())
-			clients, empty := crowd(t, w, route, 2)
+			clients, empty := manyClients(t, w, route, 2)
 			e.breaks.Store(&method)
 			if method == "Load" { // which follows a Swap that failed
 				swap := "Swap"
@@ -298,7 +298,7 @@ func TestAPanicOnClosingTheEngineIsItsError(t *testing.T) {
 // that panics only its own client is closed.
 func TestARefusalThatPanicsClosesItsSender(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
-	clients, empty := crowd(t, w, hubtest.Route(newCounterApp()), 2)
+	clients, empty := manyClients(t, w, hubtest.Route(newCounterApp()), 2)
 	clients[0].Send("op, and a refusal of nothing")
 	clients[0].Expect("1")
 	clients[0].ExpectClose(1011)
@@ -340,7 +340,7 @@ func TestAPanicOfATurnClosesItsSenders(t *testing.T) {
 			log := panickingLog("app failed")
 			w := hubtest.Over(t, hub.New(new(memory.Engine), hub.Limits{}, func() *zap.Logger { return log }))
 			route := hubtest.Route(newCounterApp())
-			clients, empty := crowd(t, w, route, members)
+			clients, empty := manyClients(t, w, route, members)
 			clients[0].Send("op")
 			for _, c := range clients {
 				c.Expect("1")

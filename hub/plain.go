@@ -9,7 +9,6 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
-	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // View is the state of a room as of its last commit.
@@ -30,7 +29,7 @@ func (h *Hub) View(ctx context.Context, route *Route, room string) (View, error)
 	if err != nil {
 		return View{}, err
 	}
-	defer h.giveUp(r)
+	defer h.release(r)
 	s := r.current()
 	return View{
 		Epoch:   s.epoch,
@@ -48,7 +47,7 @@ const askTimeout = 30 * time.Second
 // nor count him. The errors are those of Join.
 func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message) (Answer, error) {
 	a := newAnswer()
-	m, err := h.admit(ctx, route, v, func(*Member) port { return a }, passes)
+	m, err := h.admit(ctx, route, v, passes, func(*Member) Conn { return a })
 	if err != nil {
 		return Answer{}, err
 	}
@@ -67,20 +66,6 @@ func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message
 	}
 	m.depart()
 	return a.value, nil
-}
-
-// JoinEvents is Join for an event stream, which ServeEvents serves.
-func (h *Hub) JoinEvents(ctx context.Context, route *Route, v Visitor) (*Member, error) {
-	return h.join(ctx, route, v, func(m *Member) port {
-		m.format = message.Events
-		return socket.New(&route.Settings, m.format, m)
-	})
-}
-
-// ServeEvents writes what the member is told to the response, whose header has
-// been written, until one of them ends.
-func (m *Member) ServeEvents(w http.ResponseWriter, r *http.Request) {
-	m.port.(*socket.Conn).ServeEvents(w, r)
 }
 
 // engineKey names a room for the engine.

@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/frames"
-	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // Adopt is called when a configuration with the routes now has taken the place
@@ -19,33 +18,33 @@ import (
 // apps.
 func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	h.limits.Store(&limits)
-	s := succession{before, now}
+	s := routeMatching{before, now}
 	earlier := h.earlier(before, now)
-	heirs, ends := make([]*Route, len(earlier)), make([]*farewell, len(earlier))
+	successors, ends := make([]*Route, len(earlier)), make([]*closeReason, len(earlier))
 	for i, r := range earlier {
-		heirs[i], ends[i] = s.heir(r)
+		successors[i], ends[i] = s.successor(r)
 	}
 	for i, r := range earlier { // which changes how they are configured
-		h.inherit(r, heirs[i], ends[i])
+		h.succeed(r, successors[i], ends[i])
 	}
 	h.warn(earlier, ends)
-	h.reconsider()
+	h.rescheduleIdle()
 	h.review()
 }
 
-// inherit makes r what its heir is, or ends it.
-func (h *Hub) inherit(r, heir *Route, end *farewell) {
+// succeed makes r what its successor is, or ends it.
+func (h *Hub) succeed(r, successor *Route, end *closeReason) {
 	r.superseded.Store(true)
 	r.ended.Store(end)
-	if heir != nil {
-		h.census.merge(r, heir)
-		r.source = heir.source
-		r.configure(heir.config.Load())
+	if successor != nil {
+		h.connections.merge(r, successor)
+		r.source = successor.source
+		r.configure(successor.config.Load())
 	}
 }
 
 // warn tells, once for each name, that routes could not be told apart.
-func (h *Hub) warn(earlier []*Route, ends []*farewell) {
+func (h *Hub) warn(earlier []*Route, ends []*closeReason) {
 	told := make(map[string]bool)
 	for i, r := range earlier {
 		if ends[i] == routeUnsure && !told[r.Name] {
@@ -60,7 +59,7 @@ func (h *Hub) warn(earlier []*Route, ends []*farewell) {
 // have served for a moment.
 func (h *Hub) Withdraw(routes []*Route) {
 	for _, r := range routes {
-		r.ended.Store(&farewell{frames.ServiceRestart, "configuration was withdrawn"})
+		r.ended.Store(&closeReason{frames.ServiceRestart, "configuration was withdrawn"})
 	}
 	h.review()
 }
@@ -72,18 +71,18 @@ func (h *Hub) review() {
 	members := membersOf(rooms)
 	for _, m := range members {
 		m.room.replaceRoute(m.route)
-		m.port.(*socket.Conn).Rearm() // plain requests are no members
+		m.conn.Rearm()
 	}
 	for _, room := range rooms {
 		room.renew()
 	}
-	var gone []departure
+	var gone []leaving
 	for _, m := range members {
-		if f := m.route.farewell(); f != nil {
-			gone = append(gone, departure{m, *f})
+		if f := m.route.closeReason(); f != nil {
+			gone = append(gone, leaving{m, *f})
 		}
 	}
-	h.goUnlessClosed(func() { h.dismiss(gone, h.closing) })
+	h.goUnlessClosed(func() { h.drain(gone, h.closing) })
 }
 
 // goUnlessClosed is for goroutines that hold no reference to a room.

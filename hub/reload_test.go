@@ -48,7 +48,7 @@ func TestAdoptWhileMembersJoin(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				m.Room().Apply(m, []byte("op"))
+				m.Member.Room().Apply(m.Member, []byte("op"))
 				m.Abandon()
 			}
 		})
@@ -88,7 +88,7 @@ func TestARouteThatIsGoneRefusesLateJoins(t *testing.T) {
 		<-pass
 		return nil
 	}
-	joined := make(chan *hub.Member)
+	joined := make(chan *hub.Connection)
 	go func() {
 		m, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "room"})
 		if err != nil {
@@ -278,7 +278,7 @@ func TestCloseDuringADismissal(t *testing.T) {
 func TestAdoptFindsARoomMadeMeanwhile(t *testing.T) {
 	var (
 		h     *hub.Hub
-		late  *hub.Member
+		late  *hub.Connection
 		named = hub.NewRoute("a", "test", hub.Config{App: newCounterApp(), Source: "1"})
 		enter sync.Once
 	)
@@ -320,7 +320,7 @@ func TestCloseOnReloadFindsAHandshake(t *testing.T) {
 		<-pass
 		return nil
 	}
-	joined := make(chan *hub.Member)
+	joined := make(chan *hub.Connection)
 	go func() {
 		m, err := w.Hub.Join(context.Background(), before, hub.Visitor{Room: "room"})
 		if err != nil {

@@ -31,12 +31,12 @@ type Room struct {
 	hub      *Hub
 	key      engines.Key
 	stateful bool
-	refs     atomic.Int64 // members, turns and finders; see Hub.release
+	refs     atomic.Int64 // members, turns and finders; see Hub.dropReference
 
 	// Guarded by Hub.mu.
-	rest    *rest // what the room was before it came into memory; nil if it was not stored
-	visited bool  // by anybody but forget
-	seats   int   // members, and who is about to become one
+	idle    *idleRoom // what the room was before it came into memory; nil if it was not stored
+	visited bool      // by anybody but forget
+	seats   int       // members, and who is about to become one
 
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 
@@ -55,30 +55,30 @@ type Room struct {
 	waiting []*Member // those with operations, in the order of their turns
 	count   int       // operations waiting
 	size    int       // their bytes
-	shown   shown     // the last commit, as members see it
+	last    snapshot  // the last commit, as members see it
 
 	// Owned by whoever set running; by the loader before that.
-	replica *replica.Replica // nil without state
-	follows *Config          // whose app the replica has
-	crowd   []*Member        // a copy of members; kept for its memory
-	news    apps.Body        // the last update
-	pace    pace
+	replica    *replica.Replica // nil without state
+	follows    *Config          // whose app the replica has
+	recipients []*Member        // a copy of members; kept for its memory
+	lastUpdate apps.Body        // the last update
+	throttle   throttle
 }
 
-// shown is the state of a room as of its last commit.
-type shown struct {
+// snapshot is the state of a room as of its last commit.
+type snapshot struct {
 	epoch   string
 	version uint64
 	view    apps.Body
 }
 
 // said returns what an app says about the state at a version.
-func (s shown) said(kind message.Kind, version uint64, b apps.Body) message.Message {
+func (s snapshot) said(kind message.Kind, version uint64, b apps.Body) message.Message {
 	return message.Message{Kind: kind, At: message.Point{Epoch: s.epoch, Version: version}, Text: b.Text, JSON: b.JSON}
 }
 
 // state returns the message that shows the state.
-func (s shown) state() message.Message { return s.said(message.State, s.version, s.view) }
+func (s snapshot) state() message.Message { return s.said(message.State, s.version, s.view) }
 
 func newRoom(h *Hub, key engines.Key, route *Route) *Room {
 	r := &Room{hub: h, key: key, route: route}
@@ -110,7 +110,7 @@ func (r *Room) load(ctx context.Context, visited *Route) error {
 	if err := r.replica.Load(ctx, config.App.(apps.Stateful)); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	r.show(r.snapshot())
+	r.setLast(r.snapshot())
 	if r.config() != config { // a reload has not seen that the room is loaded
 		r.renew()
 	}
@@ -127,12 +127,12 @@ func (r *Room) follow(c *Config) {
 }
 
 // snapshot is the state as the replica has stored it.
-func (r *Room) snapshot() shown {
+func (r *Room) snapshot() snapshot {
 	if r.replica == nil {
-		return shown{}
+		return snapshot{}
 	}
 	s := r.replica.Snapshot()
-	return shown{epoch: s.Epoch, version: s.Version, view: s.View}
+	return snapshot{epoch: s.Epoch, version: s.Version, view: s.View}
 }
 
 // stored reports whether something is stored of the room.
@@ -153,7 +153,7 @@ func (r *Room) replaceRoute(by *Route) (replaced bool) {
 // Before a room is loaded the loader does.
 func (r *Room) renew() {
 	r.mu.Lock()
-	loaded := r.shown.epoch != "" && !r.retired
+	loaded := r.last.epoch != "" && !r.retired
 	if loaded {
 		r.stale = true
 		r.engage()
@@ -174,15 +174,15 @@ func (r *Room) currentRoute() *Route {
 }
 
 // current is the state as of the last commit.
-func (r *Room) current() shown {
+func (r *Room) current() snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.shown
+	return r.last
 }
 
-func (r *Room) show(s shown) {
+func (r *Room) setLast(s snapshot) {
 	r.mu.Lock()
-	r.shown = s
+	r.last = s
 	r.mu.Unlock()
 }
 
@@ -214,7 +214,7 @@ func (r *Room) len() int {
 func (r *Room) enter(m *Member) {
 	r.add(m)
 	if f := m.unwanted(); f != nil {
-		m.port.Close(f.code, f.reason)
+		m.conn.Close(f.code, f.reason)
 	}
 }
 
@@ -233,9 +233,9 @@ func (r *Room) greet(m *Member) {
 		return
 	}
 	m.greets = false
-	state := r.shown.state()
-	if m.badge == nil || m.badge.lastSeen != state.At.String() {
-		m.port.Write(message.NewBatch(state))
+	state := r.last.state()
+	if m.identity == nil || m.identity.lastSeen != state.At.String() {
+		m.conn.Write(message.NewBatch(state))
 	}
 }
 

@@ -24,11 +24,11 @@ type Route struct {
 	// Settings of its connections; replaced as a whole.
 	Settings atomic.Pointer[socket.Settings]
 
-	config atomic.Pointer[Config]   // replaced by a reload
-	ended  atomic.Pointer[farewell] // set when a reload has no such route any more
+	config atomic.Pointer[Config]      // replaced by a reload
+	ended  atomic.Pointer[closeReason] // set when a reload has no such route any more
 
-	superseded atomic.Bool // the configuration that made it has been followed by another
-	quota      *quota      // guarded by census.mu
+	superseded atomic.Bool    // the configuration that made it has been followed by another
+	counts     *addressCounts // guarded by connectionLimits.mu
 }
 
 // Config is what a reload may change of a route.
@@ -44,8 +44,8 @@ type Config struct {
 	Source string // the configuration as it was written: routes with the same are the same
 }
 
-// farewell is what members are told who are sent away.
-type farewell struct {
+// closeReason is what members are told who are sent away.
+type closeReason struct {
 	code   frames.CloseCode
 	reason string
 }
@@ -53,7 +53,7 @@ type farewell struct {
 // NewRoute returns a route for an app.
 func NewRoute(name, appName string, c Config) *Route {
 	_, inline := c.App.(apps.Inline)
-	r := &Route{Name: name, AppName: appName, named: c.Named, inline: inline, source: c.Source, quota: newQuota()}
+	r := &Route{Name: name, AppName: appName, named: c.Named, inline: inline, source: c.Source, counts: newAddressCounts()}
 	r.configure(&c)
 	return r
 }
@@ -63,13 +63,13 @@ func (r *Route) configure(c *Config) {
 	r.Settings.Store(&c.Settings)
 }
 
-// farewell is what members of the route are told who must go, or nil.
-func (r *Route) farewell() *farewell {
+// closeReason is what members of the route are told who must go, or nil.
+func (r *Route) closeReason() *closeReason {
 	switch f := r.ended.Load(); {
 	case f != nil:
 		return f
 	case r.superseded.Load() && r.config.Load().CloseOnReload:
-		return &farewell{frames.ServiceRestart, "configuration has changed"}
+		return &closeReason{frames.ServiceRestart, "configuration has changed"}
 	}
 	return nil
 }
@@ -93,6 +93,7 @@ type Visitor struct {
 	ClientIP    string
 	User        string
 	Subprotocol string // JSON, or one that only the app knows
-	LastEventID string // of an event stream: what the client has seen
+	Events      bool   // it only listens, to Server-Sent Events
+	LastEventID string // what a client that listens says it has seen
 	Handshake   apps.Handshake
 }

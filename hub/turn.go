@@ -42,7 +42,7 @@ func (r *Room) busy() bool { return r.count > 0 || r.outbox.messages.Len() > 0 |
 func (r *Room) run(turns int) (done bool) {
 	for range turns {
 		if !r.attempt() {
-			r.hub.release(r)
+			r.hub.dropReference(r)
 			return true
 		}
 	}
@@ -78,17 +78,17 @@ func (r *Room) turn() bool {
 	r.due, r.stale = false, false
 	r.outbox = outbox{}
 	if sending.messages.Len() > 0 {
-		r.crowd = append(r.crowd[:0], r.members...)
+		r.recipients = append(r.recipients[:0], r.members...)
 	}
 	r.mu.Unlock()
 
 	if sending.messages.Len() > 0 {
-		behind := sending.send(r.crowd)
+		behind := sending.send(r.recipients)
 		r.letGo(sending.holds, sending.messages.Size(), behind)
 	}
 	if stale {
 		r.follow(r.config())
-		r.show(r.snapshot())
+		r.setLast(r.snapshot())
 	}
 	if len(batch) > 0 {
 		r.carryOut(batch)
@@ -96,7 +96,7 @@ func (r *Room) turn() bool {
 	if due {
 		r.catchUp()
 	}
-	clear(r.crowd[:cap(r.crowd)])
+	clear(r.recipients[:cap(r.recipients)])
 	return true
 }
 
@@ -147,12 +147,12 @@ func (r *Room) commit(batch []operation) []replica.Result {
 
 // settle shows the commit to whoever joins from now on and keeps the members
 // who are to be told of it: those who joined meanwhile have seen it.
-func (r *Room) settle(now shown) {
+func (r *Room) settle(now snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.shown = now
-	r.crowd = append(r.crowd[:0], r.members...)
-	for _, m := range r.crowd {
+	r.last = now
+	r.recipients = append(r.recipients[:0], r.members...)
+	for _, m := range r.recipients {
 		m.turn.owed = len(m.operations) > 0
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 // What apps that go on after Receive need: apps.Worker.
 
-// life is the context of a connection, which exists once an app has asked for it.
-type life struct {
+// connContext is the context of a connection, which exists once an app has asked for it.
+type connContext struct {
 	ctx context.Context
 	end context.CancelFunc
 }
@@ -19,21 +19,21 @@ type life struct {
 func (m *Member) Context() context.Context {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.life == nil {
-		m.life = new(life)
-		m.life.ctx, m.life.end = context.WithCancel(context.Background())
+	if m.context == nil {
+		m.context = new(connContext)
+		m.context.ctx, m.context.end = context.WithCancel(context.Background())
 		if m.ended || m.hungUp {
-			m.life.end()
+			m.context.end()
 		}
 	}
-	return m.life.ctx
+	return m.context.ctx
 }
 
 // HungUp ends the context of a connection whose client says nothing more.
 func (m *Member) HungUp() {
 	m.mu.Lock()
 	m.hungUp = true
-	l := m.life
+	l := m.context
 	m.mu.Unlock()
 	if l != nil {
 		l.end()
@@ -45,7 +45,7 @@ func (m *Member) HungUp() {
 func (m *Member) end() (caughtUp bool) {
 	m.mu.Lock()
 	m.ended = true
-	l := m.life
+	l := m.context
 	caughtUp = m.inbox == nil || !m.inbox.working
 	m.mu.Unlock()
 	if l != nil {
@@ -56,8 +56,8 @@ func (m *Member) end() (caughtUp bool) {
 
 // Hold keeps a message unsettled until release is called.
 func (m *Member) Hold(n int) (release func()) {
-	m.port.Hold(n)
-	return sync.OnceFunc(func() { m.port.Release(n) })
+	m.conn.Hold(n)
+	return sync.OnceFunc(func() { m.conn.Release(n) })
 }
 
 // Go runs f on a goroutine that the hub waits for; the room stays as long.
@@ -65,7 +65,7 @@ func (m *Member) Go(f func()) {
 	m.room.refs.Add(1)
 	m.room.hub.visitors.Add(1)
 	go func() {
-		defer m.room.hub.giveUp(m.room)
+		defer m.room.hub.release(m.room)
 		m.Fail(m.try(f))
 	}()
 }

@@ -43,7 +43,7 @@ type frame struct {
 // hangUp in place of an opcode ends the connection.
 const hangUp frames.Opcode = 0xFF
 
-func (r *Room) serve(member *hub.Member) *Client {
+func (r *Room) serve(member *hub.Connection) *Client {
 	r.t.Helper()
 	server, conn := net.Pipe()
 	c := &Client{

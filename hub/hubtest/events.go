@@ -24,7 +24,7 @@ type Stream struct {
 // the event with the given ID, or none. It ends with the test.
 func (w *World) Follow(route *hub.Route, lastID string) *Stream {
 	w.t.Helper()
-	m, err := w.Hub.JoinEvents(context.Background(), route, hub.Visitor{Room: "room", LastEventID: lastID})
+	m, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "room", Events: true, LastEventID: lastID})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func (w *World) Follow(route *hub.Route, lastID string) *Stream {
 		cancel()
 		_, _ = io.Copy(io.Discard, reader)
 	})
-	return &Stream{Member: m, t: w.t, body: bufio.NewReader(reader), cancel: cancel}
+	return &Stream{Member: m.Member, t: w.t, body: bufio.NewReader(reader), cancel: cancel}
 }
 
 // Cut ends the stream, as a connection does that is lost.

@@ -122,23 +122,23 @@ func (w *World) Enter(route *hub.Route, v hub.Visitor) *Client {
 }
 
 // Serve connects a member, who is in the room when it returns.
-func (w *World) Serve(m *hub.Member) *Client {
+func (w *World) Serve(m *hub.Connection) *Client {
 	w.t.Helper()
 	server, client := w.Pair()
 	return w.Connect(m, server, client)
 }
 
 // Connect is Serve over a connection of the test's own.
-func (w *World) Connect(m *hub.Member, server, client net.Conn) *Client {
+func (w *World) Connect(m *hub.Connection, server, client net.Conn) *Client {
 	w.t.Helper()
 	return Connect(w.t, m, server, client)
 }
 
 // Connect connects a member of any hub.
-func Connect(t testing.TB, m *hub.Member, server, client net.Conn) *Client {
+func Connect(t testing.TB, m *hub.Connection, server, client net.Conn) *Client {
 	t.Helper()
 	m.Start(socket.Transport{Conn: server})
-	c := &Client{Conn: client, Member: m, t: t, reader: bufio.NewReader(client)}
+	c := &Client{Conn: client, Member: m.Member, t: t, reader: bufio.NewReader(client)}
 	t.Cleanup(func() { client.Close() })
 	if err := c.settle(); err != nil {
 		t.Fatal(err)

@@ -2,16 +2,16 @@ package hub
 
 import "time"
 
-// pace bounds how often a room's updates are told (apps.Paced). Replies and
+// throttle bounds how often a room's updates are told (apps.Paced). Replies and
 // events never wait. The last update is always told: a timer sees to it.
-type pace struct {
+type throttle struct {
 	// Owned by the turn.
 	told  time.Time // when an update was last told
 	armed bool      // a timer will have the others told
 }
 
 // holds tells whether updates have to wait.
-func (p *pace) holds(r *Room) bool {
+func (p *throttle) holds(r *Room) bool {
 	every, err := r.follows.every()
 	if err != nil {
 		r.report(err)
@@ -47,11 +47,11 @@ func (r *Room) wake() {
 
 // catchUp tells the newest update to the members who were not told it.
 func (r *Room) catchUp() {
-	r.pace.armed, r.pace.told = false, time.Now()
+	r.throttle.armed, r.throttle.told = false, time.Now()
 	now := r.snapshot()
 	r.settle(now)
-	a := newAnnouncement(nil, now, r.news)
-	for _, m := range r.crowd {
+	a := newAnnouncement(nil, now, r.lastUpdate)
+	for _, m := range r.recipients {
 		a.tell(m)
 	}
 }

@@ -9,10 +9,10 @@ import (
 // answer tells everybody what came of a batch: the senders their replies, then
 // everybody the events and the final state. A sender is told the events before
 // its reply before it: versions never fall.
-func (r *Room) answer(batch []operation, results []replica.Result, now shown) *announcement {
-	a := newAnnouncement(results, now, r.news)
-	r.news = a.update
-	a.held = a.updated && r.pace.holds(r)
+func (r *Room) answer(batch []operation, results []replica.Result, now snapshot) *announcement {
+	a := newAnnouncement(results, now, r.lastUpdate)
+	r.lastUpdate = a.update
+	a.held = a.updated && r.throttle.holds(r)
 	senders := gather(batch)
 	defer letGo(senders)
 	for i, op := range batch {
@@ -34,7 +34,7 @@ func gather(batch []operation) []*Member {
 		}
 		m.turn.taking, m.turn.version, m.turn.heard = true, 0, 0
 		senders = append(senders, m)
-		m.port.Cork()
+		m.conn.Cork()
 	}
 	return senders
 }
@@ -43,12 +43,12 @@ func gather(batch []operation) []*Member {
 func letGo(senders []*Member) {
 	for _, m := range senders {
 		m.turn.taking = false
-		m.port.Uncork()
+		m.conn.Uncork()
 	}
 }
 
 // reply tells m the result of one of its operations.
-func (m *Member) reply(res replica.Result, now shown) {
+func (m *Member) reply(res replica.Result, now snapshot) {
 	switch {
 	case res.Panicked:
 		return
@@ -61,13 +61,13 @@ func (m *Member) reply(res replica.Result, now shown) {
 		return
 	}
 	if p := now.said(message.Reply, res.Version, res.Outcome.Reply).Payload(m.format); len(p) > 0 {
-		m.port.Send(p, false)
+		m.conn.Send(p, false)
 	}
 }
 
 // announcement is what everybody is told of a commit.
 type announcement struct {
-	now     shown
+	now     snapshot
 	update  apps.Body // the last one, perhaps of an earlier commit
 	updated bool      // it is of this one
 	held    bool      // it is not to be told yet
@@ -78,8 +78,8 @@ type announcement struct {
 	updates *message.Batch // the update, once somebody is told it
 }
 
-func newAnnouncement(results []replica.Result, now shown, news apps.Body) *announcement {
-	a := &announcement{now: now, update: news, ends: make([]int, 1, 1+len(results))}
+func newAnnouncement(results []replica.Result, now snapshot, lastUpdate apps.Body) *announcement {
+	a := &announcement{now: now, update: lastUpdate, ends: make([]int, 1, 1+len(results))}
 	for i := range results {
 		if results[i].Err == nil {
 			a.add(&results[i])
@@ -111,7 +111,7 @@ func (a *announcement) tellEvents(m *Member, n int) {
 	if heard >= end {
 		return
 	}
-	if m.port.Write(a.events.Slice(heard, end)) {
+	if m.conn.Write(a.events.Slice(heard, end)) {
 		a.behind = append(a.behind, m)
 	}
 	m.turn.heard = int32(end)
@@ -122,7 +122,7 @@ func (a *announcement) tellUpdate(m *Member) {
 	if a.updates == nil {
 		a.updates = message.NewBatch(a.now.said(message.Update, a.now.version, a.update))
 	}
-	m.port.Update(a.updates)
+	m.conn.Update(a.updates)
 }
 
 // tell sends m the events and the update. While an answer is owed to m the update
@@ -149,7 +149,7 @@ func (a *announcement) tell(m *Member) {
 // announce tells the members that settle chose; without any news only the
 // senders, who may have missed an update while they waited.
 func (r *Room) announce(a *announcement, senders []*Member) {
-	audience := r.crowd
+	audience := r.recipients
 	if !a.updated && a.events.Len() == 0 {
 		audience = senders
 	}

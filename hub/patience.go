@@ -22,31 +22,31 @@ const (
 	unread = 512 << 10
 )
 
-// arrears is what is known of a member that is behind, or has been. It is not
+// patience is what is known of a member that is behind, or has been. It is not
 // safe for concurrent use.
-type arrears struct {
-	waited   bool // publishers wait for the member
-	place    int  // in backpressure.behind, while waited
-	looked   bool // patience and taken are known
-	patience time.Duration
-	since    time.Time // of what the wait has been paid up to
-	taken    int64     // bytes that the client had taken when last looked at
+type patience struct {
+	waited bool // publishers wait for the member
+	place  int  // in backpressure.behind, while waited
+	looked bool // patience and taken are known
+	left   time.Duration
+	since  time.Time // of what the wait has been paid up to
+	taken  int64     // bytes that the client had taken when last looked at
 }
 
 // begin is for a wait that has just begun.
-func (a *arrears) begin(place int, now time.Time) { a.waited, a.place, a.since = true, place, now }
+func (a *patience) begin(place int, now time.Time) { a.waited, a.place, a.since = true, place, now }
 
 // end is for a wait that is over.
-func (a *arrears) end(now time.Time) {
+func (a *patience) end(now time.Time) {
 	a.pay(now)
 	a.waited = false
 }
 
 // look brings the patience up to date. A client that had taken more than a kernel
 // does by itself when it was first looked at is known to read.
-func (a *arrears) look(taken int64, now time.Time) {
+func (a *patience) look(taken int64, now time.Time) {
 	if !a.looked {
-		a.looked, a.patience, a.taken = true, firstPatience, min(taken, unread)
+		a.looked, a.left, a.taken = true, firstPatience, min(taken, unread)
 	}
 	a.pay(now)
 	a.earn(taken - a.taken)
@@ -55,21 +55,21 @@ func (a *arrears) look(taken int64, now time.Time) {
 
 // pay is for the time that publishers have waited. Whoever looks may have asked
 // for the time before somebody else did.
-func (a *arrears) pay(now time.Time) {
+func (a *patience) pay(now time.Time) {
 	if wait := now.Sub(a.since); wait > 0 {
-		a.patience = max(a.patience-wait, 0)
+		a.left = max(a.left-wait, 0)
 		a.since = now
 	}
 }
 
 // earn is for bytes that the client has taken.
-func (a *arrears) earn(bytes int64) {
+func (a *patience) earn(bytes int64) {
 	bytes = min(max(bytes, 0), readerPace) // more would not fit
-	a.patience = min(a.patience+time.Duration(bytes)*time.Second/readerPace, mostPatience)
+	a.left = min(a.left+time.Duration(bytes)*time.Second/readerPace, mostPatience)
 }
 
 // exhausted reports whether publishers should not wait for the member.
-func (a *arrears) exhausted() bool { return a.patience < leastPatience }
+func (a *patience) exhausted() bool { return a.left < leastPatience }
 
 // until is when the patience is exhausted, unless the client takes more.
-func (a *arrears) until() time.Time { return a.since.Add(a.patience) }
+func (a *patience) until() time.Time { return a.since.Add(a.left) }

@@ -13,7 +13,7 @@ func TestBatchesAreFair(t *testing.T) {
 	r := newRoom(&Hub{}, engines.Key{}, NewRoute("", "", Config{}))
 	members := make([]*Member, maxBatch+2)
 	for i := range members {
-		members[i] = &Member{room: r, port: newAnswer()}
+		members[i] = &Member{room: r, conn: newAnswer()}
 		for n := range 3 {
 			r.enqueue(operation{replica.Operation{Data: []byte{byte(n)}}, members[i]})
 		}

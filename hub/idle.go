@@ -11,8 +11,8 @@ import (
 // memory, that is, without members and requests, for that long. The time counts
 // from the last use in this process.
 
-// rest is a stored room that has left memory.
-type rest struct {
+// idleRoom is a stored room that has left memory.
+type idleRoom struct {
 	key   engines.Key
 	route *Route // whose configuration tells when the room is forgotten
 	since time.Time
@@ -20,7 +20,7 @@ type rest struct {
 }
 
 // wait tells for how long the room is still kept, unless for ever.
-func (r *rest) wait() (wait time.Duration, ends bool) {
+func (r *idleRoom) wait() (wait time.Duration, ends bool) {
 	after := r.route.config.Load().Forget
 	if after <= 0 || r.route.ended.Load() != nil {
 		return 0, false
@@ -28,76 +28,76 @@ func (r *rest) wait() (wait time.Duration, ends bool) {
 	return time.Until(r.since.Add(after)), true
 }
 
-// forgetLater has the room, which has just left memory, deleted if nobody comes.
+// becomeIdle has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
-func (h *Hub) forgetLater(room *Room) {
+func (h *Hub) becomeIdle(room *Room) {
 	switch {
-	case h.closed != nil || !room.stored() && room.rest == nil:
+	case h.closed != nil || !room.stored() && room.idle == nil:
 		return
 	case !room.visited: // deleting it has failed
-		h.unused[room.key] = room.rest
-		h.retry(room.rest)
+		h.idle[room.key] = room.idle
+		h.retry(room.idle)
 	default:
-		r := &rest{key: room.key, route: room.currentRoute(), since: time.Now()}
-		h.unused[room.key] = r
+		r := &idleRoom{key: room.key, route: room.currentRoute(), since: time.Now()}
+		h.idle[room.key] = r
 		h.schedule(r)
 	}
 }
 
 // schedule sets the timer of a room. Hub.mu is held.
-func (h *Hub) schedule(r *rest) {
+func (h *Hub) schedule(r *idleRoom) {
 	r.stop()
 	if wait, ends := r.wait(); ends {
 		r.timer = time.AfterFunc(wait, func() { h.forget(r) })
 	}
 }
 
-func (r *rest) stop() {
+func (r *idleRoom) stop() {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
 }
 
-// remember takes a room that is used again off the list, and returns what stood
+// endIdle takes a room that is used again off the list, and returns what stood
 // there, or nil. Hub.mu is held.
-func (h *Hub) remember(key engines.Key) *rest {
-	r := h.unused[key]
+func (h *Hub) endIdle(key engines.Key) *idleRoom {
+	r := h.idle[key]
 	if r != nil {
 		r.stop()
-		delete(h.unused, key)
+		delete(h.idle, key)
 	}
 	return r
 }
 
-// resting returns the routes of stored rooms that are not in memory.
-func (h *Hub) resting() (routes []*Route) {
+// idleRoutes returns the routes of stored rooms that are not in memory.
+func (h *Hub) idleRoutes() (routes []*Route) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, r := range h.unused {
+	for _, r := range h.idle {
 		routes = append(routes, r.route)
 	}
 	return routes
 }
 
-// reconsider has rooms forgotten when their routes say so now.
-func (h *Hub) reconsider() {
+// rescheduleIdle has rooms forgotten when their routes say so now.
+func (h *Hub) rescheduleIdle() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed != nil {
 		return
 	}
-	for _, r := range h.unused {
+	for _, r := range h.idle {
 		h.schedule(r)
 	}
 }
 
 // forget deletes a stored room, unless it has been used since the timer was set.
-func (h *Hub) forget(r *rest) {
-	room := h.referUnused(r)
+func (h *Hub) forget(r *idleRoom) {
+	room := h.acquireIdle(r)
 	if room == nil {
 		return
 	}
-	defer h.giveUp(room)
+	defer h.release(room)
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	err := room.load(ctx, r.route)
@@ -109,7 +109,7 @@ func (h *Hub) forget(r *rest) {
 		return
 	}
 	h.mu.Lock()
-	room.rest = nil
+	room.idle = nil
 	h.mu.Unlock()
 }
 
@@ -117,20 +117,20 @@ func (h *Hub) forget(r *rest) {
 const retryAfter = time.Minute
 
 // retry has the room forgotten after that time. Hub.mu is held.
-func (h *Hub) retry(r *rest) {
+func (h *Hub) retry(r *idleRoom) {
 	r.timer = time.AfterFunc(retryAfter, func() { h.forget(r) })
 }
 
-// referUnused is refer for a room whose time has come and that nobody has used
+// acquireIdle is acquire for a room whose time has come and that nobody has used
 // meanwhile, else nil.
-func (h *Hub) referUnused(r *rest) *Room {
+func (h *Hub) acquireIdle(r *idleRoom) *Room {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wait, ends := r.wait() // a reload may have put it off
-	if h.closed != nil || h.unused[r.key] != r || !ends || wait > 0 {
+	if h.closed != nil || h.idle[r.key] != r || !ends || wait > 0 {
 		return nil
 	}
-	room, err := h.referLocked(r.key, r.route, passes)
+	room, err := h.acquireLocked(r.key, r.route, passes)
 	if err != nil {
 		return nil // only when it is closed
 	}
@@ -153,9 +153,9 @@ func (r *Room) discard(ctx context.Context) error {
 func (r *Room) unload() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.refs.Load() > 1 || r.pace.armed {
+	if r.refs.Load() > 1 || r.throttle.armed {
 		return false
 	}
-	r.shown = shown{}
+	r.last = snapshot{}
 	return true
 }

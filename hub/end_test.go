@@ -59,7 +59,7 @@ func visit(t *testing.T, app apps.App, core *slowCore) *hub.Hub {
 	}
 	closed := make(chan struct{})
 	go func() {
-		m.Closed(socket.End{Code: frames.NormalClosure})
+		m.Member.Closed(socket.End{Code: frames.NormalClosure})
 		close(closed)
 	}()
 	select {

@@ -40,7 +40,7 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 		}
 	}
 	r.outbox.messages.Add(message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary})
-	from.port.Hold(len(msg.Data))
+	from.conn.Hold(len(msg.Data))
 	r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
 	r.mu.Unlock()
 	r.kickUnless(from)
@@ -68,10 +68,10 @@ func (b *outbox) send(members []*Member) (behind []*Member) {
 // it is behind.
 func (b *outbox) sendTo(m *Member, excepted []except) (behind bool) {
 	if len(excepted) == 0 {
-		return m.port.Write(&b.messages)
+		return m.conn.Write(&b.messages)
 	}
 	b.sendParts(m, excepted)
-	_, behind = m.port.Lag()
+	_, behind = m.conn.Lag()
 	return behind
 }
 
@@ -88,16 +88,16 @@ func (b *outbox) byMember() map[*Member][]except {
 
 // sendParts sends m the messages without those excepted for it.
 func (b *outbox) sendParts(m *Member, excepted []except) {
-	m.port.Cork()
-	defer m.port.Uncork()
+	m.conn.Cork()
+	defer m.conn.Uncork()
 	start := 0
 	for _, e := range excepted {
 		if e.index > start {
-			m.port.Write(b.messages.Slice(start, e.index))
+			m.conn.Write(b.messages.Slice(start, e.index))
 		}
 		start = e.index + 1
 	}
 	if start < b.messages.Len() {
-		m.port.Write(b.messages.Slice(start, b.messages.Len()))
+		m.conn.Write(b.messages.Slice(start, b.messages.Len()))
 	}
 }

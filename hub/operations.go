@@ -20,7 +20,7 @@ func (r *Room) settleAll(batch []operation, told *announcement) {
 	for _, op := range batch {
 		r.hub.waiting.Add(-int64(len(op.Data)))
 		if len(told.behind) == 0 {
-			op.from.port.Release(len(op.Data))
+			op.from.conn.Release(len(op.Data))
 			continue
 		}
 		holds = append(holds, hold{op.from, len(op.Data)})
@@ -56,7 +56,7 @@ func (r *Room) full(n int) bool {
 }
 
 func (r *Room) enqueue(op operation) {
-	op.from.port.Hold(len(op.Data))
+	op.from.conn.Hold(len(op.Data))
 	r.engage()
 	r.hub.waiting.Add(int64(len(op.Data)))
 	r.count++

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// waited runs an arrears for some time during which publishers would always like to
+// waited spends a patience for some time during which publishers would always like to
 // wait and the client takes so many bytes each step, and returns for how long it was
 // waited for.
-func waited(a *arrears, whole, step time.Duration, bytes func(i int) int64) (waits time.Duration) {
+func waited(a *patience, whole, step time.Duration, bytes func(i int) int64) (waits time.Duration) {
 	var now time.Time
 	taken := a.taken
 	for i := range int(whole / step) {
@@ -48,7 +48,7 @@ func TestPatienceIsEarned(t *testing.T) {
 		"a client that takes it back": {0, steadily(-1000), firstPatience, firstPatience},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := &arrears{taken: test.taken}
+			a := &patience{taken: test.taken}
 			if got := waited(a, 100*time.Second, step, test.bytes); got < test.least || got > test.most {
 				t.Errorf("was waited for %v, want %v to %v", got, test.least, test.most)
 			}

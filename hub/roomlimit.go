@@ -11,19 +11,19 @@ import (
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
-// warnOfFullStock logs, at most once a minute, why clients are refused.
-func (h *Hub) warnOfFullStock() {
+// warnOfRoomLimit logs, at most once a minute, why clients are refused.
+func (h *Hub) warnOfRoomLimit() {
 	now, last := time.Now().Unix(), h.warned.Load()
 	if now-last >= 60 && h.warned.CompareAndSwap(last, now) {
 		h.log().Warn("max_stored_rooms is reached: new rooms are not stored", zap.Int("rooms", h.limits.Load().MaxStoredRooms))
 	}
 }
 
-// stock counts the rooms that the engine keeps. Counting them takes the engine
+// roomLimit counts the rooms that the engine keeps. Counting them takes the engine
 // some time: it is done when the first new room is to be stored, and again after
 // one of which it is not known whether it was; rooms that are just being stored
 // may be missed by that.
-type stock struct {
+type roomLimit struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	known bool
@@ -34,7 +34,7 @@ type stock struct {
 const page = 1000
 
 // take counts one more room, unless that is one too many.
-func (s *stock) take(ctx context.Context, engine engines.Engine, most int) error {
+func (s *roomLimit) reserve(ctx context.Context, engine engines.Engine, most int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.known {
@@ -51,15 +51,15 @@ func (s *stock) take(ctx context.Context, engine engines.Engine, most int) error
 	return nil
 }
 
-// giveBack takes one room back.
-func (s *stock) giveBack() {
+// unreserve takes one room back.
+func (s *roomLimit) unreserve() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rooms--
 }
 
 // recount has the rooms counted anew.
-func (s *stock) recount() {
+func (s *roomLimit) recount() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known = false
@@ -85,12 +85,12 @@ type storedRooms struct{ hub *Hub }
 
 func (s storedRooms) Reserve(ctx context.Context) error {
 	h := s.hub
-	err := h.stock.take(ctx, h.engine, h.limits.Load().MaxStoredRooms)
+	err := h.roomLimit.reserve(ctx, h.engine, h.limits.Load().MaxStoredRooms)
 	if err == replica.ErrTooManyRooms {
-		h.warnOfFullStock()
+		h.warnOfRoomLimit()
 	}
 	return err
 }
 
-func (s storedRooms) Release() { s.hub.stock.giveBack() }
-func (s storedRooms) Recount() { s.hub.stock.recount() }
+func (s storedRooms) Release() { s.hub.roomLimit.unreserve() }
+func (s storedRooms) Recount() { s.hub.roomLimit.recount() }

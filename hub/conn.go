@@ -10,10 +10,9 @@ import (
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
-// port is where what a member is told leaves. A [socket.Conn] is one, over a
-// WebSocket or an event stream; the answer to a POST is another. Its methods
-// do not block.
-type port interface {
+// Conn is a member's connection as its room uses it: a [socket.Conn], over a
+// WebSocket or an event stream, or the answer to a POST. Its methods do not block.
+type Conn interface {
 	Send(data []byte, binary bool)
 	Write(b *message.Batch) (behind bool)
 	Update(b *message.Batch)
@@ -25,6 +24,7 @@ type port interface {
 	Hold(n int)
 	Release(n int)
 	Lag() (taken int64, behind bool)
+	Rearm() // settings may have been replaced
 }
 
 // Answer is what came of a message that was sent by a plain request.
@@ -34,7 +34,7 @@ type Answer struct {
 	Binary bool
 }
 
-// answer is the port of a member that is there for one message. The first thing
+// answer is the connection of a member that is there for one message. The first thing
 // it is told is the answer.
 type answer struct {
 	mu sync.Mutex
@@ -101,6 +101,7 @@ func (*answer) Update(*message.Batch)              {}
 func (*answer) Cork()                              {}
 func (*answer) Uncork()                            {}
 func (*answer) Lag() (taken int64, behind bool)    { return 0, false }
+func (*answer) Rearm()                             {}
 
 // statusOf is the status for what an operation was refused for.
 func statusOf(err error) int {
@@ -136,6 +137,6 @@ func statusOfCode(code frames.CloseCode) int {
 
 // Interface guards
 var (
-	_ port = (*answer)(nil)
-	_ port = (*socket.Conn)(nil)
+	_ Conn = (*answer)(nil)
+	_ Conn = (*socket.Conn)(nil)
 )

@@ -7,9 +7,9 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
-// succession finds what routes have become when one configuration follows
+// routeMatching finds what routes have become when one configuration follows
 // another.
-type succession struct {
+type routeMatching struct {
 	before []*Route // the handlers of the configuration before
 	now    []*Route // and of the new one
 }
@@ -18,7 +18,7 @@ type succession struct {
 // holds, or is about to.
 func (h *Hub) earlier(before, now []*Route) []*Route {
 	held := make(map[*Route]bool)
-	for _, r := range append(h.resting(), before...) {
+	for _, r := range append(h.idleRoutes(), before...) {
 		held[r] = true
 	}
 	rooms := h.all()
@@ -34,41 +34,41 @@ func (h *Hub) earlier(before, now []*Route) []*Route {
 	return slices.Collect(maps.Keys(held))
 }
 
-// Why a route has no heir.
+// Why a route has no successor.
 var (
-	routeGone   = &farewell{frames.GoingAway, "route is gone"}
-	routeOther  = &farewell{frames.ServiceRestart, "route has another app"}
-	routeUnsure = &farewell{frames.ServiceRestart, "route has changed and has no name"}
+	routeGone   = &closeReason{frames.GoingAway, "route is gone"}
+	routeOther  = &closeReason{frames.ServiceRestart, "route has another app"}
+	routeUnsure = &closeReason{frames.ServiceRestart, "route has changed and has no name"}
 )
 
-// heir returns the route that r has become, or why there is none. Routes that
+// successor returns the route that r has become, or why there is none. Routes that
 // the configuration does not name share the name of their app and can be told
 // apart only by how they are configured: where that leaves a doubt, r is none of
 // them.
-func (s succession) heir(r *Route) (*Route, *farewell) {
+func (s routeMatching) successor(r *Route) (*Route, *closeReason) {
 	named := filter(s.now, func(n *Route) bool { return n.Name == r.Name })
-	heirs := filter(named, func(n *Route) bool { return n.AppName == r.AppName })
+	successors := filter(named, func(n *Route) bool { return n.AppName == r.AppName })
 	switch {
 	case len(named) == 0:
 		return nil, routeGone
-	case len(heirs) == 0:
+	case len(successors) == 0:
 		return nil, routeOther
-	case heirs[0].named: // then they are all the same
-		return heirs[0], nil
+	case successors[0].named: // then they are all the same
+		return successors[0], nil
 	}
-	return s.unnamedHeir(r, heirs)
+	return s.unnamedSuccessor(r, successors)
 }
 
-func (s succession) unnamedHeir(r *Route, heirs []*Route) (*Route, *farewell) {
+func (s routeMatching) unnamedSuccessor(r *Route, successors []*Route) (*Route, *closeReason) {
 	before := filter(s.before, func(n *Route) bool { return n.Name == r.Name && n.AppName == r.AppName })
-	same := filter(heirs, r.isConfiguredLike)
-	added, lost := without(heirs, before), without(before, heirs)
+	same := filter(successors, r.isConfiguredLike)
+	added, lost := without(successors, before), without(before, successors)
 	switch {
 	case len(same) > 0 && len(same) >= len(filter(before, r.isConfiguredLike)):
 		return same[0], nil
 	case len(same) == 0 && len(added) == 0:
 		return nil, routeGone // those that are left were there before
-	case len(same) == 0 && len(before) == len(heirs) && alike(added) && alike(lost):
+	case len(same) == 0 && len(before) == len(successors) && alike(added) && alike(lost):
 		return added[0], nil // the only one that has changed
 	}
 	return nil, routeUnsure

@@ -9,25 +9,25 @@ import (
 	"github.com/caddyws/caddy-websocket/message"
 )
 
-// departure is a member who is sent away, and what he is told.
-type departure struct {
+// leaving is a member that is sent away, and what it is told.
+type leaving struct {
 	member *Member
-	farewell
+	closeReason
 }
 
-// maxPause is the longest pause between two departures: few members are sent
+// maxPause is the longest pause between two members: few members are sent
 // away faster than the limits allow.
 const maxPause = 10 * time.Millisecond
 
-// dismiss is dismissWithin the time that the limits give.
-func (h *Hub) dismiss(gone []departure, end <-chan struct{}) {
-	h.dismissWithin(h.limits.Load().Drain, gone, end)
+// drain is drainWithin the time that the limits give.
+func (h *Hub) drain(gone []leaving, end <-chan struct{}) {
+	h.drainWithin(h.limits.Load().Drain, gone, end)
 }
 
-// dismissWithin closes members one after another, spread evenly over a time, so
+// drainWithin closes members one after another, spread evenly over a time, so
 // that those who come back at once do not all come at once. It ends early when the
 // channel is closed.
-func (h *Hub) dismissWithin(drain time.Duration, gone []departure, end <-chan struct{}) {
+func (h *Hub) drainWithin(drain time.Duration, gone []leaving, end <-chan struct{}) {
 	if len(gone) == 0 {
 		return
 	}
@@ -38,7 +38,7 @@ func (h *Hub) dismissWithin(drain time.Duration, gone []departure, end <-chan st
 		if !sleepUntil(start.Add(time.Duration(i)*pause), end) {
 			return
 		}
-		d.member.port.Close(d.code, d.reason)
+		d.member.conn.Close(d.code, d.reason)
 	}
 }
 
@@ -50,23 +50,23 @@ func (h *Hub) SendBack(members func() []*Member, wait, within time.Duration) {
 		if !sleepUntil(time.Now().Add(wait), h.closing) {
 			return
 		}
-		var gone []departure
+		var gone []leaving
 		for _, m := range members() {
-			gone = append(gone, departure{m, farewell{frames.ServiceRestart, "server restarts"}})
+			gone = append(gone, leaving{m, closeReason{frames.ServiceRestart, "server restarts"}})
 		}
-		h.dismissWithin(min(h.limits.Load().Drain, within), gone, h.closing)
+		h.drainWithin(min(h.limits.Load().Drain, within), gone, h.closing)
 	})
 }
 
 // streamsLast puts event streams behind the others. A browser whose stream ends
 // comes back after a few seconds, and gives up for good if it is told 503: the
 // later it goes, the better.
-func streamsLast(gone []departure) {
-	slices.SortStableFunc(gone, func(a, b departure) int { return cmp.Compare(a.rank(), b.rank()) })
+func streamsLast(gone []leaving) {
+	slices.SortStableFunc(gone, func(a, b leaving) int { return cmp.Compare(a.rank(), b.rank()) })
 }
 
 // rank is 1 for an event stream, else 0.
-func (d departure) rank() int {
+func (d leaving) rank() int {
 	if d.member.format == message.Events {
 		return 1
 	}

@@ -5,37 +5,37 @@ import (
 	"sync"
 )
 
-// census counts the connections: all of them, and those from each address to
+// connectionLimits counts the connections: all of them, and those from each address to
 // each route. A plain request is none.
-type census struct {
+type connectionLimits struct {
 	mu  sync.Mutex
 	all int // guarded by mu
 }
 
-// quota is how many connections each address has to a route, and to those of
+// addressCounts is how many connections each address has to a route, and to those of
 // other configurations that the route has been or has become. All of it is
-// guarded by census.mu.
-type quota struct {
-	heir *quota // what counts instead, if not nil
-	by   map[netip.Addr]int
+// guarded by connectionLimits.mu.
+type addressCounts struct {
+	successor *addressCounts // what counts instead, if not nil
+	by        map[netip.Addr]int
 }
 
-func newQuota() *quota { return &quota{by: make(map[netip.Addr]int)} }
+func newAddressCounts() *addressCounts { return &addressCounts{by: make(map[netip.Addr]int)} }
 
-// current is the quota that counts.
-func (q *quota) current() *quota {
-	for q.heir != nil {
-		q = q.heir
+// current is the addressCounts that counts.
+func (q *addressCounts) current() *addressCounts {
+	for q.successor != nil {
+		q = q.successor
 	}
 	return q
 }
 
 // enter counts a connection, unless it is one too many.
-func (c *census) enter(route *Route, clientIP string, most int) error {
+func (c *connectionLimits) enter(route *Route, clientIP string, most int) error {
 	network, mostPerIP := Network(clientIP), route.config.Load().MaxConnectionsPerIP
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	by := route.quota.current().by
+	by := route.counts.current().by
 	switch {
 	case most > 0 && c.all >= most:
 		return ErrTooManyConnections
@@ -48,30 +48,30 @@ func (c *census) enter(route *Route, clientIP string, most int) error {
 }
 
 // leave takes a connection back.
-func (c *census) leave(route *Route, clientIP string) {
+func (c *connectionLimits) leave(route *Route, clientIP string) {
 	network := Network(clientIP)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all--
-	by := route.quota.current().by
+	by := route.counts.current().by
 	if by[network]--; by[network] == 0 {
 		delete(by, network)
 	}
 }
 
-// merge counts the connections of a route as its heir's.
-func (c *census) merge(route, heir *Route) {
+// merge counts the connections of a route as its successor's.
+func (c *connectionLimits) merge(route, successor *Route) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	from, to := route.quota.current(), heir.quota.current()
+	from, to := route.counts.current(), successor.counts.current()
 	if from == to {
 		return
 	}
 	for network, n := range from.by {
 		to.by[network] += n
 	}
-	from.heir, from.by = to, nil
-	route.quota = to // what stood between is not needed any more
+	from.successor, from.by = to, nil
+	route.counts = to // what stood between is not needed any more
 }
 
 // Network is who an address counts as: an IPv4 address itself, and for IPv6 the
