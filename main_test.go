@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -134,15 +135,14 @@ func (s *server) admin(method, path, contentType, body string) (int, string) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.dir, "admin.sock"))
 		},
 	}}
-	r, err := http.NewRequest(method, "http://caddy"+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", contentType)
 	s.reloading = s.reloading || path == "/load"
-	answer, err := client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
+	var answer *http.Response
+	for err := io.EOF; err != nil; { // an admin endpoint that is being replaced may go without an answer
+		r, _ := http.NewRequest(method, "http://caddy"+path, strings.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		if answer, err = client.Do(r); err != nil && !errors.Is(err, io.EOF) {
+			s.t.Fatal(err)
+		}
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)

@@ -51,8 +51,9 @@
 //
 //   - 150 ms to begin with, so a member that reads nothing holds up publishers for
 //     150 ms once;
-//   - it earns 1 s for each 256 KiB that its client takes: at 256 KiB a second it
-//     is always waited for, at 2.5 KiB a second for a hundredth of the time;
+//   - it earns 1 s for each 256 KiB that its client takes, but for the first 128
+//     KiB, which kernels take by themselves: at 256 KiB a second it is always
+//     waited for, at 2.5 KiB a second for a hundredth of the time;
 //   - never more than 500 ms, which is how long a reader that stops is waited for.
 //
 // Who is held up is the connection through whose Room an app publishes:

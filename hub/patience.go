@@ -18,8 +18,9 @@ const (
 	// all the time. One that takes a hundredth of it is waited for a hundredth of
 	// the time.
 	readerPace = 256 << 10
-	// unread is how much a kernel may take for a client that reads nothing.
-	unread = 512 << 10
+	// unread is how much a kernel takes for a client that reads nothing (sysctl
+	// net.ipv4.tcp_rmem): a member earns with what it takes beyond that.
+	unread = 128 << 10
 )
 
 // patience is what is known of a member that is behind, or has been. It is not
@@ -30,7 +31,7 @@ type patience struct {
 	looked bool // patience and taken are known
 	left   time.Duration
 	since  time.Time // of what the wait has been paid up to
-	taken  int64     // bytes that the client had taken when last looked at
+	taken  int64     // bytes up to which the client has earned
 }
 
 // begin is for a wait that has just begun.
@@ -42,15 +43,21 @@ func (a *patience) end(now time.Time) {
 	a.waited = false
 }
 
-// look brings the patience up to date. A client that had taken more than a kernel
-// does by itself when it was first looked at is known to read.
+// look brings the patience up to date. taken is what socket.Conn.Lag tells: if it is
+// negative, nobody knows what the client had taken before, and all counts that it
+// takes from now on.
 func (a *patience) look(taken int64, now time.Time) {
 	if !a.looked {
-		a.looked, a.left, a.taken = true, firstPatience, min(taken, unread)
+		a.looked, a.left, a.taken = true, firstPatience, unread
+		if taken < 0 {
+			a.taken = taken
+		}
 	}
 	a.pay(now)
-	a.earn(taken - a.taken)
-	a.taken = taken
+	if taken > a.taken {
+		a.earn(taken - a.taken)
+		a.taken = taken
+	}
 }
 
 // pay is for the time that publishers have waited. Whoever looks may have asked
@@ -64,7 +71,7 @@ func (a *patience) pay(now time.Time) {
 
 // earn is for bytes that the client has taken.
 func (a *patience) earn(bytes int64) {
-	bytes = min(max(bytes, 0), readerPace) // more would not fit
+	bytes = min(bytes, readerPace) // more would not fit
 	a.left = min(a.left+time.Duration(bytes)*time.Second/readerPace, mostPatience)
 }
 

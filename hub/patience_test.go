@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// waited spends a patience for some time during which publishers would always like to
-// wait and the client takes so many bytes each step, and returns for how long it was
-// waited for.
-func waited(a *patience, whole, step time.Duration, bytes func(i int) int64) (waits time.Duration) {
+// waited tells for how long publishers wait for a member if they always might, and
+// its client, which has taken some bytes, takes so many more in each step.
+func waited(taken int64, whole, step time.Duration, bytes func(i int) int64) (waits time.Duration) {
+	var a patience
 	var now time.Time
-	taken := a.taken
 	for i := range int(whole / step) {
 		if !a.waited {
 			a.begin(0, now)
@@ -38,18 +37,18 @@ func TestPatienceIsEarned(t *testing.T) {
 		bytes       func(int) int64
 		least, most time.Duration // of 100 s
 	}{
-		"a reader":                    {0, steadily(inSteps(readerPace) + 1), 100 * time.Second, 100 * time.Second},
-		"a reader in gulps":           {0, func(i int) int64 { return min(int64(i%40/39), 1) * readerPace }, 99 * time.Second, 100 * time.Second},
-		"dead":                        {0, steadily(0), firstPatience, firstPatience},
-		"dead, with a large kernel":   {unread, steadily(0), firstPatience, firstPatience},
-		"a reader that stops":         {1 << 30, steadily(0), mostPatience, mostPatience},
-		"a trickle":                   {0, steadily(inSteps(readerPace) / 100), 900 * time.Millisecond, time.Second + firstPatience},
-		"half the pace":               {0, steadily(inSteps(readerPace) / 2), 49 * time.Second, 50*time.Second + firstPatience},
-		"a client that takes it back": {0, steadily(-1000), firstPatience, firstPatience},
+		"a reader":                  {unread, steadily(inSteps(readerPace) + 1), 100 * time.Second, 100 * time.Second},
+		"a reader, who knows since": {-1 << 20, steadily(inSteps(readerPace) + 1), 100 * time.Second, 100 * time.Second},
+		"a reader in gulps":         {unread, func(i int) int64 { return min(int64(i%40/39), 1) * readerPace }, 99 * time.Second, 100 * time.Second},
+		"dead":                      {0, steadily(0), firstPatience, firstPatience},
+		"dead, the kernel is not":   {0, func(i int) int64 { return unread / 10 * max(int64(10-i), 0) / 10 }, firstPatience, firstPatience},
+		"a reader that stops":       {1 << 30, steadily(0), mostPatience, mostPatience},
+		"a trickle":                 {unread, steadily(inSteps(readerPace) / 100), 900 * time.Millisecond, time.Second + firstPatience},
+		"half the pace":             {unread, steadily(inSteps(readerPace) / 2), 49 * time.Second, 50*time.Second + firstPatience},
+		"what shrinks":              {0, steadily(-1000), firstPatience, firstPatience},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := &patience{taken: test.taken}
-			if got := waited(a, 100*time.Second, step, test.bytes); got < test.least || got > test.most {
+			if got := waited(test.taken, 100*time.Second, step, test.bytes); got < test.least || got > test.most {
 				t.Errorf("was waited for %v, want %v to %v", got, test.least, test.most)
 			}
 		})
