@@ -131,7 +131,7 @@ func TestADeadMemberIsWaitedForOnce(t *testing.T) {
 		if took := time.Since(begin); took != hub.FirstPatience {
 			t.Errorf("the others were held up for %v, want %v", took, hub.FirstPatience)
 		}
-		hubtest.Until(t, "the dead member to be out", func() bool { return dead.Member.Room().Len() == 2 })
+		hubtest.Until(t, "the dead member to be out", func() bool { return dead.Member.App().Room().Len() == 2 })
 	})
 }
 

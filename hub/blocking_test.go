@@ -34,7 +34,7 @@ func (a *slowApp) note(c apps.Conn, text string) {
 func (a *slowApp) of(c *hubtest.Client) []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]string(nil), a.said[c.Member.ID()]...)
+	return append([]string(nil), a.said[c.Member.App().ID()]...)
 }
 
 func (a *slowApp) Receive(c apps.Conn, m apps.Message) error {

@@ -34,7 +34,7 @@ func TestADeadReaderHoldsUpNobody(t *testing.T) {
 			for i := range readers {
 				readers[i] = w.Join(alive)
 			}
-			room := dead.Member.Room()
+			room := dead.Member.App().Room()
 			const messages = 300
 			payload := strings.Repeat("x", 1<<10)
 			all := room.Len()
@@ -147,7 +147,7 @@ func TestExceptedMembersGetTheOtherMessages(t *testing.T) {
 	a, b, c := w.Join(route), w.Join(route), w.Join(route)
 	stranger := w.Enter(route, hub.Visitor{Room: "another"})
 	app.mu.Lock()
-	app.clients = map[string]apps.Conn{"a": a.Member, "b": b.Member, "s": stranger.Member}
+	app.clients = map[string]apps.Conn{"a": a.Member.App(), "b": b.Member.App(), "s": stranger.Member.App()}
 	app.mu.Unlock()
 	a.Send("a", "", "a b", "b b", "s", "b a", "end")
 	a.Expect("", "b b", "s", "end")
@@ -175,7 +175,7 @@ func TestExceptedEventStreamsGetEvents(t *testing.T) {
 	route := hubtest.Route(app)
 	stream, speaker := w.Follow(route, ""), w.Join(route)
 	app.mu.Lock()
-	app.clients = map[string]apps.Conn{"s": stream.Member}
+	app.clients = map[string]apps.Conn{"s": stream.Member.App()}
 	app.mu.Unlock()
 	for _, texts := range [][]string{{"one", "s", "two"}, {"s", "three"}, {"four", "s"}, {"s"}, {"end"}} {
 		speaker.Send(texts...)

@@ -15,7 +15,7 @@ import (
 
 // probe has the member's room tell it something at once: what it reads before
 // is all it was told before.
-func probe(c *hubtest.Client) { c.Member.Send(apps.Text("probe")) }
+func probe(c *hubtest.Client) { c.Member.App().Send(apps.Text("probe")) }
 
 // gated returns a world whose engine waits for the test.
 func gated(t *testing.T) (*hubtest.World, *hub.Route, *engine, *gate) {

@@ -22,7 +22,7 @@ type addressCounts struct {
 
 func newAddressCounts() *addressCounts { return &addressCounts{by: make(map[netip.Addr]int)} }
 
-// current is the addressCounts that counts.
+// current returns the counts that are in force.
 func (q *addressCounts) current() *addressCounts {
 	for q.successor != nil {
 		q = q.successor
@@ -74,7 +74,7 @@ func (c *connectionLimits) merge(route, successor *Route) {
 	route.counts = to // what stood between is not needed any more
 }
 
-// Network is who an address counts as: an IPv4 address itself, and for IPv6 the
+// Network is what an address counts as: an IPv4 address itself, and for IPv6 the
 // network of 64 bits, which one customer usually has. What is no address, as
 // with Unix sockets, is not valid.
 func Network(ip string) netip.Addr {

@@ -127,8 +127,8 @@ func (a *announcement) tellUpdate(m *Member) {
 
 // tell sends m the events and the update. While an answer is owed to m the update
 // waits for it, and then for a commit that brings the last such answer; it also
-// waits while the room's pace holds it. Who was told as much by its own reply
-// needs none.
+// waits while the room's throttle holds it. A sender that was told as much by its own
+// reply needs none.
 func (a *announcement) tell(m *Member) {
 	a.tellEvents(m, len(a.ends)-1)
 	m.turn.heard = 0
@@ -147,7 +147,7 @@ func (a *announcement) tell(m *Member) {
 }
 
 // announce tells the members that settle chose; without any news only the
-// senders, who may have missed an update while they waited.
+// senders, which may have missed an update while they waited.
 func (r *Room) announce(a *announcement, senders []*Member) {
 	audience := r.recipients
 	if !a.updated && a.events.Len() == 0 {

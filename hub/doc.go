@@ -1,5 +1,18 @@
-// Package hub is rooms and their members: who is told what, in which order, and
-// what happens to the state in between.
+// Package hub is rooms and their members: what is told to which member, in which
+// order, and what happens to the state in between.
+//
+// # Where to look
+//
+//	hub.go          the directory of rooms: who finds one, who keeps it in memory
+//	route.go        a route as its connections know it; successor.go, reload.go: what a
+//	                reload makes of it; drain.go: members that must go
+//	connections.go  limits of connections; roomlimit.go: of stored rooms; idle.go: rooms
+//	                that are forgotten
+//	room.go         one room; member.go: one client in it; conn.go: its connection;
+//	                appconn.go, calls.go: what the app sees, and calls of the app
+//	turn.go         a room's turn; queue.go, outbox.go: what waits for it; delivery.go:
+//	                what is told afterwards; throttle.go: how often
+//	backpressure.go, patience.go  how publishers wait for members that read
 //
 // # A room's turn
 //
@@ -11,8 +24,8 @@
 //
 // While a turn is under way the next one gathers, so that a busy room does more
 // in each turn instead of more turns: one commit for all operations that came
-// meanwhile, one write for everything a member is to be told. Whoever put
-// something in and finds the room at rest takes the turn himself; a room that
+// meanwhile, one write for everything a member is to be told. A goroutine that adds
+// something to a room without a turn under way takes the turn itself. A room that
 // is large, or whose engine waits for a disk, gets a goroutine that lives while
 // there is something to do. Rooms never wait for each other.
 //
@@ -46,7 +59,7 @@
 // operations with events. The turn itself goes on, and so does everybody who
 // publishes less than that.
 //
-// Publishers wait only for who reads. Each member has a patience of its own, which
+// Publishers wait only for members that read. Each member has a patience of its own, which
 // is spent while they wait for it:
 //
 //   - 150 ms to begin with, so a member that reads nothing holds up publishers for
@@ -56,7 +69,7 @@
 //     waited for, at 2.5 KiB a second for a hundredth of the time;
 //   - never more than 500 ms, which is how long a reader that stops is waited for.
 //
-// Who is held up is the connection through whose Room an app publishes:
+// The connection through whose Room an app publishes is held up:
 //
 //   - The client of a WebSocket is not read; its Close is answered after its
 //     messages are settled.
@@ -75,9 +88,9 @@
 // reload gives every route that lives the configuration that bears its name now
 // ([Hub.Adopt]). This is done when the configuration before has stopped, not
 // when the next has started: until then that one may still fail. Rooms take a
-// turn in which the new app decodes the state. Who must go, because of a reload
-// or because Caddy stops, is told so one after another, spread over
-// [Limits.Drain]; then whoever is left is cut.
+// turn in which the new app decodes the state. Members that must go, because of a
+// reload or because Caddy stops, are told so one after another, spread over
+// [Limits.Drain]; then those that are left are cut.
 //
 // # Locks
 //

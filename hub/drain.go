@@ -25,7 +25,7 @@ func (h *Hub) drain(gone []leaving, end <-chan struct{}) {
 }
 
 // drainWithin closes members one after another, spread evenly over a time, so
-// that those who come back at once do not all come at once. It ends early when the
+// that clients that come back at once do not all come together. It ends early when the
 // channel is closed.
 func (h *Hub) drainWithin(drain time.Duration, gone []leaving, end <-chan struct{}) {
 	if len(gone) == 0 {

@@ -37,7 +37,7 @@ type Limits struct {
 	MaxRooms       int // with members
 	MaxStoredRooms int // whose state the engine keeps
 
-	Drain time.Duration // over which members who are sent away are spread
+	Drain time.Duration // over which the closing of members is spread
 }
 
 // Hub is all rooms over one engine. Its methods may be called concurrently,
@@ -61,10 +61,10 @@ type Hub struct {
 	idle   map[engines.Key]*idleRoom // stored rooms that are not in memory
 	closed *closeReason              // to everybody; nil while the hub is open
 
-	visitors sync.WaitGroup // members, and who looks for a room
+	visitors sync.WaitGroup // members, and requests that look for a room
 	work     sync.WaitGroup // goroutines of rooms and of blocking apps
 	closing  chan struct{}  // closed when everybody has to go
-	over     chan struct{}  // closed when it is time to cut who is left
+	over     chan struct{}  // closed when it is time to cut those that are left
 }
 
 // New returns a hub over an engine, which it closes in the end. log is asked for
@@ -155,7 +155,7 @@ func (h *Hub) acquire(key engines.Key, route *Route, s stay) (*Room, error) {
 	return h.acquireLocked(key, route, s)
 }
 
-// stay tells whether a visitor is a member, or gone when it has been answered,
+// stay reports whether a visitor is a member, or gone when it has been answered,
 // which no limit of rooms is about.
 type stay bool
 
@@ -190,7 +190,7 @@ func (h *Hub) fullLocked() bool {
 	return most > 0 && h.seated >= most
 }
 
-// seatLocked counts one who stays as a member of the room.
+// seatLocked counts one more member of the room.
 func (h *Hub) seatLocked(room *Room, s stay) {
 	if s == stays {
 		if room.seats++; room.seats == 1 {
@@ -232,7 +232,7 @@ func (h *Hub) dropReference(room *Room) {
 	}
 }
 
-// abortTimeout is how long those are waited for who were cut.
+// abortTimeout is how long members that were cut are waited for.
 const abortTimeout = 250 * time.Millisecond
 
 // ErrUnfinished tells that something goes on after Close, such as an app that does
@@ -241,7 +241,7 @@ var ErrUnfinished = errors.New("an app or the engine has not finished in time")
 
 // Close lets nobody in any more and sends every member away with the code,
 // spread over the time that the limits give. Once what they began is committed
-// and they are gone it closes the engine. Those who are left after a time of
+// and they are gone it closes the engine. Those that are left after a time of
 // grace, which begins when all have been told, are cut. The error is the
 // engine's or [ErrUnfinished].
 func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) error {
@@ -302,7 +302,7 @@ func (h *Hub) drainAll(f closeReason) {
 	h.drain(all, nil)
 }
 
-// abort cuts everybody who is left and waits for a moment.
+// abort cuts the members that are left and waits for a moment.
 func (h *Hub) abort(closed <-chan error) error {
 	close(h.over)
 	left := membersOf(h.all())
@@ -320,7 +320,7 @@ func (h *Hub) abort(closed <-chan error) error {
 	}
 }
 
-// unwanted tells whether m has come too late, and what it is told then.
+// unwanted reports whether m has come too late, and what it is told then.
 func (m *Member) unwanted() *closeReason {
 	if f := m.route.closeReason(); f != nil {
 		return f

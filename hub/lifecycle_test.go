@@ -101,7 +101,7 @@ func TestNothingIsDoneInARoomThatLeftMemory(t *testing.T) {
 	c := w.Join(route)
 	c.Send("op")
 	c.Expect("1")
-	gone := c.Member
+	gone := c.Member.App()
 	c.Leave()
 	hubtest.Until(t, "the room to leave memory", func() bool { return w.Hub.Rooms() == 0 })
 	again := w.Join(route)
@@ -162,7 +162,7 @@ func TestRefusedAndAbandonedJoinsLeaveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := m.Member.Room().Len(); n != 1 {
+	if n := m.Member.App().Room().Len(); n != 1 {
 		t.Errorf("%d members before the handshake is answered", n)
 	}
 	m.Abandon()

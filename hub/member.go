@@ -1,24 +1,19 @@
 package hub
 
 import (
-	"fmt"
-	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
-// Member is one client in a room: an [apps.Conn] to its app and the
-// [socket.Handler] of its connection.
+// Member is one client in a room, and the [socket.Handler] of its connection. An app
+// sees it as an appConn.
 type Member struct {
 	// Immutable.
 	room     *Room
@@ -90,29 +85,6 @@ func newMember(room *Room, route *Route, v Visitor) *Member {
 	return m
 }
 
-// callJoin asks the app whether m may enter.
-func (m *Member) callJoin(h apps.Handshake) (err error) {
-	defer m.recovered(&err)
-	if joiner, ok := m.route.app().(apps.Joiner); ok {
-		if err := joiner.Join(m, h); err != nil {
-			return fmt.Errorf("%w: %w", ErrForbidden, err)
-		}
-	}
-	return nil
-}
-
-// callGreets asks the app whether m is shown the state on joining.
-func (m *Member) callGreets() (err error) {
-	defer m.recovered(&err)
-	m.greets = m.room.stateful && (m.format != message.Text || m.appGreets())
-	return nil
-}
-
-func (m *Member) appGreets() bool {
-	greeter, ok := m.route.app().(apps.Greeter)
-	return ok && greeter.Greets(m)
-}
-
 // Message takes one message of the client.
 func (m *Member) Message(data []byte, binary bool) {
 	if !m.route.inline {
@@ -177,162 +149,5 @@ func (m *Member) leave() {
 	}
 }
 
-func (m *Member) callLeave(l apps.Leaver) (err error) {
-	defer m.recovered(&err)
-	l.Leave(m)
-	return nil
-}
-
-// receive hands a message to the app and acts on what it returns.
-func (m *Member) receive(msg apps.Message) {
-	if err := m.callReceive(msg); err != nil {
-		m.failed(err)
-	}
-}
-
-func (m *Member) callReceive(msg apps.Message) (err error) {
-	defer m.recovered(&err)
-	if err = m.route.app().Receive(m, msg); err != nil {
-		_ = err.Error() // that of a nil pointer panics: here it does no harm
-	}
-	return err
-}
-
-// recovered turns a panic of the app into an error with its stack.
-func (m *Member) recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: panic in app %s: %v\n%s", ErrFailed, m.route.AppName, p, debug.Stack())
-	}
-}
-
-// endFields tell how a connection ended. They are built only for a line that is
-// written: every connection ends.
-func (m *Member) endFields(end socket.End) []zap.Field {
-	fields := append(m.fields(),
-		zap.Duration("duration", end.Duration),
-		zap.Uint16("code", uint16(end.Code)),
-		zap.String("reason", printable(end.Reason)),
-		zap.Bool("by_client", end.ByPeer),
-		zap.Uint64("messages_in", end.MessagesIn),
-		zap.Uint64("messages_out", end.MessagesOut),
-		zap.Uint64("bytes_in", end.BytesIn),
-		zap.Uint64("bytes_out", end.BytesOut),
-	)
-	if end.Err != nil {
-		fields = append(fields, zap.Error(end.Err))
-	}
-	return fields
-}
-
-// printable replaces the control characters that encoders of logs do not escape:
-// DEL, and those beyond ASCII, which some terminals obey.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= unicode.MaxASCII && unicode.IsControl(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
-
-// log returns a logger that names the connection.
-func (m *Member) log() *zap.Logger { return m.room.hub.log().With(m.fields()...) }
-
-// fields name the connection in logs. Names that clients choose are fields,
-// which encoders escape, never part of the text.
-func (m *Member) fields() []zap.Field {
-	return []zap.Field{
-		zap.String("route", m.route.Name),
-		zap.String("room", title(m.room.key.Room)),
-		zap.String("client_ip", m.clientIP),
-		zap.String("id", m.ID()),
-	}
-}
-
-// The rest of apps.Conn.
-
-// Send queues a message for this client.
-func (m *Member) Send(msg apps.Message) { m.conn.Send(msg.Data, msg.Binary) }
-
-// sendError tells m why what it asked for is not done.
-func (m *Member) sendError(err error) { m.conn.Refuse(err, message.Error(m.format, err.Error())) }
-
-// Close ends the connection.
-func (m *Member) Close(code int, reason string) { m.conn.Close(closeCode(code), reason) }
-
-func closeCode(code int) frames.CloseCode {
-	if code < 0 || code > 4999 {
-		return frames.InternalError
-	}
-	return frames.CloseCode(code)
-}
-
-// Room returns the room as the app knows it.
-func (m *Member) Room() apps.Room { return (*memberRoom)(m) }
-
-// ID names the connection.
-func (m *Member) ID() string { return connectionID(m.number) }
-
-// ClientIP is the client's address as Caddy sees it.
-func (m *Member) ClientIP() string { return m.clientIP }
-
-// User is the authenticated user, or empty.
-func (m *Member) User() string {
-	if m.identity == nil {
-		return ""
-	}
-	return m.identity.user
-}
-
-// Subprotocol is the agreed subprotocol, or empty.
-func (m *Member) Subprotocol() string {
-	if m.identity == nil {
-		return ""
-	}
-	return m.identity.subprotocol
-}
-
-// Value returns the app's own value.
-func (m *Member) Value() any {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.value
-}
-
-// SetValue stores the app's own value.
-func (m *Member) SetValue(v any) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.value = v
-}
-
-// memberRoom is the room as one member's app calls know it: what is done
-// through it is done on behalf of that member.
-type memberRoom Member
-
-// Name is the room's name, as people write it.
-func (r *memberRoom) Name() string { return title(r.room.key.Room) }
-
-// Len is the number of members.
-func (r *memberRoom) Len() int { return r.room.len() }
-
-// Publish sends a message to the members.
-func (r *memberRoom) Publish(msg apps.Message, except ...apps.Conn) {
-	r.room.publish((*Member)(r), msg, except)
-}
-
-// Apply queues an operation on the room's state.
-func (r *memberRoom) Apply(c apps.Conn, op []byte) {
-	m, ok := c.(*Member)
-	if !ok || m.room != r.room {
-		panic("applying an operation for a connection of another room")
-	}
-	m.room.apply(m, op)
-}
-
 // Interface guards
-var (
-	_ apps.Conn      = (*Member)(nil)
-	_ apps.Room      = (*memberRoom)(nil)
-	_ socket.Handler = (*Member)(nil)
-)
+var _ socket.Handler = (*Member)(nil)

@@ -35,8 +35,8 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 	}
 	r.engage()
 	for _, c := range excepts {
-		if m, ok := c.(*Member); ok {
-			r.outbox.excepts = append(r.outbox.excepts, except{m, r.outbox.messages.Len()})
+		if m, ok := c.(*appConn); ok {
+			r.outbox.excepts = append(r.outbox.excepts, except{(*Member)(m), r.outbox.messages.Len()})
 		}
 	}
 	r.outbox.messages.Add(message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary})

@@ -13,7 +13,7 @@ import (
 
 // View is the state of a room as of its last commit.
 type View struct {
-	Epoch   string // of the room, the same for all who look at it; it changes when the room begins anew
+	Epoch   string // of the room, the same for everybody that looks at it; it changes when the room begins anew
 	Version uint64 // operations applied since
 	Text    []byte
 	JSON    []byte // the message "state" of the subprotocol json
@@ -42,9 +42,9 @@ func (h *Hub) View(ctx context.Context, route *Route, room string) (View, error)
 // askTimeout bounds how long a plain request waits for its answer.
 const askTimeout = 30 * time.Second
 
-// Ask hands one message to the app on behalf of a visitor who is a member for
+// Ask hands one message to the app on behalf of a visitor that is a member for
 // just that long: the app's Join and Leave are called, but others neither see
-// nor count him. The errors are those of Join.
+// nor count it. The errors are those of Join.
 func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message) (Answer, error) {
 	a := newAnswer()
 	m, err := h.admit(ctx, route, v, passes, func(*Member) Conn { return a })

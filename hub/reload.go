@@ -64,7 +64,8 @@ func (h *Hub) Withdraw(routes []*Route) {
 	h.review()
 }
 
-// review has rooms and members follow their routes, and those go who have to.
+// review has rooms and members follow their routes, and closes the members that
+// have to go.
 // Nobody enters any more by a route that is gone.
 func (h *Hub) review() {
 	rooms := h.all()

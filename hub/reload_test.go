@@ -48,7 +48,7 @@ func TestAdoptWhileMembersJoin(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				m.Member.Room().Apply(m.Member, []byte("op"))
+				m.Member.App().Room().Apply(m.Member.App(), []byte("op"))
 				m.Abandon()
 			}
 		})

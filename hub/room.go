@@ -22,7 +22,7 @@ const (
 )
 
 // inlineMembers is the largest room whose turns are taken by whoever has
-// something to say; in a larger one that would hold up his connection too long.
+// something to say; in a larger one that would hold up its connection too long.
 const inlineMembers = 64
 
 // Room is everybody on one URL and, for a stateful app, what they share.
@@ -36,7 +36,7 @@ type Room struct {
 	// Guarded by Hub.mu.
 	idle    *idleRoom // what the room was before it came into memory; nil if it was not stored
 	visited bool      // by anybody but forget
-	seats   int       // members, and who is about to become one
+	seats   int       // members, and visitors that are about to become one
 
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 
@@ -44,18 +44,16 @@ type Room struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	route   *Route // whose app the state is of
-	members []*Member
-	running bool // somebody takes turns
-	due     bool // updates have waited long enough
-	stale   bool // the route's configuration may have changed
-	engaged bool // a reference is taken for what waits or is carried out
-	retired bool // the room has left memory: nothing is done in it any more
-	outbox  outbox
-	waiting []*Member // those with operations, in the order of their turns
-	count   int       // operations waiting
-	size    int       // their bytes
-	last    snapshot  // the last commit, as members see it
+	route      *Route // whose app the state is of
+	members    []*Member
+	running    bool // somebody takes turns
+	due        bool // updates have waited long enough
+	stale      bool // the route's configuration may have changed
+	engaged    bool // a reference is taken for what waits or is carried out
+	retired    bool // the room has left memory: nothing is done in it any more
+	outbox     outbox
+	operations operationQueue
+	last       snapshot // the last commit, as members see it
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil without state
@@ -186,8 +184,8 @@ func (r *Room) setLast(s snapshot) {
 	r.mu.Unlock()
 }
 
-// engage takes a reference to the room for what is about to wait in it; who finds
-// nothing left to do gives it back.
+// engage takes a reference to the room for what is about to wait in it. The turn that
+// finds nothing left to do gives it back.
 func (r *Room) engage() {
 	if !r.engaged {
 		r.engaged = true
@@ -195,7 +193,7 @@ func (r *Room) engage() {
 	}
 }
 
-// retire tells whether the room may leave memory, which then is so for good.
+// retire reports whether the room may leave memory, which then is so for good.
 func (r *Room) retire() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

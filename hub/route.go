@@ -44,7 +44,7 @@ type Config struct {
 	Source string // the configuration as it was written: routes with the same are the same
 }
 
-// closeReason is what members are told who are sent away.
+// closeReason is what members are told that are sent away.
 type closeReason struct {
 	code   frames.CloseCode
 	reason string
@@ -63,7 +63,7 @@ func (r *Route) configure(c *Config) {
 	r.Settings.Store(&c.Settings)
 }
 
-// closeReason is what members of the route are told who must go, or nil.
+// closeReason is what members of the route are told that must go, or nil.
 func (r *Route) closeReason() *closeReason {
 	switch f := r.ended.Load(); {
 	case f != nil:

@@ -79,7 +79,7 @@ func without(routes, others []*Route) []*Route {
 	return filter(routes, func(r *Route) bool { return !slices.ContainsFunc(others, r.isConfiguredLike) })
 }
 
-// alike tells whether all are configured in the same way.
+// alike reports whether all are configured in the same way.
 func alike(routes []*Route) bool {
 	return !slices.ContainsFunc(routes, func(r *Route) bool { return !r.isConfiguredLike(routes[0]) })
 }

@@ -10,7 +10,7 @@ type throttle struct {
 	armed bool      // a timer will have the others told
 }
 
-// holds tells whether updates have to wait.
+// holds reports whether updates have to wait.
 func (p *throttle) holds(r *Room) bool {
 	every, err := r.follows.every()
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *Room) wake() {
 	r.kick()
 }
 
-// catchUp tells the newest update to the members who were not told it.
+// catchUp tells the newest update to the members that were not told it.
 func (r *Room) catchUp() {
 	r.throttle.armed, r.throttle.told = false, time.Now()
 	now := r.snapshot()

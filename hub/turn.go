@@ -6,9 +6,7 @@ import (
 	"math"
 	"runtime/debug"
 
-	"go.uber.org/zap"
-
-	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
@@ -35,8 +33,10 @@ func (r *Room) kick() {
 // runOn takes turns until nothing is left to do.
 func (r *Room) runOn() { r.run(math.MaxInt) }
 
-// busy tells whether anything waits.
-func (r *Room) busy() bool { return r.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale }
+// busy reports whether anything waits.
+func (r *Room) busy() bool {
+	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale
+}
 
 // run takes at most so many turns and tells whether nothing is left to do.
 func (r *Room) run(turns int) (done bool) {
@@ -74,7 +74,7 @@ func (r *Room) turn() bool {
 		r.mu.Unlock()
 		return false
 	}
-	sending, batch, due, stale := r.outbox, r.takeBatch(), r.due, r.stale
+	sending, batch, due, stale := r.outbox, r.operations.take(maxBatch), r.due, r.stale
 	r.due, r.stale = false, false
 	r.outbox = outbox{}
 	if sending.messages.Len() > 0 {
@@ -126,7 +126,7 @@ func (r *Room) conclude(batch []operation, told *announcement, panicked any) {
 	r.mu.Unlock()
 	for _, op := range batch {
 		if panicked != nil {
-			op.from.Close(1011, "internal error")
+			op.from.conn.Close(frames.InternalError, "internal error")
 		}
 	}
 	r.settleAll(batch, told)
@@ -146,7 +146,7 @@ func (r *Room) commit(batch []operation) []replica.Result {
 }
 
 // settle shows the commit to whoever joins from now on and keeps the members
-// who are to be told of it: those who joined meanwhile have seen it.
+// that are to be told of it: those that joined meanwhile have seen it.
 func (r *Room) settle(now snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -162,24 +162,3 @@ var (
 	errBusy      = errors.New("busy, try again later")
 	errStateless = errors.New("this room keeps no state")
 )
-
-// failed acts on what an app returned from Receive. Looking into an error runs
-// code of the app, too.
-func (m *Member) failed(err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			m.log().Error("app failed", zap.Any("panic", p), zap.Stack("stack"))
-			m.Close(1011, "internal error")
-		}
-	}()
-	var closing *apps.CloseError
-	switch {
-	case apps.IsRefusal(err):
-		m.room.refuse(m, errors.New(err.Error())) // read now, as that may panic
-	case errors.As(err, &closing):
-		m.Close(closing.Code, closing.Reason)
-	default:
-		m.log().Error("app failed", zap.Error(err))
-		m.Close(1011, "internal error")
-	}
-}

@@ -36,7 +36,7 @@ func TestFormatNamesTheConnection(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
 	c := w.Join(hubtest.Route(&broadcast.App{Format: "{id}>{message}"}))
 	c.Send("{id}")
-	c.Expect(c.Member.ID() + ">{id}")
+	c.Expect(c.Member.App().ID() + ">{id}")
 }
 
 func TestBinaryIsPassedOnAsItIs(t *testing.T) {

@@ -294,7 +294,7 @@ func (c *Client) ExpectClose(code frames.CloseCode) {
 // Leave closes the connection and waits until the member is out of the room.
 func (c *Client) Leave() {
 	c.t.Helper()
-	room := c.Member.Room()
+	room := c.Member.App().Room()
 	before := room.Len()
 	c.Close()
 	Until(c.t, "the member to be out", func() bool { return room.Len() < before })

@@ -3,25 +3,24 @@ package hub
 import (
 	"testing"
 
-	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
-// Members take turns, and who was not served when a batch was full comes first
-// in the next.
+// Members take turns, and a member that was not served when a batch was full comes
+// first in the next.
 func TestBatchesAreFair(t *testing.T) {
-	r := newRoom(&Hub{}, engines.Key{}, NewRoute("", "", Config{}))
+	var q operationQueue
 	members := make([]*Member, maxBatch+2)
 	for i := range members {
-		members[i] = &Member{room: r, conn: newAnswer()}
+		members[i] = new(Member)
 		for n := range 3 {
-			r.enqueue(operation{replica.Operation{Data: []byte{byte(n)}}, members[i]})
+			q.push(operation{replica.Operation{Data: []byte{byte(n)}}, members[i]})
 		}
 	}
 	count := make(map[*Member]int)
 	total := 3 * len(members)
 	for left := total; left > 0; {
-		batch := r.takeBatch()
+		batch := q.take(maxBatch)
 		if len(batch) != min(maxBatch, left) {
 			t.Fatalf("a batch of %d with %d left", len(batch), left)
 		}
@@ -34,7 +33,7 @@ func TestBatchesAreFair(t *testing.T) {
 			left--
 		}
 	}
-	if r.busy() || r.size != 0 || len(r.waiting) != 0 {
-		t.Errorf("%d operations of %d bytes by %d members are left", r.count, r.size, len(r.waiting))
+	if q.count != 0 || q.size != 0 || len(q.members) != 0 {
+		t.Errorf("%d operations of %d bytes by %d members are left", q.count, q.size, len(q.members))
 	}
 }

@@ -1,0 +1,54 @@
+package hub
+
+import (
+	"strings"
+	"unicode"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// endFields tell how a connection ended. They are built only for a line that is
+// written: every connection ends.
+func (m *Member) endFields(end socket.End) []zap.Field {
+	fields := append(m.fields(),
+		zap.Duration("duration", end.Duration),
+		zap.Uint16("code", uint16(end.Code)),
+		zap.String("reason", printable(end.Reason)),
+		zap.Bool("by_client", end.ByPeer),
+		zap.Uint64("messages_in", end.MessagesIn),
+		zap.Uint64("messages_out", end.MessagesOut),
+		zap.Uint64("bytes_in", end.BytesIn),
+		zap.Uint64("bytes_out", end.BytesOut),
+	)
+	if end.Err != nil {
+		fields = append(fields, zap.Error(end.Err))
+	}
+	return fields
+}
+
+// printable replaces the control characters that encoders of logs do not escape:
+// DEL, and those beyond ASCII, which some terminals obey.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= unicode.MaxASCII && unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// log returns a logger that names the connection.
+func (m *Member) log() *zap.Logger { return m.room.hub.log().With(m.fields()...) }
+
+// fields name the connection in logs. Names that clients choose are fields,
+// which encoders escape, never part of the text.
+func (m *Member) fields() []zap.Field {
+	return []zap.Field{
+		zap.String("route", m.route.Name),
+		zap.String("room", title(m.room.key.Room)),
+		zap.String("client_ip", m.clientIP),
+		zap.String("id", connectionID(m.number)),
+	}
+}
