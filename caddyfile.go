@@ -2,6 +2,8 @@ package caddyws
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,8 +95,16 @@ func (h *Handler) parseShortApp(d *caddyfile.Dispenser) error {
 	line := append([]caddyfile.Token{d.Token()}, d.RemainingArgsAsTokens()...)
 	app := caddyfile.NewDispenser(line)
 	app.Next()
-	return h.loadAppTokens(app)
+	err := h.loadAppTokens(app)
+	if err != nil && slices.ContainsFunc(line[1:], likeMatcher) {
+		return fmt.Errorf("%w; a matcher stands before the app", err)
+	}
+	return err
 }
+
+// likeMatcher tells whether an argument behind the app may be meant as the matcher
+// of the directive: a path or a named one.
+func likeMatcher(t caddyfile.Token) bool { return strings.IndexAny(t.Text, "/@") == 0 }
 
 // parseApp reads the option app.
 func (h *Handler) parseApp(d *caddyfile.Dispenser) error {

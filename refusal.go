@@ -88,7 +88,7 @@ func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason
 		fields = append(fields, zap.String("option", why.option))
 	}
 	if why.err == errOrigin {
-		fields = append(fields, originField(r))
+		fields = append(fields, originField(r), zap.String("host", shown(r.Host)))
 	}
 	if e.Err != nil && e.Err.Error() != why.err.Error() {
 		fields = append(fields, zap.String("error", printable(e.Err.Error())))
@@ -102,13 +102,15 @@ func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason
 // originField is what a refused request says of where it comes from.
 func originField(r *http.Request) zap.Field {
 	if values, ok := r.Header["Origin"]; ok {
-		text := strings.Join(values, ", ")
-		return zap.String("origin", printable(text[:min(len(text), maxOrigin)]))
+		return zap.String("origin", shown(strings.Join(values, ", ")))
 	}
 	return zap.String("sec_fetch_site", r.Header.Get("Sec-Fetch-Site"))
 }
 
-// maxOrigin is how much of an origin a line shows, in bytes.
+// shown is what a line shows of an origin or a host.
+func shown(text string) string { return printable(text[:min(len(text), maxOrigin)]) }
+
+// maxOrigin is how much that is, in bytes.
 const maxOrigin = 256
 
 // printable replaces the control characters that encoders of logs do not escape.

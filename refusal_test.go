@@ -75,7 +75,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		told    string // status and reason
 		want    entry  // more fields
 	}{
-		"an origin":                {"GET /echo " + upgrade + "Origin: file://\r\n", "", "warn", "403 origin is not allowed", entry{"option": "origins", "origin": "file://", "route": "echo"}},
+		"an origin":                {"GET /echo " + upgrade + "Origin: file://\r\n", "", "warn", "403 origin is not allowed", entry{"option": "origins", "origin": "file://", "host": "localhost", "route": "echo"}},
 		"an origin, events":        {"GET /sum " + events + "Origin: https://evil.example\r\n", "", "warn", "403 origin is not allowed", entry{"option": "origins", "origin": "https://evil.example", "route": "sum"}},
 		"an origin, GET":           {"GET /sum Origin: null\r\n", "", "warn", "403 origin is not allowed", entry{"option": "origins", "origin": "null"}},
 		"an origin, POST":          {"POST /sum Origin: \r\n", "1", "warn", "403 origin is not allowed", entry{"option": "origins", "origin": ""}},

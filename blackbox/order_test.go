@@ -116,6 +116,7 @@ func TestReadmeOrder(t *testing.T) {
 		{"beside respond", intoChat, 200, "handle {"},
 		{"hidden by try_files", entry{webSocket: 200, events: 200, get: 200, post: 405}, 200, "try_files"},
 		{"beside try_files", intoChat, 200, "try_files"},
+		{"before respond", entry{webSocket: 101, events: 200, get: 200, post: 200}, 200, "http pass"},
 	}
 	configs := caddyfiles(t, "../README.md", "### Order")
 	if len(configs) != len(want) {

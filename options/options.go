@@ -7,6 +7,7 @@
 package options
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -50,11 +51,20 @@ func (s Set) Block(d *caddyfile.Dispenser, hints ...string) error {
 
 // App reads an app or engine without arguments: its name, then its block.
 func (s Set) App(d *caddyfile.Dispenser) error {
-	d.Next() // its name
+	d.Next()
+	name := d.Val()
 	if d.NextArg() {
-		return d.Errf("unexpected argument %q", d.Val())
+		return d.Errf("unexpected argument %q%s", d.Val(), s.advice(name, d.Val()))
 	}
 	return s.Block(d)
+}
+
+// advice is what is said to who writes an option behind the name.
+func (s Set) advice(app, argument string) string {
+	if s[argument] == nil {
+		return ""
+	}
+	return fmt.Sprintf(", options stand in a block: %s { %s }", app, argument)
 }
 
 func (s Set) allowed() string {
@@ -176,6 +186,9 @@ func DurationOrOff(target *caddy.Duration) Reader {
 		if text == "off" {
 			*target = Off
 			return nil
+		}
+		if text == "0" || text == "0s" {
+			return d.Errf("duration %s is not positive, write off to do without", text)
 		}
 		return parseDuration(d, text, target)
 	}

@@ -105,6 +105,7 @@ func TestWrongOptionsAreErrors(t *testing.T) {
 		"or_off":                    `option "or_off" needs a value`,
 		"or_off no":                 `"no" is not a duration such as 25s`,
 		"or_off -1ns":               `duration -1ns is not positive`,
+		"or_off 0":                  `duration 0 is not positive, write off to do without`,
 		"or_off off off":            `unexpected argument "off" of option "or_off"`,
 		"text a\nsize x\nunknown b": `"x" is not a size such as 64KiB`,
 	} {
@@ -126,7 +127,7 @@ func TestAppTakesNoArguments(t *testing.T) {
 	for input, want := range map[string]string{
 		"test":            "",
 		"test {\n}":       "",
-		"test x":          `unexpected argument "x"`,
+		"test x":          `unexpected argument "x", at`,
 		"test x {\n}":     `unexpected argument "x"`,
 		"test {\nflag\n}": `unknown option "flag", there are none here`,
 	} {

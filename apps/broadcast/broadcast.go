@@ -52,6 +52,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Err("the format of broadcast is empty")
 		}
 	}
+	if strings.IndexAny(a.Format, "/@") == 0 && !strings.ContainsAny(a.Format, " {") {
+		return d.Errf("the format %q looks like a matcher", a.Format)
+	}
 	if d.NextArg() {
 		return d.Errf("unexpected argument %q, put a format with blanks into quotes", d.Val())
 	}
