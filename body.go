@@ -44,8 +44,12 @@ func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request) (apps.Mess
 	return apps.Message{Data: body, Binary: binary}, nil
 }
 
-// bodyError returns what a body is refused for that could not be read whole.
+// bodyError returns what a body is refused for that could not be read whole. A handler
+// around this one, such as request_body, may have refused it with a reason of its own.
 func bodyError(err error) error {
+	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return e
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return caddyhttp.Error(http.StatusRequestEntityTooLarge, errTooBig)
 	}
