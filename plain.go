@@ -82,7 +82,8 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	return h.serveView(w, r, room, form)
 }
 
-// forms are those in which a room can be looked at, the first for who has no wish.
+// forms are those in which a room can be looked at. The first is for requests
+// without a wish.
 func (h *Handler) forms() []mediaType {
 	forms := []mediaType{typeText, typeJSON}
 	if _, pure := h.app.(apps.Pure); !pure { // which answers only the sender
