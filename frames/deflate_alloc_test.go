@@ -29,6 +29,10 @@ func TestDeflateAllocatesNothing(t *testing.T) {
 	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, compressed, 8000, w) }); a >= 1 {
 		t.Errorf("inflating with context: %v allocations", a)
 	}
+	streams := bytes.Repeat([]byte("\x01\x01\x00\xfe\xffx"), 250) // a final block each
+	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, streams, 8000, w) }); a >= 1 {
+		t.Errorf("inflating many streams with context: %v allocations", a)
+	}
 }
 
 // A compressor that has made much is used again, without the memory for it.
