@@ -46,7 +46,7 @@
 // operations with events. The turn itself goes on, and so does everybody who
 // publishes less than that.
 //
-// Publishers wait only for who reads. Each member has a patience of its own, which
+// Publishers wait only for members that read. Each member has a patience of its own, which
 // is spent while they wait for it:
 //
 //   - 150 ms to begin with, so a member that reads nothing holds up publishers for
@@ -56,7 +56,7 @@
 //     waited for, at 2.5 KiB a second for a hundredth of the time;
 //   - never more than 500 ms, which is how long a reader that stops is waited for.
 //
-// Who is held up is the connection through whose Room an app publishes:
+// What is held up is the connection through whose Room an app publishes:
 //
 //   - The client of a WebSocket is not read; its Close is answered after its
 //     messages are settled.

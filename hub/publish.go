@@ -78,9 +78,7 @@ func (b *outbox) sendTo(m *Member, excepted []except) (behind bool) {
 	if len(excepted) == 0 {
 		return m.port.Write(b.in(m.language))
 	}
-	b.sendParts(m, excepted)
-	_, behind = m.port.Lag()
-	return behind
+	return b.sendParts(m, excepted)
 }
 
 // size is how many bytes the messages are in a queue, at most.
@@ -114,18 +112,20 @@ func (b *outbox) byMember() map[*Member][]except {
 	return by
 }
 
-// sendParts sends m the run without the messages excepted for it.
-func (b *outbox) sendParts(m *Member, excepted []except) {
+// sendParts sends m the run without the messages excepted for it, and reports
+// whether it is behind.
+func (b *outbox) sendParts(m *Member, excepted []except) (behind bool) {
 	m.port.Cork()
 	defer m.port.Uncork()
 	start := 0
 	for _, e := range excepted {
 		if e.start > start {
-			m.port.Write(m.language.messages(b.run[start:e.start]))
+			behind = m.port.Write(m.language.messages(b.run[start:e.start]))
 		}
 		start = e.end
 	}
 	if start < len(b.run) {
-		m.port.Write(m.language.messages(b.run[start:]))
+		behind = m.port.Write(m.language.messages(b.run[start:]))
 	}
+	return behind
 }
