@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyws/caddy-websocket/handshake"
 )
 
 // mediaType is a form in which a plain request can be answered.
@@ -30,7 +32,7 @@ var errAccept = errors.New("there is no answer of a media type that is accepted"
 func accepted(r *http.Request, forms ...mediaType) (mediaType, error) {
 	wishes := make([]wish, len(forms))
 	place := 0
-	for _, element := range listElements(r.Header["Accept"]) {
+	for element := range handshake.Elements(r.Header, "Accept") {
 		media, ok := parseMediaRange(element)
 		if !ok {
 			continue
@@ -79,26 +81,24 @@ func (w wish) before(other wish) bool {
 
 // mediaRange is an element of Accept.
 type mediaRange struct {
-	name   string // such as text/plain, text/* or */*; lower case
-	params map[string]string
-	weight float64
+	name    string // such as text/plain, text/* or */*; lower case
+	variant bool   // it has parameters
+	weight  float64
 }
 
 // match tells how precisely a media range speaks of a form.
 type match int
 
 const (
-	noMatch       match = iota
-	matchesAny          // */*
-	matchesType         // text/*
-	matchesOther        // text/plain with parameters that the form does not have
-	matchesForm         // text/plain
-	matchesParams       // text/plain;charset=utf-8
+	noMatch     match = iota
+	matchesAny        // */*
+	matchesType       // text/*
+	matchesForm       // text/plain
 )
 
-// match judges a form, all of which are in UTF-8. Parameters that it does not have do
-// not rule it out, as the letter of the RFC does: few clients mean that. A range with
-// such parameters and the weight 0 refuses a variant that there is not.
+// match judges a form. Parameters do not rule it out, as the letter of the RFC does:
+// few clients mean that. A range with parameters and the weight 0 refuses some other
+// variant of the form than ours.
 func (m mediaRange) match(form mediaType) match {
 	group, _, _ := strings.Cut(string(form), "/")
 	switch {
@@ -106,16 +106,10 @@ func (m mediaRange) match(form mediaType) match {
 		return matchesAny
 	case m.name == group+"/*":
 		return matchesType
-	case m.name != string(form):
-		return noMatch
-	case len(m.params) == 0:
-		return matchesForm
-	case len(m.params) == 1 && strings.EqualFold(m.params["charset"], "utf-8"):
-		return matchesParams
-	case m.weight == 0:
+	case m.name != string(form), m.variant && m.weight == 0:
 		return noMatch
 	}
-	return matchesOther
+	return matchesForm
 }
 
 // parseMediaRange reads an element of Accept. A lone * is what old Java clients send
@@ -128,13 +122,12 @@ func parseMediaRange(text string) (mediaRange, bool) {
 	if name == "*" {
 		name = "*/*"
 	}
-	m := mediaRange{name, params, 1}
-	if q, ok := params["q"]; ok {
-		delete(params, "q")
-		m.weight, ok = parseWeight(q)
-		return m, ok
+	q, weighted := params["q"]
+	if !weighted {
+		return mediaRange{name, len(params) > 0, 1}, true
 	}
-	return m, true
+	weight, ok := parseWeight(q)
+	return mediaRange{name, len(params) > 1, weight}, ok
 }
 
 // parseWeight reads a number from 0 to 1.
@@ -144,29 +137,6 @@ func parseWeight(text string) (float64, bool) {
 	}
 	weight, err := strconv.ParseFloat(text, 64)
 	return weight, err == nil && weight <= 1
-}
-
-// listElements returns the elements of a field that is a list, over all its lines
-// (RFC 9110, sections 5.3 and 5.6.1): what commas separate, except those in quotes.
-func listElements(lines []string) (elements []string) {
-	text := strings.Join(lines, ",")
-	quoted, escaped, start := false, false, 0
-	for i := range len(text) + 1 {
-		switch {
-		case i == len(text) || text[i] == ',' && !quoted:
-			if element := strings.Trim(text[start:i], " \t"); element != "" {
-				elements = append(elements, element)
-			}
-			start = i + 1
-		case escaped:
-			escaped = false
-		case text[i] == '"':
-			quoted = !quoted
-		case text[i] == '\\':
-			escaped = quoted
-		}
-	}
-	return elements
 }
 
 // contentType is a form as it stands in a response.

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/handshake"
 )
 
 var (
@@ -44,8 +45,12 @@ func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request) (apps.Mess
 	return apps.Message{Data: body, Binary: binary}, nil
 }
 
-// bodyError returns what a body is refused for that could not be read whole.
+// bodyError returns what a body is refused for that could not be read whole. A handler
+// around this one, such as request_body, may have refused it with a reason of its own.
 func bodyError(err error) error {
+	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return e
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return caddyhttp.Error(http.StatusRequestEntityTooLarge, errTooBig)
 	}
@@ -59,9 +64,11 @@ func bodyError(err error) error {
 // means that it is neither that nor text in UTF-8 as it stands; answer then says what
 // is taken (RFC 9110, section 15.5.16).
 func judgeContent(answer, header http.Header) (binary bool, err error) {
-	if slices.ContainsFunc(listElements(header["Content-Encoding"]), isCoding) {
-		answer.Set("Accept-Encoding", "identity")
-		return false, errCoding
+	for coding := range handshake.Elements(header, "Content-Encoding") {
+		if !strings.EqualFold(coding, "identity") {
+			answer.Set("Accept-Encoding", "identity")
+			return false, errCoding
+		}
 	}
 	text := strings.Join(header["Content-Type"], ", ")
 	if text == "" {
@@ -77,9 +84,6 @@ func judgeContent(answer, header http.Header) (binary bool, err error) {
 	}
 	return false, nil
 }
-
-// isCoding reports whether a content coding changes anything.
-func isCoding(name string) bool { return !strings.EqualFold(name, "identity") }
 
 // isUTF8 reports whether a charset is UTF-8, or ASCII, which is a part of it.
 func isUTF8(charset string) bool {

@@ -195,3 +195,17 @@ func TestBodyThatStops(t *testing.T) {
 		t.Errorf("the room shows %+v", total)
 	}
 }
+
+// A body that a handler around the directive refuses is refused for that handler's
+// reason: no option of the directive decides it.
+func TestBodyThatRequestBodyRefuses(t *testing.T) {
+	s := start(t, strings.Replace(bodyConfig, "\timport routes", "request_body {\n max_size 4B\n }\n import routes", 1))
+	answer, _ := s.raw(fmt.Sprintf("POST /sum/a HTTP/1.1\r\nHost: localhost:%d\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n", s.Port))
+	if answer.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("answered with %s", answer.Status)
+	}
+	e := logged.wait(t, "the refusal", isMessage("request refused"))
+	if e["option"] != nil || e["error"] != "http: request body too large" {
+		t.Errorf("logged %v", e)
+	}
+}

@@ -48,7 +48,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case r.Method == http.MethodConnect:
 		return caddyhttp.Error(http.StatusNotImplemented, errConnect)
 	case h.HTTP == httpOff:
-		return refuse(w, notUpgrade(r))
+		return refuse(w, notUpgrade(r, errNotUpgrade))
 	}
 	return h.servePlain(w, r)
 }
@@ -115,10 +115,10 @@ var (
 	errConnect    = errors.New("the protocol asked for by CONNECT is not websocket")
 )
 
-// notUpgrade answers a request that could have been an upgrade. HTTP/2 and 3
-// forbid the headers that say so (RFC 9113, section 8.2.2).
-func notUpgrade(r *http.Request) error {
-	refused := &handshake.Error{Status: http.StatusUpgradeRequired, Err: errNotUpgrade}
+// notUpgrade refuses a request, for a reason, that could have been an upgrade.
+// HTTP/2 and 3 forbid the headers that say so (RFC 9113, section 8.2.2).
+func notUpgrade(r *http.Request, reason error) error {
+	refused := &handshake.Error{Status: http.StatusUpgradeRequired, Err: reason}
 	if r.ProtoMajor == 1 {
 		refused.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 	}

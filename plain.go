@@ -21,6 +21,7 @@ const allowedMethods = "GET, HEAD, POST, OPTIONS"
 var (
 	errMethod   = errors.New("method is not allowed")
 	errNoEvents = errors.New("the app answers only the sender: there are no events to follow")
+	errNoState  = errors.New("the app has no state to show: the request asks for no upgrade")
 	errNotPure  = errors.New("the app does not answer a GET with a message")
 	errTooFast  = errors.New("more messages than message_rate allows")
 	errNotUTF8  = errors.New("message is not UTF-8")
@@ -81,7 +82,8 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	return h.serveView(w, r, room, form)
 }
 
-// forms are those in which a room can be looked at, the first for who has no wish.
+// forms are those in which a room can be looked at. The first is for requests
+// without a wish.
 func (h *Handler) forms() []mediaType {
 	forms := []mediaType{typeText, typeJSON}
 	if _, pure := h.app.(apps.Pure); !pure { // which answers only the sender
@@ -116,7 +118,7 @@ func conditional(r *http.Request) *http.Request {
 // serveView shows the state of the room.
 func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, form mediaType) error {
 	if _, ok := h.app.(apps.Stateful); !ok {
-		return refuse(w, notUpgrade(r))
+		return refuse(w, notUpgrade(r, errNoState))
 	}
 	view, err := h.hub.View(r.Context(), h.route, room)
 	if err != nil {

@@ -37,6 +37,7 @@ var reasons = []reason{
 	{hub.ErrFailed, "app", zap.ErrorLevel},
 	{errNotPure, "app", zap.InfoLevel},
 	{errNoEvents, "app", zap.InfoLevel},
+	{errNoState, "app", zap.InfoLevel},
 	{errNotUpgrade, "http", zap.InfoLevel},
 	{errConnect, "http", zap.InfoLevel},
 	{hub.ErrClosed, "", zap.InfoLevel},

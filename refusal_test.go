@@ -92,7 +92,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"the app says no, POST":    {"POST /guarded?refuse ", "x", "info", "403 app refused the connection", entry{"option": "app"}},
 		"the app panics":           {"GET /guarded?panic " + upgrade, "", "error", "503 app failed", entry{"option": "app"}},
 		"no upgrade, http off":     {"GET /off ", "", "info", "426 this is a WebSocket endpoint: the request asks for no upgrade", entry{"option": "http"}},
-		"no upgrade, no state":     {"GET /echo ", "", "info", "426 this is a WebSocket endpoint: the request asks for no upgrade", entry{"option": "http"}},
+		"no upgrade, no state":     {"GET /echo ", "", "info", "426 the app has no state to show: the request asks for no upgrade", entry{"option": "app"}},
 		"CONNECT":                  {"CONNECT /sum ", "", "info", "501 the protocol asked for by CONNECT is not websocket", entry{"option": "http"}},
 		"PUT":                      {"PUT /sum ", "1", "info", "405 method is not allowed", entry{"reason": "method not allowed", "error": "method is not allowed"}},
 		"POST with an upgrade":     {"POST /sum " + upgrade, "", "info", "405 websocket handshake: the method must be GET", entry{"reason": "bad handshake"}},

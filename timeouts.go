@@ -32,7 +32,7 @@ func withoutTimeouts(w http.ResponseWriter, r *http.Request) (restore func()) {
 		restore = func() { restoreWriter(); restoreReader() }
 	}
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // who cannot has none
+	_ = control.SetReadDeadline(time.Time{}) // a writer that cannot has none
 	_ = control.SetWriteDeadline(time.Time{})
 	return restore
 }

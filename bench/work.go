@@ -139,7 +139,7 @@ type result struct {
 	Rate      float64 // a second
 	P50, P99  float64 // ms
 	Allocs    float64 // a message, or a connection
-	KiB       float64 // allocated, likewise
+	KiB       float64 // allocated for a message, or a connection
 	PerClient float64 // KiB of resident memory
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // Members that read all the time, each in a process of its own, while somebody
-// publishes as fast as the server lets him.
+// publishes as fast as the server lets it happen.
 
 const readersConfig = `
 (routes) {
@@ -198,7 +198,7 @@ func (c *socket) publish(messages, size int) {
 	}
 }
 
-// Whoever reads gets everything, however small the queue. A member that takes
+// A member that reads gets everything, however small the queue. A member that takes
 // nothing and one that takes a trickle change nothing for the others.
 func TestReadersAreNotClosed(t *testing.T) {
 	const size = 64 << 10

@@ -70,14 +70,19 @@ func newDeflater(pool *sync.Pool, level, bits int) *deflater {
 	return d
 }
 
-// maxPooled is the largest buffer that is kept with a pooled compressor.
+// maxPooled is the largest buffer that is kept with a pooled compressor. The
+// compressor, which is larger, is kept in any case.
 const maxPooled = 64 << 10
 
 // free gives d back; nil is nothing.
 func (d *deflater) free() {
-	if d != nil && d.out.Cap() <= maxPooled {
-		d.pool.Put(d)
+	if d == nil {
+		return
 	}
+	if d.out.Cap() > maxPooled {
+		d.out = bytes.Buffer{}
+	}
+	d.pool.Put(d)
 }
 
 // deflate returns the compressed payload, which is valid until the next call.

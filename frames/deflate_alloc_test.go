@@ -4,6 +4,7 @@ package frames
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -27,5 +28,30 @@ func TestDeflateAllocatesNothing(t *testing.T) {
 	}
 	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, compressed, 8000, w) }); a >= 1 {
 		t.Errorf("inflating with context: %v allocations", a)
+	}
+	streams := bytes.Repeat([]byte("\x01\x01\x00\xfe\xffx"), 250) // a final block each
+	if a := testing.AllocsPerRun(100, func() { _, _ = AppendInflated(dst, streams, 8000, w) }); a >= 1 {
+		t.Errorf("inflating many streams with context: %v allocations", a)
+	}
+}
+
+// A compressor that has made much is used again, without the memory for it.
+func TestLargeMessagesKeepTheirCompressor(t *testing.T) {
+	payload := make([]byte, 4*maxPooled)
+	_, _ = rand.NewChaCha8([32]byte{5}).Read(payload)
+	again := false
+	for range 100 { // a pool may lose what it is given
+		d := getDeflater(1, MaxWindowBits, nil)
+		d.deflate(payload)
+		d.free()
+		next := getDeflater(1, MaxWindowBits, nil)
+		again = again || next == d
+		if next.out.Cap() > maxPooled {
+			t.Fatalf("%d bytes are kept", next.out.Cap())
+		}
+		next.free()
+	}
+	if !again {
+		t.Error("each large message costs a compressor")
 	}
 }

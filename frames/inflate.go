@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -41,6 +40,7 @@ var inflaters = sync.Pool{New: func() any {
 type inflater struct {
 	source source
 	flate  io.ReadCloser
+	last   []byte // what lastOf returned; kept for its memory
 }
 
 // source reads a payload and then the tail.
@@ -100,7 +100,7 @@ func (i *inflater) appendStreams(dst []byte, limit int, context []byte) ([]byte,
 		if dst, err = appendAll(dst, i.flate, limit); err != nil || i.source.payload.Len() == 0 {
 			return dst, err
 		}
-		dict = lastOf(context, dst[start:])
+		dict = i.lastOf(context, dst[start:])
 	}
 	return dst, ErrTooManyStreams
 }
@@ -108,14 +108,16 @@ func (i *inflater) appendStreams(dst []byte, limit int, context []byte) ([]byte,
 // minStreams is how many streams a short message may have.
 const minStreams = 256
 
-// lastOf returns what the largest window holds of before and after it message.
-func lastOf(before, message []byte) []byte {
+// lastOf returns what the largest window holds of before and after it message, until
+// the next call.
+func (i *inflater) lastOf(before, message []byte) []byte {
 	const size = 1 << MaxWindowBits
 	if len(before) == 0 || len(message) >= size {
 		return message[max(0, len(message)-size):]
 	}
 	before = before[max(0, len(before)-size+len(message)):]
-	return append(slices.Clip(before), message...)
+	i.last = append(append(i.last[:0], before...), message...)
+	return i.last
 }
 
 // appendAll appends what r gives, up to limit bytes in all.

@@ -26,13 +26,13 @@ func (e *Error) Error() string { return "websocket handshake: " + e.Err.Error() 
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// refuse returns a Error without headers.
+// refuse returns an Error without headers.
 func refuse(status int, format string, args ...any) *Error {
 	return &Error{Status: status, Err: fmt.Errorf(format, args...)}
 }
 
 // Check judges the opening handshake of r (RFC 6455, section 4.2.1),
-// before any other work is done for it. Its error is a *Error.
+// before any other work is done for it. Its error is an *Error.
 //
 // A body is refused although the RFC doesn't mention one: nobody would read it,
 // and what is left of it would be taken for frames. (Caddy would also arm a read

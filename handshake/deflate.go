@@ -21,7 +21,7 @@ func negotiateDeflate(h http.Header, o Offer) frames.Deflate {
 	if !o.Compression {
 		return frames.Deflate{}
 	}
-	for offer := range elements(h, "Sec-Websocket-Extensions") {
+	for offer := range Elements(h, "Sec-Websocket-Extensions") {
 		p, ok := parseDeflateOffer(offer)
 		if !ok {
 			continue

@@ -12,7 +12,7 @@ import (
 // 10). None in common is no error: the connection then speaks none. The
 // returned string is ours, so nothing of the request is echoed or kept.
 func Subprotocol(r *http.Request, ours []string) string {
-	for theirs := range elements(r.Header, "Sec-Websocket-Protocol") {
+	for theirs := range Elements(r.Header, "Sec-Websocket-Protocol") {
 		if i := slices.Index(ours, theirs); i >= 0 {
 			return ours[i]
 		}
@@ -24,7 +24,7 @@ func Subprotocol(r *http.Request, ours []string) string {
 // given in ASCII, in any case. Equal lengths keep Unicode's folding out of it: a
 // Kelvin sign is not a k.
 func hasToken(h http.Header, name, token string) bool {
-	for element := range elements(h, name) {
+	for element := range Elements(h, name) {
 		if len(element) == len(token) && strings.EqualFold(element, token) {
 			return true
 		}
@@ -32,11 +32,10 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// elements yields the elements of a list header, which may stand on
-// several lines and may be empty: those are skipped (RFC 9110, sections 5.3 and
-// 5.6.1). A comma in a quoted string separates nothing. The name is in Go's
-// canonical form.
-func elements(h http.Header, name string) iter.Seq[string] {
+// Elements yields the elements of a list header, which may stand on several lines.
+// Empty ones are skipped (RFC 9110, sections 5.3 and 5.6.1). A comma in a quoted
+// string separates nothing. The name is in Go's canonical form.
+func Elements(h http.Header, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range h[name] {
 			for element := range splitUnquoted(line, ',') {

@@ -65,8 +65,8 @@ func IsUpgrade(r *http.Request) bool {
 // 9110, sections 8.6 and 6.1), keeps our Connection header, and sends nothing
 // before Hijack. The Origin is not judged here.
 //
-// Before anything was written the error is a *Error, and the caller
-// answers with its status. Any later error is another type, and the
+// Before anything was written the error is an *Error, and the caller answers with
+// its status. Any later error is another type, and the
 // connection is closed. After that, or without an error, neither w nor r must
 // be used any more.
 func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error) {

@@ -276,7 +276,7 @@ func TestUpgradeRefusesBadHandshakes(t *testing.T) {
 	}
 }
 
-// checkUpgradeRefusal wants a *Error that fits in a log line.
+// checkUpgradeRefusal wants an *Error that fits in a log line.
 func checkUpgradeRefusal(t *testing.T, err error, status int) {
 	t.Helper()
 	refusal, ok := errors.AsType[*Error](err)

@@ -70,8 +70,8 @@ func queueOf(bytes int) func(*socket.Settings) {
 	return func(s *socket.Settings) { s.MaxQueue = bytes }
 }
 
-// A member that reads all the time gets every message of who sends as fast as he
-// can, who is held up for it.
+// A member that reads all the time gets every message of a publisher that sends as
+// fast as it can: the publisher is held up.
 func TestASteadyReaderIsWaitedFor(t *testing.T) {
 	const rate, bytes = 2 * hub.ReaderPace, 4 << 20
 	for _, test := range []struct{ publishers, size, queue int }{
@@ -135,8 +135,8 @@ func TestADeadMemberIsWaitedForOnce(t *testing.T) {
 	})
 }
 
-// Events of an app are like messages: they are never left out, and who brings them
-// about is held up for a member that reads.
+// Events of an app are like messages: they are never left out, and their senders
+// are held up for a member that reads.
 func TestASteadyReaderGetsAllEvents(t *testing.T) {
 	inBubble(t, newEngine(), hub.Limits{}, func(t *testing.T, h bubble) {
 		const operations = 20000

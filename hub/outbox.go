@@ -70,9 +70,7 @@ func (b *outbox) sendTo(m *Member, excepted []except) (behind bool) {
 	if len(excepted) == 0 {
 		return m.conn.Write(&b.messages)
 	}
-	b.sendParts(m, excepted)
-	_, behind = m.conn.Lag()
-	return behind
+	return b.sendParts(m, excepted)
 }
 
 func (b *outbox) byMember() map[*Member][]except {
@@ -86,18 +84,20 @@ func (b *outbox) byMember() map[*Member][]except {
 	return by
 }
 
-// sendParts sends m the messages without those excepted for it.
-func (b *outbox) sendParts(m *Member, excepted []except) {
+// sendParts sends m the messages without those excepted for it, and reports whether
+// it is behind.
+func (b *outbox) sendParts(m *Member, excepted []except) (behind bool) {
 	m.conn.Cork()
 	defer m.conn.Uncork()
 	start := 0
 	for _, e := range excepted {
 		if e.index > start {
-			m.conn.Write(b.messages.Slice(start, e.index))
+			behind = m.conn.Write(b.messages.Slice(start, e.index))
 		}
 		start = e.index + 1
 	}
 	if start < b.messages.Len() {
-		m.conn.Write(b.messages.Slice(start, b.messages.Len()))
+		behind = m.conn.Write(b.messages.Slice(start, b.messages.Len()))
 	}
+	return behind
 }

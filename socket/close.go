@@ -94,7 +94,7 @@ func (c *Conn) unanswered() {
 	c.cut(errNoEnd)
 }
 
-// cut ends the connection without ceremony.
+// cut ends the connection at once, without a close frame.
 func (c *Conn) cut(err error) {
 	if c.gone {
 		return

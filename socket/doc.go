@@ -35,8 +35,8 @@
 //
 // What many are sent is encoded and compressed once for all of them ([Run]). With
 // context takeover that cannot be: the queue then holds plain frames, and what
-// leaves it is compressed for this connection. Who has agreed on permessage-deflate
-// has a [compression], who has not has nothing of it.
+// leaves it is compressed for this connection. A connection that has agreed on
+// permessage-deflate has a [compression]; others have none.
 //
 // # Time
 //
