@@ -162,8 +162,11 @@ func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, hub
 
 // refuseVisitor returns why the hub does not let a client in, as Caddy answers it.
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
-	if errors.Is(err, hub.ErrForbidden) {
+	switch {
+	case errors.Is(err, hub.ErrForbidden):
 		return caddyhttp.Error(http.StatusForbidden, err)
+	case errors.Is(err, hub.ErrFailed):
+		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
 	w.Header().Set("Retry-After", retryAfter)
 	if errors.Is(err, hub.ErrTooManyForClient) {

@@ -120,7 +120,7 @@ func TestFailedHandshakesTakeNoPlace(t *testing.T) {
 		status       int
 	}{
 		{"guarded?refuse", "", http.StatusForbidden},
-		{"guarded?panic", "", http.StatusServiceUnavailable},
+		{"guarded?panic", "", http.StatusInternalServerError},
 		{"hidden", "", http.StatusNotImplemented},
 		{"origin", "Origin: https://evil.example\r\n", http.StatusForbidden},
 		{"origin", "Sec-WebSocket-Key: second\r\n", http.StatusBadRequest},

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -92,7 +91,7 @@ func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason
 		fields = append(fields, originField(r), zap.String("host", shown(r.Host)))
 	}
 	if e.Err != nil && e.Err.Error() != why.err.Error() {
-		fields = append(fields, zap.String("error", printable(e.Err.Error())))
+		fields = append(fields, zap.String("error", hub.Printable(e.Err.Error())))
 	}
 	if leftOut > 0 {
 		fields = append(fields, zap.Int("left_out", leftOut))
@@ -109,20 +108,10 @@ func originField(r *http.Request) zap.Field {
 }
 
 // shown is what a line shows of an origin or a host.
-func shown(text string) string { return printable(text[:min(len(text), maxOrigin)]) }
+func shown(text string) string { return hub.Printable(text[:min(len(text), maxOrigin)]) }
 
 // maxOrigin is how much that is, in bytes.
 const maxOrigin = 256
-
-// printable replaces the control characters that encoders of logs do not escape.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c > ' ' && unicode.IsControl(c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text)
-}
 
 // refusals bounds the lines about refused requests to one in refusalPeriod for
 // each route and reason: a flood of requests is no flood in the log.

@@ -90,7 +90,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"room without a name, GET": {"GET /named ", "", "warn", "400 room name must be 1 to 255 bytes of printable text", entry{"option": "room"}},
 		"the app says no":          {"GET /guarded?refuse " + upgrade, "", "info", "403 app refused the connection", entry{"option": "app", "error": "app refused the connection: a secret reason"}},
 		"the app says no, POST":    {"POST /guarded?refuse ", "x", "info", "403 app refused the connection", entry{"option": "app"}},
-		"the app panics":           {"GET /guarded?panic " + upgrade, "", "error", "503 app failed", entry{"option": "app"}},
+		"the app panics":           {"GET /guarded?panic " + upgrade, "", "error", "500 app failed", entry{"option": "app"}},
 		"no upgrade, http off":     {"GET /off ", "", "info", "426 this is a WebSocket endpoint: the request asks for no upgrade", entry{"option": "http"}},
 		"no upgrade, no state":     {"GET /echo ", "", "info", "426 the app has no state to show: the request asks for no upgrade", entry{"option": "app"}},
 		"CONNECT":                  {"CONNECT /sum ", "", "info", "501 the protocol asked for by CONNECT is not websocket", entry{"option": "http"}},

@@ -15,7 +15,7 @@ func (m *Member) endFields(end socket.End) []zap.Field {
 	fields := append(m.fields(),
 		zap.Duration("duration", end.Duration),
 		zap.Uint16("code", uint16(end.Code)),
-		zap.String("reason", printable(end.Reason)),
+		zap.String("reason", Printable(end.Reason)),
 		zap.Bool("by_client", end.ByPeer),
 		zap.Uint64("messages_in", end.MessagesIn),
 		zap.Uint64("messages_out", end.MessagesOut),
@@ -28,15 +28,16 @@ func (m *Member) endFields(end socket.End) []zap.Field {
 	return fields
 }
 
-// printable replaces the control characters that encoders of logs do not escape:
-// DEL, and those beyond ASCII, which some terminals obey.
-func printable(s string) string {
+// Printable returns a text that a client has sent as a log may show it: without the
+// control characters that encoders of logs do not escape, which are DEL and those
+// beyond ASCII. Some terminals obey them.
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= unicode.MaxASCII && unicode.IsControl(r) {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, s)
+	}, text)
 }
 
 // log returns a logger that names the connection.

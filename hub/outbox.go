@@ -20,7 +20,7 @@ type except struct {
 	index  int // in outbox.messages
 }
 
-// hold is a message whose sender is not read on and on while it waits.
+// hold is a message that waits: its sender is not read on without end.
 type hold struct {
 	member *Member
 	bytes  int
@@ -28,6 +28,7 @@ type hold struct {
 
 // publish queues a message for the members.
 func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
+	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary}
 	r.mu.Lock()
 	if r.retired {
 		r.mu.Unlock()
@@ -39,7 +40,7 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 			r.outbox.excepts = append(r.outbox.excepts, except{(*Member)(m), r.outbox.messages.Len()})
 		}
 	}
-	r.outbox.messages.Add(message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary})
+	r.outbox.messages.Add(said)
 	from.conn.Hold(len(msg.Data))
 	r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
 	r.mu.Unlock()

@@ -145,7 +145,7 @@ func (r *Room) commit(batch []operation) []replica.Result {
 	return r.replica.Commit(operations)
 }
 
-// settle shows the commit to whoever joins from now on and keeps the members
+// settle shows the commit to visitors that join from now on and keeps the members
 // that are to be told of it: those that joined meanwhile have seen it.
 func (r *Room) settle(now snapshot) {
 	r.mu.Lock()
@@ -153,7 +153,7 @@ func (r *Room) settle(now snapshot) {
 	r.last = now
 	r.recipients = append(r.recipients[:0], r.members...)
 	for _, m := range r.recipients {
-		m.turn.owed = len(m.operations) > 0
+		m.turn.owed, m.turn.heard = len(m.operations) > 0, 0
 	}
 }
 
