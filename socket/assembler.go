@@ -30,6 +30,8 @@ type event struct {
 
 func (e event) none() bool { return e.opcode == frames.Continuation }
 
+func (e event) isMessage() bool { return e.opcode == frames.Text || e.opcode == frames.Binary }
+
 // The limits that the protocol leaves to the server.
 var (
 	errMessageTooBig = &frames.Error{Code: frames.MessageTooBig, Rule: "reading message: larger than the limit"}

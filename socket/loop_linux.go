@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -47,11 +46,11 @@ type loop struct {
 	events  [loopEvents]syscall.EpollEvent
 	owners  [loopEvents]owner // of the events that are ready; nil if there is none any more
 	ready   int
-	done    int       // of what is being worked through
-	current *polled   // whose handler is being called
-	handing []*polled // what something was read from in this tick
-	touched []*polled // what had to do with this tick
-	work    []owner   // taken from posted
+	done    int           // of what is being worked through
+	current *loopDriver   // whose handler is being called
+	handed  []*loopDriver // what something was read from in this tick
+	touched []*loopDriver // what had to do with this tick
+	work    []owner       // taken from posted
 }
 
 // owner is who has a place in a loop. The loop's goroutine calls it.
@@ -181,17 +180,17 @@ func (l *loop) tick() {
 	for l.done = 0; l.done < len(l.work); {
 		l.attend()
 	}
-	for l.done = 0; l.done < len(l.handing); {
+	for l.done = 0; l.done < len(l.handed); {
 		l.flush()
 	}
-	for _, p := range l.handing {
-		p.conn.endBatch()
+	for _, d := range l.handed {
+		reader{d.conn}.endRead()
 	}
-	for _, p := range l.touched {
-		p.endIfGone()
+	for _, d := range l.touched {
+		d.finishIfEnded()
 	}
 	l.current = nil
-	l.handing, l.touched, l.work = emptied(l.handing), emptied(l.touched), emptied(l.work)
+	l.handed, l.touched, l.work = emptied(l.handed), emptied(l.touched), emptied(l.work)
 }
 
 // findOwners looks up whom the events are for. Only the end of a tick takes a
@@ -249,8 +248,8 @@ func (l *loop) attend() {
 // flush tells those who were handed something that this was all.
 func (l *loop) flush() {
 	defer l.recover()
-	for l.done < len(l.handing) {
-		l.current = l.handing[l.done]
+	for l.done < len(l.handed) {
+		l.current = l.handed[l.done]
 		l.done++
 		l.current.conn.handler.Flush()
 	}
@@ -259,7 +258,7 @@ func (l *loop) flush() {
 // recover ends the connection whose handler has panicked.
 func (l *loop) recover() {
 	if v := recover(); v != nil && l.current != nil {
-		l.current.conn.lost(fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+		l.current.conn.lost(panicError(v))
 	}
 }
 

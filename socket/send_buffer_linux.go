@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent asks the kernel how much of a socket's send buffer is taken (tcp(7),
-// SIOCOUTQ).
-func unsent(raw syscall.RawConn) int {
+// sendBuffered returns how many bytes a socket holds that the peer has not received
+// (tcp(7), SIOCOUTQ), or -1 if it is closed.
+func sendBuffered(raw syscall.RawConn) int {
 	n := -1
-	_ = raw.Control(func(fd uintptr) { n = unsentOf(int(fd)) }) // if it is closed, -1 it is
+	_ = raw.Control(func(fd uintptr) { n = sendBufferedOf(int(fd)) }) // fails if it is closed
 	return n
 }
 
-func unsentOf(fd int) int {
+func sendBufferedOf(fd int) int {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 	if err != nil {
 		return -1

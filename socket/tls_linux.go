@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// secure is the link over TLS on TCP. crypto/tls can only be read by a goroutine
+// tlsLink is the link over TLS on TCP. crypto/tls can only be read by a goroutine
 // that waits in it, so a connection has one while it is hot, that is, while it
 // has something to say. Once it has been silent for a moment it turns cold: the
 // goroutine ends with its stack and its buffer, and a loop waits for the socket
@@ -23,11 +23,11 @@ import (
 // A silent socket is not all that there is to know: a whole record may wait
 // inside of crypto/tls. A read that runs into its deadline tells that none does,
 // and leaves the connection as it was.
-type secure struct {
-	stream
-	loop *loop
-	raw  syscall.RawConn // of the TCP connection below
-	of   *Conn
+type tlsLink struct {
+	netConn
+	loop   *loop
+	raw    syscall.RawConn // of the TCP connection below
+	driver *goroutineDriver
 
 	posted atomic.Bool
 
@@ -49,12 +49,8 @@ type secure struct {
 // hot is how long a connection is waited for by a goroutine.
 const hot = time.Second
 
-// errCold ends the reading goroutine: it is started anew when there is something
-// to read.
-var errCold = errors.New("connection has turned cold")
-
-// newSecure returns the link of conn if it is TLS on TCP, else nil.
-func newSecure(conn net.Conn, c *Conn) link {
+// newTLSLink returns the link of conn if it is TLS on TCP, else nil.
+func newTLSLink(conn net.Conn, d *goroutineDriver) link {
 	secured, ok := conn.(*tls.Conn)
 	if !ok {
 		return nil
@@ -68,82 +64,82 @@ func newSecure(conn net.Conn, c *Conn) link {
 	if err != nil || l == nil {
 		return nil
 	}
-	return &secure{stream: stream{conn: conn}, loop: l, raw: raw, of: c}
+	return &tlsLink{netConn: netConn{conn: conn}, loop: l, raw: raw, driver: d}
 }
 
 // read gives what has come within the time that the connection stays hot. The
 // first time that is none at all: most begin with a silence.
-func (s *secure) read() (*buffer, error) {
+func (s *tlsLink) read() (*buffer, error) {
 	if s.until == 0 {
 		s.stay(0)
 	}
-	b, err := s.stream.read()
+	b, err := s.netConn.read()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, s.turnCold()
 	case err == nil && s.until.since(now()) < hot/2:
 		s.stay(hot)
 	}
-	s.of.mu.Lock()
+	s.driver.conn.mu.Lock()
 	s.room = max(0, s.room-worstRead)
-	s.of.mu.Unlock()
+	s.driver.conn.mu.Unlock()
 	return b, err
 }
 
-func (s *secure) stay(d time.Duration) {
+func (s *tlsLink) stay(d time.Duration) {
 	s.until = now().add(d)
 	_ = s.conn.SetReadDeadline(time.Now().Add(d)) // if it is closed, reading tells
 }
 
 // turnCold leaves the waiting to the loop.
-func (s *secure) turnCold() error {
+func (s *tlsLink) turnCold() error {
 	_ = s.conn.SetReadDeadline(time.Time{})
 	s.until = s.until.add(-hot) // so that it is set again by what wakes us
-	s.of.mu.Lock()
-	defer s.of.mu.Unlock()
-	if s.of.gone {
+	s.driver.conn.mu.Lock()
+	defer s.driver.conn.mu.Unlock()
+	if s.driver.conn.closing.ended {
 		return net.ErrClosed
 	}
 	s.cold = true
 	s.post()
-	return errCold
+	return errParked
 }
 
-func (s *secure) post() { s.loop.post(s, &s.posted) }
+func (s *tlsLink) post() { s.loop.post(s, &s.posted) }
 
 // wake lets a goroutine go on reading. Conn.mu is held.
-func (s *secure) wake() {
+func (s *tlsLink) wake() {
 	if s.cold {
 		s.cold = false
-		go s.of.run(nil)
+		go s.driver.run(nil)
 	}
 }
 
 // event wakes the connection; it was asked for once.
-func (s *secure) event(uint32) {
+func (s *tlsLink) event(uint32) {
 	s.loop.current = nil
-	s.of.mu.Lock()
-	defer s.of.mu.Unlock()
+	s.driver.conn.mu.Lock()
+	defer s.driver.conn.mu.Unlock()
 	s.wake()
 }
 
 // attend waits for a cold connection and forgets one that has ended.
-func (s *secure) attend() {
+func (s *tlsLink) attend() {
 	s.posted.Store(false)
 	s.loop.current = nil
-	s.of.mu.Lock()
-	defer s.of.mu.Unlock()
+	s.driver.conn.mu.Lock()
+	defer s.driver.conn.mu.Unlock()
 	switch {
-	case s.of.gone && s.slot > 0:
+	case s.driver.conn.closing.ended && s.slot > 0:
 		s.loop.displace(s.slot)
 		s.slot = 0
-	case !s.of.gone && s.cold && s.watch() != nil:
+	case !s.driver.conn.closing.ended && s.cold && s.watch() != nil:
 		s.wake() // reading tells what is wrong
 	}
 }
 
 // watch waits for the socket, for one event.
-func (s *secure) watch() (err error) {
+func (s *tlsLink) watch() (err error) {
 	operation := syscall.EPOLL_CTL_MOD
 	if s.slot == 0 {
 		operation = syscall.EPOLL_CTL_ADD
@@ -184,7 +180,7 @@ func worstWrite(n int) int {
 const worstRead = 16 * (packetBytes + packetCost)
 
 // tryWrite writes if it is sure not to wait.
-func (s *secure) tryWrite(p []byte) (int, error) {
+func (s *tlsLink) tryWrite(p []byte) (int, error) {
 	worst := worstWrite(len(p))
 	if s.room < worst {
 		s.room = s.ask(roomOf) - worstRead
@@ -207,7 +203,7 @@ const stuckAfter = 200 * time.Millisecond
 var errStuck = errors.New("the socket stopped taking what it had room for")
 
 // writeSoon writes p or fails.
-func (s *secure) writeSoon(p []byte) (int, error) {
+func (s *tlsLink) writeSoon(p []byte) (int, error) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(stuckAfter)) // if it is closed, writing tells
 	n, err := s.conn.Write(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -227,10 +223,10 @@ func roomOf(fd int) int {
 }
 
 // unsent is how many bytes the socket has that the client has not received.
-func (s *secure) unsent() int { return s.ask(unsentOf) }
+func (s *tlsLink) sendBuffered() int { return s.ask(sendBufferedOf) }
 
 // ask asks the socket, or gives -1 if it is closed.
-func (s *secure) ask(question func(fd int) int) int {
+func (s *tlsLink) ask(question func(fd int) int) int {
 	if s.control == nil {
 		s.control = s.asking // bound once: no call allocates
 	}
@@ -239,19 +235,19 @@ func (s *secure) ask(question func(fd int) int) int {
 	return s.answer
 }
 
-func (s *secure) asking(fd uintptr) { s.answer = s.question(int(fd)) }
+func (s *tlsLink) asking(fd uintptr) { s.answer = s.question(int(fd)) }
 
-func (s *secure) close() {
-	s.stream.close()
+func (s *tlsLink) close() {
+	s.netConn.close()
 	s.wake()
 }
 
-func (s *secure) abort() {
-	s.stream.abort()
+func (s *tlsLink) abort() {
+	s.netConn.abort()
 	s.wake()
 }
 
-func (s *secure) wait() {
-	s.stream.wait()
+func (s *tlsLink) wait() {
+	s.netConn.wait()
 	s.post()
 }
