@@ -23,17 +23,17 @@ func sendBufferedOf(fd int) int {
 	return n
 }
 
-// sendBuffer asks for the size of a socket's send buffer and how much of it is
-// taken, both as memory of the kernel (sock_diag(7), INET_DIAG_SKMEMINFO); -1 and
-// 0 if that cannot be known.
-func sendBuffer(fd int) (size, queued int) {
-	var info [9]uint32 // include/uapi/linux/sock_diag.h, SK_MEMINFO_*
+// sendBufferMemory returns the size of a socket's send buffer and how much of it is
+// used, both as memory of the kernel (sock_diag(7), INET_DIAG_SKMEMINFO), or -1 and 0
+// if that is not known. Package unix has no call for it; see sendRoom for what it is
+// needed.
+func sendBufferMemory(fd int) (size, queued int) {
+	var info [unix.SK_MEMINFO_VARS]uint32
 	length := uint32(unsafe.Sizeof(info))
 	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&length)), 0) //nolint:gosec // the kernel is done with both when it returns
 	if errno != 0 {
 		return -1, 0
 	}
-	const sendSize, sendQueued = 3, 5
-	return int(info[sendSize]), int(info[sendQueued])
+	return int(info[unix.SK_MEMINFO_SNDBUF]), int(info[unix.SK_MEMINFO_WMEM_QUEUED])
 }

@@ -41,9 +41,9 @@ func (s *session) becomesCold() {
 	s.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		s.mu.Lock()
-		cold := s.tlsLink().cold
+		parked := s.tlsLink().parked
 		s.mu.Unlock()
-		if cold {
+		if parked {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -109,7 +109,7 @@ func TestSecureWaitsForNoRoomThatIsTakenBack(t *testing.T) {
 func (s *session) hasRoom(room int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tlsLink().room = room
+	s.tlsLink().room.left = room
 	return !s.closing.ended
 }
 
