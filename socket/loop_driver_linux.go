@@ -82,6 +82,7 @@ func (d *loopDriver) begin() {
 	d.add()
 }
 
+// stashed returns a copy of what is left to be handed over, or nil if nothing is.
 func stashed(rest []byte) *buffer {
 	if len(rest) == 0 {
 		return nil
@@ -291,8 +292,8 @@ func (d *loopDriver) release() {
 	_ = syscall.Close(d.fd) // an error changes nothing: the connection is over
 }
 
-// receive and send are system calls that never wait, on sockets that do not
-// block: the scheduler need not be told.
+// receive and send are system calls on sockets that do not block. As they never wait,
+// the scheduler need not be told of them.
 func receive(fd int, p []byte) (int, error) { return transfer(syscall.SYS_READ, fd, p) }
 
 func send(fd int, p []byte) (int, error) { return transfer(syscall.SYS_WRITE, fd, p) }

@@ -162,8 +162,8 @@ func (l *tlsLink) tryWrite(p []byte) (int, error) {
 
 // writeSoonTimeout is how long a write may wait although there was room: the kernel
 // takes room back that it has told, for example from the connection of a client that
-// has vanished. Everybody who sends to the client waits meanwhile, and so does the
-// loop that the message comes from.
+// has vanished. Whatever sends to the client waits meanwhile, be it the loop that
+// other connections share.
 const writeSoonTimeout = 200 * time.Millisecond
 
 // errStuck ends a connection whose socket had no room after all: the rest of a TLS
