@@ -30,6 +30,8 @@ type event struct {
 
 func (e event) none() bool { return e.opcode == frames.Continuation }
 
+func (e event) isMessage() bool { return e.opcode == frames.Text || e.opcode == frames.Binary }
+
 // The limits that the protocol leaves to the server.
 var (
 	errMessageTooBig = &frames.Error{Code: frames.MessageTooBig, Rule: "reading message: larger than the limit"}
@@ -62,7 +64,7 @@ func (a *assembler) nextFrames(p []byte, limit int) (event, int, error) {
 	return a.partial.next(p, limit)
 }
 
-// inflate undoes permessage-deflate (RFC 7692 section 6.2).
+// inflate decompresses a message (RFC 7692 section 6.2).
 func (a *assembler) inflate(e event, limit int) (event, error) {
 	a.inflated = getBuffer(min(4*len(e.payload), limit))
 	message, err := frames.AppendInflated(a.inflated.b, e.payload, limit, a.compression.window())
@@ -90,8 +92,8 @@ func (a *assembler) settle() {
 	}
 }
 
-// skip goes on behind a violation, where nothing counts but a close frame, and tells
-// whether one has come.
+// skip reads on after a violation, where only a close frame counts, and reports whether
+// one has come.
 func (a *assembler) skip(p []byte) bool {
 	if a.partial == nil {
 		a.partial = newPartial(a.compression.rsv())
@@ -99,8 +101,7 @@ func (a *assembler) skip(p []byte) bool {
 	return a.partial.skip(p)
 }
 
-// incomplete tells, after settle, whether a message or frame has begun and not
-// ended.
+// incomplete reports, after settle, whether a message or frame has begun and not ended.
 func (a *assembler) incomplete() bool { return a.partial != nil }
 
 // reset forgets everything.

@@ -5,23 +5,23 @@ import (
 	"github.com/caddyws/caddy-websocket/message"
 )
 
-// compression is how a connection uses permessage-deflate once it was agreed on.
-// Without context takeover it is shared by all that have agreed on the same.
+// compression is how a connection uses permessage-deflate (RFC 7692) once it was
+// agreed on. Without context takeover, all connections that have agreed on the same
+// share one.
 type compression struct {
 	// Immutable.
-	level int // of what is compressed as it is queued; 0 for nothing
-	bits  int // of our window
+	level int // of messages, which are compressed when they are queued; 0 for no compression
+	bits  int // of the server's window
 
-	in  *frames.Window         // owned by the reader; nil without the client's context takeover
-	out *frames.DeflateContext // guarded by Conn.mu; nil without ours
+	in  *frames.Window         // owned by the reader; nil if the client does not take over its context
+	out *frames.DeflateContext // guarded by Conn.mu; nil if the server does not take over its context
 }
 
-// minClientBits is the least window that is kept for what a client sends: zlib
-// has none of 8 bits and takes 9 instead.
+// minClientBits is the smallest window that is kept for what a client sends. Some
+// clients use 9 bits where 8 were agreed on, since zlib has no window of 8.
 const minClientBits = 9
 
-// newCompression returns what was agreed on, at a level from 0, which inflates
-// only.
+// newCompression returns what was agreed on. Level 0 inflates only.
 func newCompression(level int, p frames.Deflate) *compression {
 	c := sharedCompression[level][p.ServerWindow()]
 	if p.ServerNoContextTakeover && p.ClientNoContextTakeover {
@@ -29,7 +29,7 @@ func newCompression(level int, p frames.Deflate) *compression {
 	}
 	own := *c
 	if !p.ServerNoContextTakeover && level > 0 {
-		own.level = 0 // it is compressed as it leaves
+		own.level = 0 // what is sent is compressed when it leaves the queue
 		own.out = frames.NewDeflateContext(level, own.bits)
 	}
 	if !p.ClientNoContextTakeover {
@@ -38,7 +38,8 @@ func newCompression(level int, p frames.Deflate) *compression {
 	return &own
 }
 
-// sharedCompression is that without context takeover, by level and window.
+// sharedCompression holds what connections without context takeover share, by level
+// and window.
 var sharedCompression = func() (by [frames.MaxLevel + 1][frames.MaxWindowBits + 1]*compression) {
 	for level := range by {
 		for bits := frames.MinWindowBits; bits <= frames.MaxWindowBits; bits++ {
@@ -48,7 +49,7 @@ var sharedCompression = func() (by [frames.MaxLevel + 1][frames.MaxWindowBits + 
 	return by
 }()
 
-// rsv are the reserved bits that a client may set.
+// rsv returns the reserved bits that a client may set.
 func (c *compression) rsv() byte {
 	if c == nil {
 		return 0
@@ -56,7 +57,7 @@ func (c *compression) rsv() byte {
 	return frames.RSV1
 }
 
-// window is the client's context, if it keeps one.
+// window returns the client's context, or nil if it does not take it over.
 func (c *compression) window() *frames.Window {
 	if c == nil {
 		return nil
@@ -64,35 +65,10 @@ func (c *compression) window() *frames.Window {
 	return c.in
 }
 
-// agree takes over what the handshake has agreed on.
-func (c *Conn) agree(d frames.Deflate) {
-	if d.Agreed {
-		c.in.compression = newCompression(c.settings.Load().CompressionLevel, d)
+// form returns the form in which messages are queued.
+func (c *compression) form(f message.Format) message.Form {
+	if c == nil || c.level == 0 {
+		return message.Form{Format: f}
 	}
-}
-
-// form is that of the messages that are queued.
-func (c *Conn) form() message.Form {
-	f := message.Form{Format: c.format}
-	if c.in.compression != nil && c.in.compression.level > 0 {
-		f.Level, f.Bits = c.in.compression.level, c.in.compression.bits
-	}
-	return f
-}
-
-// take returns what is to be written next. With context takeover it is compressed
-// only now: an update may have been dropped from the queue until then, and what is
-// compressed must all be sent.
-func (c *Conn) take() (p []byte, own *buffer) {
-	p, own = c.out.take()
-	if c.in.compression == nil || c.in.compression.out == nil {
-		return p, own
-	}
-	compressed := getBuffer(len(p))
-	compressed.b = c.in.compression.out.AppendDeflated(compressed.b, p)
-	if sent := int64(c.end.BytesOut); c.pingEnd > sent { // the ping is in p or behind it
-		c.pingEnd = max(c.pingEnd, sent+int64(len(p))) + int64(len(compressed.b)-len(p))
-	}
-	putBuffer(own)
-	return compressed.b, compressed
+	return message.Form{Format: f, Level: c.level, Bits: c.bits}
 }

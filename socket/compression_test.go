@@ -176,7 +176,7 @@ func TestConnTakesOverOnlyWhatLeaves(t *testing.T) {
 		s.start()
 		filler := incompressible(16 << 20)
 		s.Write(published(filler))
-		s.until("the socket is full", func() bool { return s.flushing })
+		s.until("the socket is full", func() bool { return s.out.flushing() })
 		for i := range 100 {
 			s.Send([]byte(similar(i)), false)
 			s.Update(published(similar(1000 + i)))
@@ -208,7 +208,7 @@ func TestConnTakeoverKeepsThePlaceOfAPing(t *testing.T) {
 		}
 		s.mu.Lock()
 		s.out.push(s.form(), frames.Ping, nil)
-		s.pingEnd = int64(s.end.BytesOut) + int64(s.owed())
+		s.alive.pingEnd = int64(s.end.BytesOut) + int64(s.out.owed())
 		s.mu.Unlock()
 		for i := range behind {
 			s.Send([]byte(similar(i)), false)
@@ -218,10 +218,10 @@ func TestConnTakeoverKeepsThePlaceOfAPing(t *testing.T) {
 			s.expect(frames.Text, similar(i))
 		}
 		s.expect(frames.Ping, "")
-		s.until("all is written", func() bool { return s.out.empty() && !s.flushing })
+		s.until("all is written", func() bool { return s.out.empty() && !s.out.flushing() })
 		s.mu.Lock()
-		if sent := int64(s.end.BytesOut); s.pingEnd > sent || behind == 0 && s.pingEnd < sent {
-			t.Errorf("%d behind it: the ping ends at %d of %d", behind, s.pingEnd, sent)
+		if sent := int64(s.end.BytesOut); s.alive.pingEnd > sent || behind == 0 && s.alive.pingEnd < sent {
+			t.Errorf("%d behind it: the ping ends at %d of %d", behind, s.alive.pingEnd, sent)
 		}
 		s.mu.Unlock()
 	}

@@ -95,7 +95,7 @@ func TestConnStopsReadingWhoDoesNotRead(t *testing.T) {
 				s.client.Write(clientText(fmt.Sprintf("%04d%s", i, strings.Repeat("x", 4<<10))))
 			}
 		}()
-		s.until("reading is paused", func() bool { return s.paused })
+		s.until("reading is paused", func() bool { return s.flow.paused })
 		for i := range n {
 			s.expect(frames.Text, fmt.Sprintf("%04d%s", i, strings.Repeat("x", 4<<10)))
 		}
@@ -111,7 +111,7 @@ func TestConnReadsOnAfterUncork(t *testing.T) {
 		s.start()
 		s.Cork()
 		s.say(bytes.Repeat(clientText(strings.Repeat("x", 30)), 4))
-		s.until("reading is paused", func() bool { return s.paused })
+		s.until("reading is paused", func() bool { return s.flow.paused })
 		s.Uncork()
 		for range 4 {
 			s.expect(frames.Text, strings.Repeat("x", 30))
@@ -127,7 +127,7 @@ func TestConnStopsReadingWhileMessagesAreHeld(t *testing.T) {
 		s.message = func([]byte, bool) { n.Add(1); s.Hold(1) }
 		s.start(bytes.Repeat(clientText("x"), 2*maxUnanswered)...)
 		for want := int32(maxUnanswered); want <= 2*maxUnanswered; want++ {
-			s.until("reading is paused or all is read", func() bool { return n.Load() == want && (s.paused || want == 2*maxUnanswered) })
+			s.until("reading is paused or all is read", func() bool { return n.Load() == want && (s.flow.paused || want == 2*maxUnanswered) })
 			s.Release(1)
 		}
 		for range maxUnanswered - 1 { // or the end waits for them
@@ -153,7 +153,7 @@ func TestConnSendersDoNotWaitForTheClient(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
 		s.start()
 		s.fill()
-		s.until("the socket is full", func() bool { return s.flushing })
+		s.until("the socket is full", func() bool { return s.out.flushing() })
 		var senders sync.WaitGroup
 		for range 10 {
 			senders.Go(func() {
@@ -201,7 +201,7 @@ func TestConnUpdateLeavesABegunFrameAlone(t *testing.T) {
 		s.start()
 		first := strings.Repeat("1", 16<<20)
 		s.Update(published(first))
-		s.until("it has begun to leave", func() bool { return s.writing > 0 })
+		s.until("it has begun to leave", func() bool { return len(s.out.rest) > 0 })
 		for v := range 1000 {
 			s.Update(published(fmt.Sprint(v)))
 		}
@@ -451,10 +451,10 @@ func TestConnCloseWhileReadingIsPaused(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
 		s.message = func([]byte, bool) { s.Hold(1) }
 		s.start(bytes.Repeat(clientText("x"), maxUnanswered+1)...)
-		s.until("reading is paused", func() bool { return s.paused })
+		s.until("reading is paused", func() bool { return s.flow.paused })
 		s.Close(frames.GoingAway, "")
 		s.say(closeFrame(frames.GoingAway, ""))
-		s.until("the client's answer was read", func() bool { return s.peerClosed })
+		s.until("the client's answer was read", func() bool { return s.closing.peerDone })
 		for range maxUnanswered {
 			s.Release(1)
 		}
@@ -494,7 +494,7 @@ func checkViolation(t *testing.T, s *session, bad []byte, code frames.CloseCode)
 	for range 100 {
 		s.say(clientText(strings.Repeat("after", 10_000)))
 	}
-	s.until("the violation is found", func() bool { return s.closeWanted })
+	s.until("the violation is found", func() bool { return s.closing.wanted })
 	release()
 	s.expect(frames.Text, "before")
 	s.expectClose(code)

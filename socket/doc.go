@@ -1,55 +1,58 @@
 // Package socket is one WebSocket connection after its handshake: messages in,
 // messages out, keep-alive and closing (RFC 6455), over HTTP/1.1, HTTP/2 (RFC 8441)
-// and HTTP/3 (RFC 9220); and the same queue and limits for a stream of Server-Sent
-// Events.
+// and HTTP/3 (RFC 9220). A stream of Server-Sent Events is served with the same queue
+// and the same limits.
 //
 // # Data flow
 //
-//	Transport -> Conn.Start: loop or link.read -> assembler -> Handler
-//	                         loop or link.write <- queue <- Send, Write, Update
+//	driver (reads) -> reader.consume -> assembler -> Handler
+//	driver (writes) <- queue <- Send, Write, Update
 //
-// A [Conn] knows nothing of rooms and apps: its [Handler] does. Reading is a
-// state machine ([assembler]) that is fed whatever bytes have arrived and gives
-// back whole messages, so that it does not matter who reads:
+// A [Conn] is a state machine. It knows its [Handler], but no rooms and no apps. It
+// never waits: a [driver] moves the bytes, and there are two.
 //
-//   - Plain TCP on Linux is served by a [loop], which waits for many connections
-//     at once and reads with a buffer of its own. An idle connection has neither
-//     goroutine nor buffer: with its room 1.1 KiB in all, where gorilla's way
-//     inside Caddy takes 33 (bench, work idle-5000).
-//   - TLS on Linux has a goroutine while it has something to say and none once it
-//     was silent for a second ([secure]): 10 KiB, most of it in crypto/tls, where
-//     gorilla's way takes 55 (work idle-2000-tls). What an echo costs is the
-//     system calls and crypto/tls: 0.9 of gorilla's (0.80 to 1.00 over five runs).
-//   - Everything else, which is other systems, connections that somebody has
-//     wrapped, and streams of HTTP/2 and 3, has a goroutine. The build tag nopoll
-//     has it on Linux too.
+//   - A loopDriver serves plain TCP on Linux. Its [loop] waits for many connections
+//     at once and reads with a buffer of its own, so an idle connection has neither
+//     goroutine nor buffer.
+//   - A [goroutineDriver] serves everything else, over a [link]: other systems, a
+//     net.Conn of another type, streams of HTTP/2 and 3, event streams. The build tag
+//     nopoll makes it serve plain TCP on Linux, too.
+//   - TLS on Linux has a goroutineDriver that is parked in a loop while the client is
+//     silent ([tlsLink]). An idle connection then has no goroutine; most of what it
+//     has is inside of crypto/tls.
+//
+// What an idle connection and a message cost is measured in bench.
+//
+// # Reading
+//
+// A driver hands over whatever bytes have arrived. The [assembler] makes messages and
+// control frames of them. If the client has more questions open than it may have, or
+// does not take the answers, [reader.consume] gives back the rest of the bytes; the
+// driver keeps them, and stops reading until the Conn calls driver.resume.
 //
 // # Writing
 //
-// There is no writer goroutine. Who has something to send writes it himself,
-// without blocking, from where he stands; what the socket does not take goes
-// into the connection's queue, and a goroutine or the loop writes until that is
-// empty. **Nobody ever waits for a slow client**: not the sender, not the room.
-// While the handler works through what one read or one tick of a loop brought,
-// answers are collected and leave in one write.
+// There is no writing goroutine. Send and its like write themselves, without
+// blocking. What the socket does not take goes into the connection's queue, and the
+// driver writes until that is empty. **Nobody ever waits for a slow client**: neither
+// the sender nor the room. While the handler works through what one read or one tick
+// of a loop has brought, answers are collected and leave in one write.
 //
-// What many are sent is encoded and compressed once for all of them ([Run]). With
-// context takeover that cannot be: the queue then holds plain frames, and what
-// leaves it is compressed for this connection. A connection that has agreed on
-// permessage-deflate has a [compression]; others have none.
+// What goes to many clients is encoded and compressed once for all of them
+// ([message.Batch]). With context takeover that is not possible: the queue then holds
+// plain frames, and what leaves it is compressed for this connection. Only
+// connections that have agreed on permessage-deflate have a [compression].
 //
 // # Time
 //
-// Each connection has one timer, armed for the earliest thing that may become
-// due (a ping, a reader that takes nothing, an unfinished message, the peer's
-// half of the close handshake) and re-armed when it fires. Traffic does not
-// touch it.
+// Each connection has one timer. It is set for the earliest thing that may become
+// due, such as a ping, or the end of the patience with a client that takes nothing
+// ([deadlines]), and set again when it fires. Traffic does not touch it.
 //
 // # Closing
 //
-// Close frames leave after what was queued before them. Whoever starts, the
-// server ends the TCP connection (RFC 6455 section 7.1.1); where the client may
-// still be sending, the server first shuts its own direction and reads on for a
-// moment, since closing a socket with unread bytes would destroy the close
-// frame on its way.
+// A close frame leaves after what was queued before it. Whichever side starts, the
+// server ends the TCP connection (RFC 6455 section 7.1.1). Where the client may still
+// be sending, the server first ends its own direction and reads on for a moment:
+// closing a socket with unread bytes would destroy the close frame on its way.
 package socket

@@ -6,19 +6,11 @@ import (
 	"time"
 )
 
-// httpStream is the link over a stream of HTTP/2 or HTTP/3: what comes is the
-// request's body, what goes the response's.
+// httpStream is the link over a stream of HTTP/2 or HTTP/3. The client's bytes are
+// the body of the request, the server's that of the response.
 type httpStream struct {
 	*response
 	body io.ReadCloser
-}
-
-// isStream reports whether l is a stream of HTTP/2 or 3. Our direction of one
-// cannot be ended alone, as that of TCP can. But the whole can be while the client
-// still sends, without what it has not read being lost.
-func isStream(l link) bool {
-	_, ok := l.(*httpStream)
-	return ok
 }
 
 func (l *httpStream) read() (*buffer, error) {
@@ -40,8 +32,9 @@ func (l *httpStream) read() (*buffer, error) {
 	return nil, err
 }
 
-// close ends reading; the stream ends in good order when the handler returns, for
-// which it has as long as a client has for its half of the close handshake.
+// close ends reading. The stream ends in good order when the HTTP handler returns;
+// what is still to be written has until then the time that a client has for its
+// half of the closing handshake.
 func (l *httpStream) close() {
 	_ = l.below.SetWriteDeadline(time.Now().Add(closeTimeout))
 	l.endReading()
@@ -50,7 +43,7 @@ func (l *httpStream) close() {
 func (l *httpStream) endReading() {
 	l.response.close()
 	if l.control.SetReadDeadline(time.Now()) != nil {
-		_ = l.body.Close() // which over HTTP/3 would tell the client that the request was cancelled
+		_ = l.body.Close() // over HTTP/3 this would tell the client that its request was cancelled
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -14,22 +13,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A loop serves plain TCP connections without a goroutine and without a buffer
-// for each: it waits for all of them at once (epoll, level-triggered) and reads
-// with a buffer of its own. What arrived in one tick is handed over first and
-// answered afterwards, so that a receiver of several messages gets one write.
+// A loop serves plain TCP connections without a goroutine and a buffer for each: it
+// waits for all of them at once (epoll) and reads with a buffer of its own. What
+// arrives in one tick is first handed over and then answered, so that several
+// messages to one receiver leave in one write. Epoll is level-triggered, since a
+// short read may hide the end of a stream that came with the data.
 //
-// The epoll descriptor itself is waited for through the Go runtime, so that an
-// idle loop holds no thread. Level-triggered, since a short read may hide the
-// end of a stream that came with the data.
+// The loop waits for the epoll descriptor itself through the Go runtime, so that an
+// idle loop holds no thread.
 //
-// A connection's descriptor is closed by its loop only, and under Conn.mu, so
-// that its number cannot be another connection's while somebody writes to it;
-// everybody else shuts the socket down and tells the loop. Events carry a slot
-// and its generation, so that those of a connection before never reach the next.
+// Only its loop closes the descriptor of a connection, and with Conn.mu held, so that
+// the number cannot be another connection's while something is written to it. Others
+// shut the socket down and post the connection to the loop. Events carry a slot and
+// its generation, so that an event of a closed connection does not reach the next one
+// in its slot.
 //
-// A new connection is added to epoll by whoever starts it: the loop hears of it
-// when it has something to say.
+// The goroutine that starts a connection also adds it to epoll. So the loop first
+// hears of it when there is something to read.
 type loop struct {
 	epoll int
 	file  *os.File        // of epoll
@@ -47,14 +47,14 @@ type loop struct {
 	events  [loopEvents]syscall.EpollEvent
 	owners  [loopEvents]owner // of the events that are ready; nil if there is none any more
 	ready   int
-	done    int       // of what is being worked through
-	current *polled   // whose handler is being called
-	handing []*polled // what something was read from in this tick
-	touched []*polled // what had to do with this tick
-	work    []owner   // taken from posted
+	done    int           // how much of the present list is done
+	current *loopDriver   // the connection whose handler is being called
+	handed  []*loopDriver // from which something was read in this tick
+	touched []*loopDriver // which had an event or a post in this tick
+	work    []owner       // taken from posted
 }
 
-// owner is who has a place in a loop. The loop's goroutine calls it.
+// An owner has a slot of a loop, and is called by its goroutine.
 type owner interface {
 	// event acts on what the descriptor is ready for.
 	event(events uint32)
@@ -62,7 +62,7 @@ type owner interface {
 	attend()
 }
 
-// slot is a place that events name.
+// slot is a place of an owner; events carry its index.
 type slot struct {
 	owner      owner
 	generation int32
@@ -87,8 +87,8 @@ var loops struct {
 	next   atomic.Uint32
 }
 
-// pickLoop returns the loop for the next connection, or nil if there are none,
-// as when the process has no descriptor left for one.
+// pickLoop returns the loop for the next connection, or nil if there are none, for
+// example because the process has no descriptor left for one.
 func pickLoop() *loop {
 	all := loops.made.Load()
 	if all == nil {
@@ -148,13 +148,13 @@ func newLoop() (l *loop, err error) {
 	return l, err
 }
 
-// close is for a loop that has not begun.
+// close gives up a loop that does not run yet.
 func (l *loop) close() {
 	if l.wake > 0 {
-		_ = syscall.Close(l.wake) // nothing is left to be done about it
+		_ = syscall.Close(l.wake) // an error changes nothing: the loop is not used
 	}
 	if l.file != nil {
-		_ = l.file.Close() // likewise
+		_ = l.file.Close() // an error changes nothing: the loop is not used
 	}
 }
 
@@ -165,7 +165,7 @@ func (l *loop) run() {
 	}
 }
 
-// poll takes the events there are and tells whether there are any.
+// poll takes the events that are ready and reports whether there are any.
 func (l *loop) poll(fd uintptr) bool {
 	n, err := syscall.EpollWait(int(fd), l.events[:], 0)
 	l.ready = max(n, 0)
@@ -181,21 +181,21 @@ func (l *loop) tick() {
 	for l.done = 0; l.done < len(l.work); {
 		l.attend()
 	}
-	for l.done = 0; l.done < len(l.handing); {
+	for l.done = 0; l.done < len(l.handed); {
 		l.flush()
 	}
-	for _, p := range l.handing {
-		p.conn.endBatch()
+	for _, d := range l.handed {
+		reader{d.conn}.endRead()
 	}
-	for _, p := range l.touched {
-		p.endIfGone()
+	for _, d := range l.touched {
+		d.finishIfEnded()
 	}
 	l.current = nil
-	l.handing, l.touched, l.work = emptied(l.handing), emptied(l.touched), emptied(l.work)
+	l.handed, l.touched, l.work = emptied(l.handed), emptied(l.touched), emptied(l.work)
 }
 
-// findOwners looks up whom the events are for. Only the end of a tick takes a
-// place from an owner.
+// findOwners looks up which owners the events are for. Slots are only given back at
+// the end of a tick.
 func (l *loop) findOwners() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -208,7 +208,8 @@ func (l *loop) findOwners() {
 	}
 }
 
-// emptied returns a list for the next tick. After a burst it is not kept.
+// emptied returns the list, without its elements, for the next tick. A list that has
+// become long in a burst is not kept.
 func emptied[T any](list []T) []T {
 	const keep = 4096
 	if cap(list) > keep {
@@ -218,8 +219,8 @@ func emptied[T any](list []T) []T {
 	return list[:0]
 }
 
-// dispatch acts on the events that are left. A panic ends it, and only the
-// connection that it is about; so for attend and flush.
+// dispatch acts on the events that are left. A panic ends it, and the connection that
+// it is about, but not the loop; the same is true of attend and flush.
 func (l *loop) dispatch() {
 	defer l.recover()
 	for l.done < l.ready {
@@ -246,20 +247,20 @@ func (l *loop) attend() {
 	}
 }
 
-// flush tells those who were handed something that this was all.
+// flush tells the handlers that were handed something that this was all.
 func (l *loop) flush() {
 	defer l.recover()
-	for l.done < len(l.handing) {
-		l.current = l.handing[l.done]
+	for l.done < len(l.handed) {
+		l.current = l.handed[l.done]
 		l.done++
 		l.current.conn.handler.Flush()
 	}
 }
 
-// recover ends the connection whose handler has panicked.
+// recover ends the connection whose handler panics.
 func (l *loop) recover() {
 	if v := recover(); v != nil && l.current != nil {
-		l.current.conn.lost(fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+		l.current.conn.lost(panicError(v))
 	}
 }
 
@@ -270,31 +271,31 @@ func (l *loop) takePosted() {
 	l.work, l.posted = l.posted, l.work
 }
 
-// place gives a place to its owner, with the name that events bear.
-func (l *loop) place(o owner) (name int32, generation int32) {
+// place gives an owner a slot, and returns its index and generation.
+func (l *loop) place(o owner) (index, generation int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.free); n > 0 {
-		name, l.free = l.free[n-1], l.free[:n-1]
+		index, l.free = l.free[n-1], l.free[:n-1]
 	} else {
-		name = int32(len(l.slots))
+		index = int32(len(l.slots))
 		l.slots = append(l.slots, slot{})
 	}
-	s := &l.slots[name]
+	s := &l.slots[index]
 	s.owner = o
 	s.generation++
-	return name, s.generation
+	return index, s.generation
 }
 
-// displace takes a place back. The loop's goroutine calls it.
-func (l *loop) displace(name int32) {
+// displace takes a slot back. Only the loop's goroutine may call it.
+func (l *loop) displace(index int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.slots[name].owner = nil
-	l.free = append(l.free, name)
+	l.slots[index].owner = nil
+	l.free = append(l.free, index)
 }
 
-// post has the loop attend to an owner that is not posted yet.
+// post has the loop attend to an owner, unless that is posted already.
 func (l *loop) post(o owner, posted *atomic.Bool) {
 	if posted.Swap(true) {
 		return
@@ -305,6 +306,6 @@ func (l *loop) post(o owner, posted *atomic.Bool) {
 	l.mu.Unlock()
 	if first {
 		one := [8]byte{0: 1}
-		_, _ = syscall.Write(l.wake, one[:]) // it can only be set already
+		_, _ = syscall.Write(l.wake, one[:]) // fails only if the eventfd is set already
 	}
 }

@@ -40,7 +40,8 @@ func TestStartAddsTheConnectionItself(t *testing.T) {
 	s := newSession(t, onLoop{server}, client)
 	s.start()
 	s.mu.Lock()
-	slot, posted := s.polled.slot, s.polled.posted.Load()
+	d := s.driver.(*loopDriver)
+	slot, posted := d.slot, d.posted.Load()
 	s.mu.Unlock()
 	if slot == 0 || posted {
 		t.Errorf("the connection has slot %d after Start, posted: %t", slot, posted)
@@ -56,7 +57,7 @@ func TestALoopIsNotToldOfWhatEndsMeanwhile(t *testing.T) {
 	told := make(chan bool, 1)
 	s.message = func([]byte, bool) {
 		s.Abort()
-		told <- s.polled.posted.Load()
+		told <- s.driver.(*loopDriver).posted.Load()
 	}
 	s.start()
 	s.say(clientText("hello"))

@@ -51,7 +51,7 @@ func (s *partial) free() {
 	partials.Put(s)
 }
 
-// idle tells whether nothing is incomplete.
+// idle reports whether nothing is incomplete.
 func (s *partial) idle() bool {
 	return !s.open && s.headers == 0 && s.opcode == frames.Continuation
 }
@@ -175,8 +175,9 @@ func (s *partial) endFrame() (event, error) {
 	return e, nil
 }
 
-// skip is next where no rule counts any more. A header that cannot be read is the
-// last: nothing tells where the next one is.
+// skip passes over frames for which no rule counts any more, and reports whether one
+// was a close frame. A header that cannot be read is the last one, since it does not
+// say where the next one is.
 func (s *partial) skip(p []byte) (closed bool) {
 	s.open = true // it is never idle again
 	for {

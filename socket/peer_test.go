@@ -126,6 +126,8 @@ type session struct {
 	looped net.Conn      // to be served by Start
 	over   chan struct{} // closed by Closed, then
 
+	link link // to be served by a goroutine, if looped is nil
+
 	client net.Conn
 	reader *bufio.Reader
 
@@ -170,10 +172,11 @@ func (s *session) start(buffered ...byte) {
 		s.over = served
 		s.Conn.Start(Transport{Conn: s.looped, Buffered: buffered, Deflate: s.deflate})
 	} else {
-		s.Conn.start(s.link, s.deflate)
+		d := &goroutineDriver{link: s.link, conn: s.Conn}
+		s.Conn.start(d, s.deflate)
 		go func() {
 			defer close(served)
-			s.run(buffered)
+			d.run(buffered)
 		}()
 	}
 	s.t.Cleanup(func() {
@@ -256,7 +259,7 @@ func (s *session) expectEOF() {
 // client gets nothing to this effect.
 func (s *session) expectHalfClose() {
 	s.t.Helper()
-	if l, ok := s.link.(*stream); ok {
+	if l, ok := s.link.(*netConn); ok {
 		if _, ok := l.conn.(interface{ CloseWrite() error }); !ok {
 			return
 		}

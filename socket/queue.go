@@ -7,8 +7,8 @@ import (
 	"github.com/caddyws/caddy-websocket/message"
 )
 
-// queue holds encoded messages until the socket takes them. It is not safe for
-// concurrent use: a Conn guards its own.
+// queue holds encoded messages until they are written. It is not safe for concurrent
+// use.
 type queue struct {
 	segments []segment
 	update   int // 1 + index of the segment that a newer update replaces; 0 if none
@@ -40,8 +40,8 @@ const keepSegments = 4
 
 func (q *queue) empty() bool { return q.size == 0 }
 
-// pushShared appends bytes that nobody will change, without copying them unless
-// they are few: the queue's memory stays in proportion to its size.
+// pushShared appends bytes that do not change any more. It copies them only if they
+// are few, so that the queue's memory stays in proportion to its size.
 func (q *queue) pushShared(p []byte) {
 	q.size += len(p)
 	if len(p) >= small {
@@ -75,7 +75,7 @@ func (q *queue) room(n int) *buffer {
 	return own
 }
 
-// prepend puts bytes that nobody will change before everything else.
+// prepend puts bytes that do not change any more before everything else.
 func (q *queue) prepend(p []byte) {
 	q.segments = slices.Insert(q.segments, 0, segment{shared: p})
 	q.size += len(p)
@@ -84,8 +84,8 @@ func (q *queue) prepend(p []byte) {
 	}
 }
 
-// pushUpdate appends a state that makes the update still waiting, if any,
-// worthless: that one is dropped.
+// pushUpdate appends an update and drops the one before, if that still waits. p does
+// not change any more.
 func (q *queue) pushUpdate(p []byte) {
 	if q.update > 0 {
 		q.remove(q.update - 1)
@@ -104,8 +104,8 @@ func (q *queue) remove(i int) {
 	}
 }
 
-// join moves what is in segment i to the one before it, if both are the queue's
-// own and small: many removals leave no row of crumbs.
+// join moves what is in segment i to the one before it, if both are the queue's own
+// and small. So many removals do not leave many small segments.
 func (q *queue) join(i int) {
 	left, right := q.segments[i-1].own, q.segments[i].own
 	if left == nil || right == nil || len(left.b)+len(right.b) > gather {
@@ -157,7 +157,7 @@ func (q *queue) drop(n, size int) {
 	}
 }
 
-// clear forgets everything that waits.
+// clear drops everything that waits.
 func (q *queue) clear() {
 	for _, s := range q.segments {
 		putBuffer(s.own)

@@ -25,10 +25,10 @@ const (
 	minFragments    = 4096             // frames of one message, if it may not have more
 	assemblyTimeout = time.Minute      // from a message's first byte to its last; longer closes 1008
 	settleTimeout   = 10 * time.Second // for held messages, once a close frame is wanted
-	closeTimeout    = 3 * time.Second  // for the peer's half of the close handshake
-	lastTimeout     = time.Minute      // more than that, for a peer that goes on taking what comes before our half
-	maxUnanswered   = 64               // messages handed over and not settled; then reading stops
-	maxUnsettled    = 256 << 10        // their bytes
+	closeTimeout    = 3 * time.Second  // for the client's half of the closing handshake
+	lastTimeout     = time.Minute      // in addition, for a client that still takes what was queued before the close frame
+	maxUnanswered   = 64               // messages that are held; then reading stops
+	maxUnsettled    = 256 << 10        // bytes of the messages that are held; then reading stops
 	maxFlushed      = 16               // bytes that compressing needs more for each frame that it fills by itself
 )
 

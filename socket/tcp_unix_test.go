@@ -17,7 +17,8 @@ func TestIdleConnHoldsNoBuffer(t *testing.T) {
 	server, client := tcpPair(t)
 	s := newSession(t, server, client)
 	link := s.link.(*tcp)
-	s.Conn.start(link, frames.Deflate{})
+	d := &goroutineDriver{link: link, conn: s.Conn}
+	s.Conn.start(d, frames.Deflate{})
 	s.say(clientText("hello")[:3])
 	read := make(chan struct{})
 	go func() {
@@ -27,11 +28,11 @@ func TestIdleConnHoldsNoBuffer(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		s.feed(b.b)
+		d.receive(b.b)
 		putBuffer(b)
 	}()
 	s.receive("the first read", read)
-	s.feed(clientText("hello")[3:])
+	d.receive(clientText("hello")[3:])
 	if s.in.partial != nil || cap(s.out.segments) > keepSegments || !s.out.empty() || link.out != nil {
 		t.Errorf("holds %+v, %+v, %+v", s.in, s.out, link)
 	}
@@ -79,7 +80,7 @@ func TestSlowReaderIsNotCut(t *testing.T) {
 					t.Fatalf("%v: %+v", err, s.summary(nil))
 				}
 			}
-			if s.isGone() {
+			if s.hasEnded() {
 				t.Errorf("it was cut: %+v", s.summary(nil))
 			}
 		})

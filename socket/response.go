@@ -6,30 +6,16 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/caddyws/caddy-websocket/message"
 )
 
-// ServeEvents writes Server-Sent Events (HTML standard, section 9.2) to the response,
-// whose header has been written, until the stream has ended and the handler was told
-// so: one way, with the same queue and the same limits as a WebSocket. Pings are
-// comments, and there is no close frame. The response is not used any more when it
-// returns.
-func (c *Conn) ServeEvents(w http.ResponseWriter, r *http.Request) {
-	l := newResponse(w, r)
-	c.mu.Lock()
-	c.out.prepend([]byte(message.Comment)) // so that the header leaves at once, whoever buffers it
-	c.mu.Unlock()
-	c.serve(l, Transport{})
-}
-
-// response is the link over the response to a plain request.
+// response is the link over the response to a plain request. Nothing ever arrives
+// on it.
 type response struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	below   *http.ResponseController // of the server's own writer, which may be used while another goroutine writes
 	request <-chan struct{}          // closed when the client has gone
-	end     chan struct{}            // closed when we end it
+	end     chan struct{}            // closed when the server ends the response
 	once    sync.Once
 }
 
@@ -40,7 +26,7 @@ func newResponse(w http.ResponseWriter, r *http.Request) *response {
 	}
 }
 
-// innermost is what all the writers are around.
+// innermost returns the writer that all others are wrapped around.
 func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -51,7 +37,7 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// read waits for the end: nothing ever arrives.
+// read waits for the end.
 func (l *response) read() (*buffer, error) {
 	select {
 	case <-l.request:
@@ -63,29 +49,22 @@ func (l *response) read() (*buffer, error) {
 
 func (*response) tryWrite([]byte) (int, error) { return 0, nil }
 
-func (l *response) write(p []byte, progress func(n int)) error {
-	for len(p) > 0 {
-		n, err := l.w.Write(p[:min(len(p), streamWrite)])
-		if err == nil {
-			err = l.control.Flush()
-		}
-		progress(n)
-		if err != nil {
-			return err
-		}
-		p = p[n:]
+func (l *response) write(p []byte) (int, error) {
+	n, err := l.w.Write(p[:min(len(p), streamWrite)])
+	if err == nil {
+		err = l.control.Flush()
 	}
-	return nil
+	return n, err
 }
 
-func (*response) unsent() int { return -1 }
+func (*response) sendBuffered() int { return -1 }
 
 func (*response) closeWrite() {}
 
 func (l *response) close() { l.once.Do(func() { close(l.end) }) }
 
-// abort also ends a write that is waiting. After close there is none, and what
-// ends the response is still to be written.
+// abort also ends a write that waits. After close no write does, and the end of
+// the response is still to be written.
 func (l *response) abort() {
 	select {
 	case <-l.end:

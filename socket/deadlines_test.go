@@ -342,8 +342,8 @@ func (c halfClosed) Read(p []byte) (int, error) { return c.said.Read(p) }
 // one.
 func TestTimerEndsAConnectionThatTakesNoGoodbye(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, s *session) {
-		slow := &slowGoodbye{Conn: s.link.(*stream).conn, told: make(chan struct{})}
-		s.link = &stream{conn: slow}
+		slow := &slowGoodbye{Conn: s.link.(*netConn).conn, told: make(chan struct{})}
+		s.link = &netConn{conn: slow}
 		s.start()
 		s.say(clientFrame(true, 3, ""))
 		s.expectClose(frames.ProtocolError)

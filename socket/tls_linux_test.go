@@ -34,14 +34,16 @@ func TestSecureTurnsColdAndWakes(t *testing.T) {
 	s.expectClose(frames.GoingAway)
 }
 
+func (s *session) tlsLink() *tlsLink { return s.driver.(*goroutineDriver).link.(*tlsLink) }
+
 // becomesCold waits until no goroutine reads; nothing announces that.
 func (s *session) becomesCold() {
 	s.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		s.mu.Lock()
-		cold := s.link.(*secure).cold
+		parked := s.tlsLink().parked
 		s.mu.Unlock()
-		if cold {
+		if parked {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -107,14 +109,14 @@ func TestSecureWaitsForNoRoomThatIsTakenBack(t *testing.T) {
 func (s *session) hasRoom(room int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.link.(*secure).room = room
-	return !s.gone
+	s.tlsLink().room.left = room
+	return !s.closing.ended
 }
 
 func (s *session) mayOwe(n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.owed() < n
+	return s.out.owed() < n
 }
 
 // narrowPair is a connection whose client asks for packets of a size and for few

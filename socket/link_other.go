@@ -1,7 +1,0 @@
-//go:build !unix
-
-package socket
-
-import "net"
-
-func newLink(conn net.Conn) link { return &stream{conn: conn} }
