@@ -247,3 +247,20 @@ func TestFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// CONTRIBUTING.md names files that exist.
+func TestContributingNamesFiles(t *testing.T) {
+	text, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`([a-z_/]+\\.(?:go|md))`").FindAllSubmatch(text, -1)
+	if len(names) < 20 {
+		t.Errorf("it names %d files", len(names))
+	}
+	for _, name := range names {
+		if _, err := os.Stat(string(name[1])); err != nil {
+			t.Error(err)
+		}
+	}
+}
