@@ -30,7 +30,7 @@ type App struct {
 	// Where many connections have to be closed, because Caddy stops or its
 	// configuration changes, this is done one after another over this time, so
 	// that their clients do not all come back at once; few are closed faster, 100 a
-	// second. When Caddy stops, who has not left a moment later is cut. A service manager must wait that long: systemd's unit for
+	// second. When Caddy stops, connections that have not ended a moment later are cut. A service manager must wait that long: systemd's unit for
 	// Caddy kills after 5 s. From 10ms to 1h, -1 closes all at once. Default: 3s.
 	Drain caddy.Duration `json:"drain,omitempty"`
 

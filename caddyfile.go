@@ -102,7 +102,7 @@ func (h *Handler) parseShortApp(d *caddyfile.Dispenser) error {
 	return err
 }
 
-// likeMatcher tells whether an argument behind the app may be meant as the matcher
+// likeMatcher reports whether an argument behind the app may be meant as the matcher
 // of the directive: a path or a named one.
 func likeMatcher(t caddyfile.Token) bool { return strings.IndexAny(t.Text, "/@") == 0 }
 
@@ -176,7 +176,7 @@ func (h *Handler) parseCompression(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// takesOver tells whether d stands on the word takeover, and notes it.
+// takesOver reports whether d stands on the word takeover, and notes it.
 func (h *Handler) takesOver(d *caddyfile.Dispenser) bool {
 	h.CompressionTakeover = d.Val() == "takeover"
 	return h.CompressionTakeover

@@ -157,7 +157,7 @@ func clientIP(r *http.Request) string {
 // seconds.
 const retryAfter = "5"
 
-// speaksJSON tells whether the app has the subprotocol json.
+// speaksJSON reports whether the app has the subprotocol json.
 func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, hub.JSON) }
 
 // refuseVisitor returns why the hub does not let a client in, as Caddy answers it.

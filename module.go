@@ -60,7 +60,7 @@ type Handler struct {
 
 	// Compress messages of 256 bytes and more for clients that offer
 	// permessage-deflate, at a level from 1 (fastest) to 9 (smallest). Each
-	// message is compressed by itself, and once for all who are sent it.
+	// message is compressed by itself, and once for all that are sent it.
 	// Default: 0, no compression.
 	CompressionLevel int `json:"compression_level,omitempty"`
 

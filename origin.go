@@ -148,7 +148,7 @@ func checkFetchSite(r *http.Request) error {
 	return nil
 }
 
-// isNavigation tells whether a person goes to the URL in a window of its own.
+// isNavigation reports whether a person goes to the URL in a window of its own.
 func isNavigation(r *http.Request) bool {
 	return r.Method == http.MethodGet && !parseQuery(r.URL).Has("message") &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"

@@ -77,7 +77,7 @@ func (q *quicStreams) closeServers(after time.Duration) {
 
 // sendBackStreams has the members over HTTP/3 come back to the next configuration,
 // if Caddy is going to close their connections. It is called just before the
-// servers begin to shut down. Those who are told after that cannot come back over
+// servers begin to shut down. Clients that are told after that cannot come back over
 // the same connection.
 func (a *App) sendBackStreams() {
 	grace := a.gracePeriod()

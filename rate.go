@@ -28,7 +28,7 @@ func newRates(perSecond float64, burst int) *rates {
 	return &rates{limit: rate.Limit(perSecond), burst: burst, by: make(map[string]*rate.Limiter)}
 }
 
-// allow tells whether the client may send one more message.
+// allow reports whether the client may send one more message.
 func (s *rates) allow(client string) bool {
 	if s.limit == 0 {
 		return true

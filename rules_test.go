@@ -103,7 +103,7 @@ func TestBannedImports(t *testing.T) {
 	}
 }
 
-// isBanned tells whether a path is the banned one or begins with it.
+// isBanned reports whether a path is the banned one or begins with it.
 func isBanned(path, banned string) bool {
 	return path == banned || strings.HasPrefix(path, banned) && strings.HasSuffix(banned, "/")
 }

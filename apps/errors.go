@@ -14,7 +14,7 @@ type refusal struct{ err error }
 func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
-// IsRefusal tells whether err was made by [Refuse].
+// IsRefusal reports whether err was made by [Refuse].
 func IsRefusal(err error) bool {
 	var r *refusal
 	return errors.As(err, &r)

@@ -106,7 +106,7 @@ func (run Loop) Receive(c Conn, m Message) error {
 	return nil
 }
 
-// Inline tells that Receive never blocks: only the session does.
+// Inline reports that Receive never blocks: only the session does.
 func (Loop) Inline() {}
 
 // session returns the session of c, which begins now if nobody has called Join.
@@ -162,7 +162,7 @@ func (s *Session) conclude(ctx context.Context, err error) {
 
 const normalClosure = 1000 // RFC 6455 section 7.4.1
 
-// isEnd tells whether err only says that the connection has ended.
+// isEnd reports whether err only says that the connection has ended.
 func (s *Session) isEnd(ctx context.Context, err error) bool {
 	switch {
 	case ctx.Err() != nil:

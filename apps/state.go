@@ -42,7 +42,7 @@ type Body struct {
 	JSON []byte
 }
 
-// Empty tells whether there is nothing to say.
+// Empty reports whether there is nothing to say.
 func (b Body) Empty() bool { return len(b.Text) == 0 && len(b.JSON) == 0 }
 
 // Outcome is what one operation leads to, sent after the commit.

@@ -116,7 +116,7 @@ func (s *server) stop() {
 	timer := time.AfterFunc(time.Second, func() { _ = s.cmd.Process.Kill() })
 	_ = s.cmd.Wait() // it ends either way
 	timer.Stop()
-	_ = s.out.Close() // likewise
+	_ = s.out.Close() // the server has ended
 }
 
 func freeAddress() (string, error) {

@@ -97,7 +97,7 @@ func (w work) check() error {
 
 func outside(n, least, most int) bool { return n < least || n > most }
 
-// runs tells whether a peer can do the work.
+// runs reports whether a peer can do the work.
 func (w work) runs(p peers.Peer) bool {
 	return (!w.tls || p.TLS) && (w.kind != "sum" || p.Sum)
 }

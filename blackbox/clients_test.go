@@ -337,7 +337,7 @@ func (e *stream) expect(data ...string) {
 	}
 }
 
-// has tells whether a list header has a value.
+// has reports whether a list header has a value.
 func has(h http.Header, name, value string) bool {
 	for _, line := range h.Values(name) {
 		if slices.ContainsFunc(strings.Split(line, ","), func(v string) bool {

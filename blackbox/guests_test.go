@@ -281,7 +281,7 @@ func (s *server) checkCodes(t *testing.T, all []parting, code uint16) {
 // spread is the time between the first and the last parting.
 func spread(all []parting) time.Duration { return all[len(all)-1].at.Sub(all[0].at) }
 
-// withExtendedConnect tells whether this process may open WebSockets over HTTP/2.
+// withExtendedConnect reports whether this process may open WebSockets over HTTP/2.
 // If not it runs the test in one that may, which is to be told when it starts.
 func withExtendedConnect(t *testing.T) bool {
 	t.Helper()

@@ -2,7 +2,7 @@
 // its rooms.
 //
 // An engine is a map from room to bytes with one rule: a value is replaced only
-// by who has seen the current one ([Engine.Swap]). Everything above that, such
+// by a caller that has seen the current one ([Engine.Swap]). Everything above that, such
 // as the order of operations, batching and what members are told, is the hub's.
 // Engines are Caddy guest modules in the namespace websocket.engines.
 //

@@ -2,7 +2,7 @@ package frames
 
 import "unicode/utf8"
 
-// Validator tells whether text that comes in pieces is UTF-8, RFC 6455 section
+// Validator reports whether text that comes in pieces is UTF-8, RFC 6455 section
 // 8.1. It fails at the first byte that cannot go on with a valid sequence, be
 // it in the same piece or a later one, so a client is refused without waiting
 // for the rest of its message. A fragment may end inside a sequence; a message

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// IsConnect tells whether r opens a WebSocket on a stream of HTTP/2 (RFC 8441)
+// IsConnect reports whether r opens a WebSocket on a stream of HTTP/2 (RFC 8441)
 // or HTTP/3 (RFC 9220), by an extended CONNECT.
 func IsConnect(r *http.Request) bool {
 	if r.Method != http.MethodConnect {

@@ -60,7 +60,7 @@ func parseDeflateOffer(offer string) (p frames.Deflate, ok bool) {
 	return p, true
 }
 
-// setParameter notes a parameter and tells whether it is one, with a value that it may
+// setParameter notes a parameter and reports whether it is one, with a value that it may
 // have. A value may be quoted (RFC 6455, section 9.1).
 func setParameter(p *frames.Deflate, name, value string, valued bool) bool {
 	switch name {
@@ -95,7 +95,7 @@ func windowBits(value string) int {
 }
 
 // unquoted returns what is in a quoted string, or value itself if it is none, and
-// tells whether the string ends where it should.
+// reports whether the string ends where it should.
 func unquoted(value string) (string, bool) {
 	inner, quoted := strings.CutPrefix(value, `"`)
 	if !quoted {

@@ -20,7 +20,7 @@ func Subprotocol(r *http.Request, ours []string) string {
 	return ""
 }
 
-// hasToken tells whether the list in the named header contains a token,
+// hasToken reports whether the list in the named header contains a token,
 // given in ASCII, in any case. Equal lengths keep Unicode's folding out of it: a
 // Kelvin sign is not a k.
 func hasToken(h http.Header, name, token string) bool {

@@ -50,7 +50,7 @@ type Upgraded struct {
 	Deflate frames.Deflate
 }
 
-// IsUpgrade tells whether r asks for a WebSocket over HTTP/1: whether its
+// IsUpgrade reports whether r asks for a WebSocket over HTTP/1: whether its
 // Upgrade header contains the token websocket (RFC 6455, section 4.2.1). A
 // request that says so but is wrong otherwise counts too, so that it is refused
 // with the reason instead of being served as something it wasn't meant to be.

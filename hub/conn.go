@@ -77,7 +77,7 @@ func (a *answer) Close(code frames.CloseCode, reason string) {
 // Abort answers that the server is going away.
 func (a *answer) Abort() { a.Close(frames.GoingAway, "") }
 
-// Hold tells that an answer may come.
+// Hold reports that an answer may come.
 func (a *answer) Hold(int) {
 	a.mu.Lock()
 	a.holds++

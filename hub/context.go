@@ -19,7 +19,7 @@ func (m *Member) HungUp() {
 	}
 }
 
-// end notes that the connection has ended, ends its context, and tells whether
+// end notes that the connection has ended, ends its context, and reports whether
 // Leave may be called right away: otherwise it is called after the last message.
 func (m *Member) end() (caughtUp bool) {
 	m.mu.Lock()

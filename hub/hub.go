@@ -235,7 +235,7 @@ func (h *Hub) dropReference(room *Room) {
 // abortTimeout is how long members that were cut are waited for.
 const abortTimeout = 250 * time.Millisecond
 
-// ErrUnfinished tells that something goes on after Close, such as an app that does
+// ErrUnfinished reports that something goes on after Close, such as an app that does
 // not return. The engine is closed after it.
 var ErrUnfinished = errors.New("an app or the engine has not finished in time")
 

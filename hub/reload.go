@@ -49,7 +49,7 @@ func (h *Hub) warn(earlier []*Route, ends []*closeReason) {
 	for i, r := range earlier {
 		if ends[i] == routeUnsure && !told[r.Name] {
 			told[r.Name] = true
-			h.log().Warn("routes have changed and cannot be told apart: who is connected to them is sent back; give each an option name",
+			h.log().Warn("routes have changed and cannot be told apart: their connections are closed with 1012; give each an option name",
 				zap.String("route", r.Name))
 		}
 	}

@@ -38,7 +38,7 @@ func (r *Room) busy() bool {
 	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale
 }
 
-// run takes at most so many turns and tells whether nothing is left to do.
+// run takes at most so many turns and reports whether nothing is left to do.
 func (r *Room) run(turns int) (done bool) {
 	for range turns {
 		if !r.attempt() {

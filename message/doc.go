@@ -1,4 +1,4 @@
-// Package message is what a room says, encoded once for all who are told it.
+// Package message is what a room says, encoded once for all connections that are told it.
 //
 // A [Message] is one thing to say, in words that do not depend on the receiver. A
 // [Batch] is the messages that leave together. A connection is told a batch and

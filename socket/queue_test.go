@@ -31,7 +31,7 @@ func (m queueModel) size() (n int) {
 	return n
 }
 
-// taken removes p from the front and tells whether it consists of whole runs
+// taken removes p from the front and reports whether it consists of whole runs
 // that stood there.
 func (m *queueModel) taken(p []byte) bool {
 	for len(p) > 0 {

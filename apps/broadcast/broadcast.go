@@ -96,7 +96,7 @@ func (a *App) format(c apps.Conn, message []byte) []byte {
 	return []byte(fill.Replace(a.Format))
 }
 
-// Inline tells that Receive never blocks.
+// Inline reports that Receive never blocks.
 func (*App) Inline() {}
 
 // Interface guards

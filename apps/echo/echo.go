@@ -44,10 +44,10 @@ func (a *App) Receive(c apps.Conn, m apps.Message) error {
 	return nil
 }
 
-// Pure tells that Receive only answers.
+// Pure reports that Receive only answers.
 func (*App) Pure() {}
 
-// Inline tells that Receive never blocks.
+// Inline reports that Receive never blocks.
 func (*App) Inline() {}
 
 // Interface guards

@@ -65,10 +65,10 @@ func lower(text []byte) []byte {
 	return dst[:n]
 }
 
-// Pure tells that Receive only answers.
+// Pure reports that Receive only answers.
 func (*App) Pure() {}
 
-// Inline tells that Receive never blocks.
+// Inline reports that Receive never blocks.
 func (*App) Inline() {}
 
 // Interface guards

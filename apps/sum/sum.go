@@ -89,13 +89,13 @@ func (*App) Receive(c apps.Conn, m apps.Message) error {
 // NewState returns the total of a new room: 0.
 func (a *App) NewState() apps.State { return &total{silent: a.ReplyOnly} }
 
-// Greets tells whether c is sent the total on joining.
+// Greets reports whether c is sent the total on joining.
 func (a *App) Greets(apps.Conn) bool { return a.Greet }
 
 // Subprotocols lists json.
 func (*App) Subprotocols() []string { return []string{"json"} }
 
-// Inline tells that Receive never blocks.
+// Inline reports that Receive never blocks.
 func (*App) Inline() {}
 
 // Interface guards

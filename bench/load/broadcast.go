@@ -102,7 +102,7 @@ func (b *broadcast) greet() error {
 	return b.g.send(b.g.conns[0], appendMasked(nil, opText, []byte(hello)))
 }
 
-// due tells whether it is time for the next message.
+// due reports whether it is time for the next message.
 func (b *broadcast) due() bool {
 	return b.every == 0 || b.sent == 0 || b.g.now.Sub(b.sentAt[(b.sent-1)%b.window]) >= b.every
 }

@@ -36,7 +36,7 @@ type work interface {
 	message(c *conn, payload []byte) error
 
 	// tick is called after the messages of each round of the loop. It sends
-	// while sending is true and tells whether anything is in flight.
+	// while sending is true and reports whether anything is in flight.
 	tick(sending bool) (busy bool, err error)
 }
 

@@ -44,5 +44,5 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // UnmarshalCaddyfile reads `lower_case`; the app has no options.
 func (*App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return options.Set{}.App(d) }
 
-// Pure tells that the app only answers: GET ?message= is allowed.
+// Pure reports that the app only answers: GET ?message= is allowed.
 func (*App) Pure() {}

@@ -111,7 +111,7 @@ func (w *World) JoinJSON(route *hub.Route) *Client {
 	return w.Enter(route, hub.Visitor{Room: "room", Subprotocol: hub.JSON})
 }
 
-// Enter lets a visitor in, who is a member when it returns.
+// Enter lets a visitor in, which is a member when it returns.
 func (w *World) Enter(route *hub.Route, v hub.Visitor) *Client {
 	w.t.Helper()
 	m, err := w.Hub.Join(context.Background(), route, v)
@@ -121,7 +121,7 @@ func (w *World) Enter(route *hub.Route, v hub.Visitor) *Client {
 	return w.Serve(m)
 }
 
-// Serve connects a member, who is in the room when it returns.
+// Serve connects a member, which is in the room when it returns.
 func (w *World) Serve(m *hub.Connection) *Client {
 	w.t.Helper()
 	server, client := w.Pair()
@@ -146,7 +146,7 @@ func Connect(t testing.TB, m *hub.Connection, server, client net.Conn) *Client {
 	return c
 }
 
-// settle returns once the server reads from the client, who is a member then.
+// settle returns once the server reads from the client, which is a member then.
 func (c *Client) settle() error {
 	if _, err := c.Write(frames.AppendMasked(nil, frames.Header{Fin: true, Opcode: frames.Ping}, nil)); err != nil {
 		return err
