@@ -126,8 +126,25 @@ func TestCompressedForms(t *testing.T) {
 	if rest := p[n+int(h.Length):]; string(rest) != "\x81\x05hello" {
 		t.Errorf("a short message is %q", rest)
 	}
-	if control := (Form{Level: 5, Bits: 15}).Append(nil, frames.Ping, nil); string(control) != "\x89\x00" {
-		t.Errorf("a ping is %q", control)
+}
+
+// Control frames are never compressed, and event streams have comments for pings.
+func TestControlFramesInEachForm(t *testing.T) {
+	for _, test := range []struct {
+		form Form
+		op   frames.Opcode
+		want string
+	}{
+		{Form{}, frames.Ping, "\x89\x00"},
+		{Form{Level: 5, Bits: 15}, frames.Ping, "\x89\x00"},
+		{Form{Level: 5, Bits: 15}, frames.Close, "\x88\x00"},
+		{Form{Format: Events}, frames.Ping, ":\n\n"},
+		{Form{Format: Events}, frames.Pong, ""},
+		{Form{Format: Events}, frames.Close, ""},
+	} {
+		if got := string(test.form.Append(nil, test.op, nil)); got != test.want {
+			t.Errorf("opcode %v in %+v is %q, expected %q", test.op, test.form, got, test.want)
+		}
 	}
 }
 
