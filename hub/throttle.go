@@ -6,27 +6,29 @@ import "time"
 // events never wait. The last update is always told: a timer sees to it.
 type throttle struct {
 	// Owned by the turn.
-	told  time.Time // when an update was last told
-	armed bool      // a timer will have the others told
+	told   time.Time // when an update was last told
+	armed  bool      // a timer will have the others told
+	failed bool      // the app could not say how often, and that was reported
 }
 
 // holds reports whether updates have to wait.
-func (p *throttle) holds(r *Room) bool {
+func (t *throttle) holds(r *Room) bool {
 	every, err := r.follows.every()
-	if err != nil {
+	if err != nil && !t.failed {
 		r.report(err)
 	}
+	t.failed = err != nil
 	if every == 0 {
 		return false
 	}
 	now := time.Now()
-	wait := p.told.Add(every).Sub(now)
+	wait := t.told.Add(every).Sub(now)
 	if wait <= 0 {
-		p.told = now
+		t.told = now
 		return false
 	}
-	if !p.armed {
-		p.armed = true
+	if !t.armed {
+		t.armed = true
 		time.AfterFunc(wait, r.wake)
 	}
 	return true

@@ -83,8 +83,7 @@ func (r *Room) turn() bool {
 	r.mu.Unlock()
 
 	if sending.messages.Len() > 0 {
-		behind := sending.send(r.recipients)
-		r.letGo(sending.holds, sending.messages.Size(), behind)
+		r.sendMessages(&sending)
 	}
 	if stale {
 		r.follow(r.config())
@@ -98,6 +97,19 @@ func (r *Room) turn() bool {
 	}
 	clear(r.recipients[:cap(r.recipients)])
 	return true
+}
+
+// sendMessages sends what was published to the members. A panic ends the sending, and
+// nothing else: the publishers are let go in any case.
+func (r *Room) sendMessages(b *outbox) {
+	var behind []*Member
+	defer func() {
+		if p := recover(); p != nil {
+			r.reportPanic(p)
+		}
+		r.letGo(b.holds, b.messages.Size(), behind)
+	}()
+	behind = b.send(r.recipients)
 }
 
 // carryOut commits a batch and tells everybody what came of it.
