@@ -94,15 +94,15 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Offer) (*Upgraded, error)
 	}, nil
 }
 
-// handshake is what was agreed with a client.
-type handshake struct {
+// agreement is what was agreed with a client.
+type agreement struct {
 	subprotocol string
 	deflate     frames.Deflate
 }
 
 // agree answers what a client offers.
-func (o Offer) agree(r *http.Request) handshake {
-	return handshake{Subprotocol(r, o.Subprotocols), negotiateDeflate(r.Header, o)}
+func (o Offer) agree(r *http.Request) agreement {
+	return agreement{Subprotocol(r, o.Subprotocols), negotiateDeflate(r.Header, o)}
 }
 
 // answerFields are the header fields of an answer, spelled as RFC 6455 does:
@@ -118,7 +118,7 @@ var answerFields = [...]struct{ name, canonical string }{
 
 // put puts the answer into a header. On a stream of HTTP/2 or HTTP/3 there is no
 // key to be accepted, and no field that says Upgrade (RFC 8441, section 5).
-func (a handshake) put(header http.Header, accept string) {
+func (a agreement) put(header http.Header, accept string) {
 	values := [len(answerFields)]string{3: a.subprotocol, 4: extensionHeader(a.deflate)}
 	if accept != "" {
 		values[0], values[1], values[2] = "websocket", "Upgrade", accept

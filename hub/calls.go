@@ -26,7 +26,8 @@ func (m *Member) callJoin(h apps.Handshake) (err error) {
 	return nil
 }
 
-// callGreets asks the app whether m is shown the state on joining.
+// callGreets sets whether m is shown the state on joining, for which it may have to
+// ask the app.
 func (m *Member) callGreets() (err error) {
 	defer m.recovered(&err)
 	m.greets = m.room.stateful && (m.format != message.Text || m.appGreets())

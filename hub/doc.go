@@ -3,16 +3,19 @@
 //
 // # Where to look
 //
-//	hub.go          the directory of rooms: who finds one, who keeps it in memory
+//	hub.go          the directory of rooms: finding one, keeping it in memory
 //	route.go        a route as its connections know it; successor.go, reload.go: what a
 //	                reload makes of it; drain.go: members that must go
-//	connections.go  limits of connections; roomlimit.go: of stored rooms; idle.go: rooms
-//	                that are forgotten
-//	room.go         one room; member.go: one client in it; conn.go: its connection;
-//	                appconn.go, calls.go: what the app sees, and calls of the app
-//	turn.go         a room's turn; queue.go, outbox.go: what waits for it; delivery.go:
-//	                what is told afterwards; throttle.go: how often
+//	connections.go  limits of connections; roomlimit.go: of stored rooms; forget.go: stored
+//	                rooms that nobody uses
+//	room.go         one room, and what a joining member is shown
+//	member.go       one client in it; conn.go, connection.go: its connection; appconn.go,
+//	                calls.go, inbox.go, context.go: what its app sees, and calls of the app
+//	turn.go         a room's turn; operations.go, queue.go: operations that wait, and their
+//	                limits; outbox.go: messages that wait; delivery.go: what is told
+//	                afterwards; throttle.go: how often
 //	backpressure.go, patience.go  how publishers wait for members that read
+//	plain.go        plain requests; logging.go, name.go: what logs and apps are shown
 //
 // # A room's turn
 //

@@ -56,10 +56,10 @@ type Hub struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	rooms  map[engines.Key]*Room
-	seated int                       // rooms with members
-	idle   map[engines.Key]*idleRoom // stored rooms that are not in memory
-	closed *closeReason              // to everybody; nil while the hub is open
+	rooms    map[engines.Key]*Room
+	seated   int                           // rooms with members
+	unloaded map[engines.Key]*unloadedRoom // stored rooms that are not in memory
+	closed   *closeReason                  // to everybody; nil while the hub is open
 
 	visitors sync.WaitGroup // members, and requests that look for a room
 	work     sync.WaitGroup // goroutines of rooms and of blocking apps
@@ -73,10 +73,10 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 	_, volatile := engine.(engines.Volatile)
 	h := &Hub{
 		engine: engine, volatile: volatile, log: log,
-		rooms:   make(map[engines.Key]*Room),
-		idle:    make(map[engines.Key]*idleRoom),
-		closing: make(chan struct{}),
-		over:    make(chan struct{}),
+		rooms:    make(map[engines.Key]*Room),
+		unloaded: make(map[engines.Key]*unloadedRoom),
+		closing:  make(chan struct{}),
+		over:     make(chan struct{}),
 	}
 	h.store.Engine, h.store.Limit = engine, storedRooms{h}
 	h.limits.Store(&limits)
@@ -175,7 +175,7 @@ func (h *Hub) acquireLocked(key engines.Key, route *Route, s stay) (*Room, error
 	if !ok {
 		room = newRoom(h, key, route)
 		h.rooms[key] = room
-		room.idle = h.endIdle(key)
+		room.unloaded = h.noteLoaded(key)
 	}
 	room.visited = true
 	h.seatLocked(room, s)
@@ -228,7 +228,7 @@ func (h *Hub) dropReference(room *Room) {
 	defer h.mu.Unlock()
 	if h.rooms[room.key] == room && room.retire() {
 		delete(h.rooms, room.key)
-		h.becomeIdle(room)
+		h.noteUnloaded(room)
 	}
 }
 
@@ -278,7 +278,7 @@ func (h *Hub) close(f closeReason) {
 	defer h.mu.Unlock()
 	h.closed = &f
 	close(h.closing)
-	for _, r := range h.idle {
+	for _, r := range h.unloaded {
 		r.stop()
 	}
 }
@@ -330,6 +330,3 @@ func (m *Member) unwanted() *closeReason {
 	defer h.mu.Unlock()
 	return h.closed
 }
-
-// commitTimeout bounds how long a turn waits for the engine.
-const commitTimeout = 10 * time.Second

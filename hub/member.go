@@ -30,7 +30,7 @@ type Member struct {
 	// Owned by the room's turn.
 	turn struct {
 		version uint64 // of its last reply
-		heard   int32  // bytes of the turn's events that it was sent
+		heard   int32  // how many of the turn's events it was sent
 		taking  bool   // it has operations in this turn
 		owed    bool   // it has operations for a later turn
 		missed  bool   // it was not sent an update because of them

@@ -6,21 +6,6 @@ import (
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
-// settleAll releases the senders of a batch, if need be when the members are no
-// longer behind with its events.
-func (r *Room) settleAll(batch []operation, told *announcement) {
-	var holds []hold
-	for _, op := range batch {
-		r.hub.waiting.Add(-int64(len(op.Data)))
-		if len(told.behind) == 0 {
-			op.from.conn.Release(len(op.Data))
-			continue
-		}
-		holds = append(holds, hold{op.from, len(op.Data)})
-	}
-	r.letGo(holds, told.events.Size(), told.behind)
-}
-
 // apply queues an operation of m.
 func (r *Room) apply(m *Member, data []byte) {
 	if !r.stateful {
@@ -69,4 +54,19 @@ func (r *Room) refuse(m *Member, err error) {
 	}
 	r.mu.Unlock()
 	m.sendError(err)
+}
+
+// settleAll releases the senders of a batch, if need be when the members are no
+// longer behind with its events.
+func (r *Room) settleAll(batch []operation, told *announcement) {
+	var holds []hold
+	for _, op := range batch {
+		r.hub.waiting.Add(-int64(len(op.Data)))
+		if len(told.behind) == 0 {
+			op.from.conn.Release(len(op.Data))
+			continue
+		}
+		holds = append(holds, hold{op.from, len(op.Data)})
+	}
+	r.letGo(holds, told.events.Size(), told.behind)
 }

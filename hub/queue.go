@@ -2,6 +2,13 @@ package hub
 
 import "github.com/caddyws/caddy-websocket/replica"
 
+// Bounds of what may wait. Beyond them operations are refused as busy.
+const (
+	maxRoomOperations = 16384
+	maxRoomBytes      = 16 << 20
+	maxHubBytes       = 128 << 20
+)
+
 // operation is a change that a member wants, or, with refusal, a place in the
 // order of its answers for something that is refused already.
 type operation struct {

@@ -24,16 +24,16 @@ func (h *Hub) Adopt(before, now []*Route, limits Limits) {
 	for i, r := range earlier {
 		successors[i], ends[i] = s.successor(r)
 	}
-	for i, r := range earlier { // which changes how they are configured
-		h.succeed(r, successors[i], ends[i])
+	for i, r := range earlier { // only now: it changes what successor compares
+		h.replaceBy(r, successors[i], ends[i])
 	}
 	h.warn(earlier, ends)
-	h.rescheduleIdle()
+	h.rescheduleUnloaded()
 	h.review()
 }
 
-// succeed makes r what its successor is, or ends it.
-func (h *Hub) succeed(r, successor *Route, end *closeReason) {
+// replaceBy makes r what its successor is, or ends it.
+func (h *Hub) replaceBy(r, successor *Route, end *closeReason) {
 	r.superseded.Store(true)
 	r.ended.Store(end)
 	if successor != nil {

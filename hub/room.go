@@ -14,13 +14,6 @@ import (
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
-// Bounds of what may wait. Beyond them operations are refused as busy.
-const (
-	maxRoomOperations = 16384
-	maxRoomBytes      = 16 << 20
-	maxHubBytes       = 128 << 20
-)
-
 // inlineMembers is the largest room whose turns are taken by whoever has
 // something to say; in a larger one that would hold up its connection too long.
 const inlineMembers = 64
@@ -34,9 +27,9 @@ type Room struct {
 	refs     atomic.Int64 // members, turns and finders; see Hub.dropReference
 
 	// Guarded by Hub.mu.
-	idle    *idleRoom // what the room was before it came into memory; nil if it was not stored
-	visited bool      // by anybody but forget
-	seats   int       // members, and visitors that are about to become one
+	unloaded *unloadedRoom // what the room was before it came into memory; nil if it was not stored
+	visited  bool          // by anybody but forget
+	seats    int           // members, and visitors that are about to become one
 
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 

@@ -18,7 +18,7 @@ type routeMatching struct {
 // holds, or is about to.
 func (h *Hub) earlier(before, now []*Route) []*Route {
 	held := make(map[*Route]bool)
-	for _, r := range append(h.idleRoutes(), before...) {
+	for _, r := range append(h.unloadedRoutes(), before...) {
 		held[r] = true
 	}
 	rooms := h.all()

@@ -63,7 +63,8 @@ var (
 // once the connection has ended; Serve, ServeStream and ServeEvents block until then.
 //
 // It is a state machine, and a [driver] moves its bytes. The fields are grouped by
-// what they are for, each group in the file of its name.
+// what they are for, each group in the file of its name; progress and unfinished are
+// in keepalive.go.
 type Conn struct {
 	// Immutable once the connection has started.
 	handler  Handler

@@ -11,8 +11,8 @@ import (
 // memory, that is, without members and requests, for that long. The time counts
 // from the last use in this process.
 
-// idleRoom is a stored room that has left memory.
-type idleRoom struct {
+// unloadedRoom is a stored room that has left memory.
+type unloadedRoom struct {
 	key   engines.Key
 	route *Route // whose configuration tells when the room is forgotten
 	since time.Time
@@ -20,7 +20,7 @@ type idleRoom struct {
 }
 
 // wait tells for how long the room is still kept, unless for ever.
-func (r *idleRoom) wait() (wait time.Duration, ends bool) {
+func (r *unloadedRoom) wait() (wait time.Duration, ends bool) {
 	after := r.route.config.Load().Forget
 	if after <= 0 || r.route.ended.Load() != nil {
 		return 0, false
@@ -28,77 +28,77 @@ func (r *idleRoom) wait() (wait time.Duration, ends bool) {
 	return time.Until(r.since.Add(after)), true
 }
 
-// becomeIdle has the room, which has just left memory, deleted if nobody comes.
+// noteUnloaded has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
-func (h *Hub) becomeIdle(room *Room) {
+func (h *Hub) noteUnloaded(room *Room) {
 	switch {
-	case h.closed != nil || !room.stored() && room.idle == nil:
+	case h.closed != nil || !room.stored() && room.unloaded == nil:
 		return
 	case !room.visited: // deleting it has failed
-		h.idle[room.key] = room.idle
-		h.retry(room.idle)
+		h.unloaded[room.key] = room.unloaded
+		h.retry(room.unloaded)
 	default:
-		r := &idleRoom{key: room.key, route: room.currentRoute(), since: time.Now()}
-		h.idle[room.key] = r
+		r := &unloadedRoom{key: room.key, route: room.currentRoute(), since: time.Now()}
+		h.unloaded[room.key] = r
 		h.schedule(r)
 	}
 }
 
 // schedule sets the timer of a room. Hub.mu is held.
-func (h *Hub) schedule(r *idleRoom) {
+func (h *Hub) schedule(r *unloadedRoom) {
 	r.stop()
 	if wait, ends := r.wait(); ends {
 		r.timer = time.AfterFunc(wait, func() { h.forget(r) })
 	}
 }
 
-func (r *idleRoom) stop() {
+func (r *unloadedRoom) stop() {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
 }
 
-// endIdle takes a room that is used again off the list, and returns what stood
+// noteLoaded takes a room that is used again off the list, and returns what stood
 // there, or nil. Hub.mu is held.
-func (h *Hub) endIdle(key engines.Key) *idleRoom {
-	r := h.idle[key]
+func (h *Hub) noteLoaded(key engines.Key) *unloadedRoom {
+	r := h.unloaded[key]
 	if r != nil {
 		r.stop()
-		delete(h.idle, key)
+		delete(h.unloaded, key)
 	}
 	return r
 }
 
-// idleRoutes returns the routes of stored rooms that are not in memory.
-func (h *Hub) idleRoutes() (routes []*Route) {
+// unloadedRoutes returns the routes of stored rooms that are not in memory.
+func (h *Hub) unloadedRoutes() (routes []*Route) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, r := range h.idle {
+	for _, r := range h.unloaded {
 		routes = append(routes, r.route)
 	}
 	return routes
 }
 
-// rescheduleIdle has rooms forgotten when their routes say so now.
-func (h *Hub) rescheduleIdle() {
+// rescheduleUnloaded has rooms forgotten when their routes say so now.
+func (h *Hub) rescheduleUnloaded() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed != nil {
 		return
 	}
-	for _, r := range h.idle {
+	for _, r := range h.unloaded {
 		h.schedule(r)
 	}
 }
 
 // forget deletes a stored room, unless it has been used since the timer was set.
-func (h *Hub) forget(r *idleRoom) {
-	room := h.acquireIdle(r)
+func (h *Hub) forget(r *unloadedRoom) {
+	room := h.acquireUnloaded(r)
 	if room == nil {
 		return
 	}
 	defer h.release(room)
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
 	defer cancel()
 	err := room.load(ctx, r.route)
 	if err == nil {
@@ -109,25 +109,28 @@ func (h *Hub) forget(r *idleRoom) {
 		return
 	}
 	h.mu.Lock()
-	room.idle = nil
+	room.unloaded = nil
 	h.mu.Unlock()
 }
+
+// forgetTimeout bounds how long forgetting a room waits for the engine.
+const forgetTimeout = 10 * time.Second
 
 // retryAfter is when a room that could not be forgotten is tried again.
 const retryAfter = time.Minute
 
 // retry has the room forgotten after that time. Hub.mu is held.
-func (h *Hub) retry(r *idleRoom) {
+func (h *Hub) retry(r *unloadedRoom) {
 	r.timer = time.AfterFunc(retryAfter, func() { h.forget(r) })
 }
 
-// acquireIdle is acquire for a room whose time has come and that nobody has used
+// acquireUnloaded is acquire for a room whose time has come and that nobody has used
 // meanwhile, else nil.
-func (h *Hub) acquireIdle(r *idleRoom) *Room {
+func (h *Hub) acquireUnloaded(r *unloadedRoom) *Room {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wait, ends := r.wait() // a reload may have put it off
-	if h.closed != nil || h.idle[r.key] != r || !ends || wait > 0 {
+	if h.closed != nil || h.unloaded[r.key] != r || !ends || wait > 0 {
 		return nil
 	}
 	room, err := h.acquireLocked(r.key, r.route, passes)
