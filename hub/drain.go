@@ -19,7 +19,7 @@ type leaving struct {
 // away faster than the limits allow.
 const maxPause = 10 * time.Millisecond
 
-// drain is drainWithin the time that the limits give.
+// drain closes members as drainWithin does, over the time that the limits give.
 func (h *Hub) drain(gone []leaving, end <-chan struct{}) {
 	h.drainWithin(h.limits.Load().Drain, gone, end)
 }

@@ -147,16 +147,16 @@ func (h *Hub) find(ctx context.Context, route *Route, name string, s stay) (*Roo
 }
 
 // acquire takes a reference to the room, which it makes if there is none: two
-// rooms of one key never exist at the same time. release gives it back. Whoever
-// stays also takes a seat, which unseat gives back.
+// rooms of one key never exist at the same time. release gives it back. A
+// visitor that stays also takes a seat, which unseat gives back.
 func (h *Hub) acquire(key engines.Key, route *Route, s stay) (*Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.acquireLocked(key, route, s)
 }
 
-// stay reports whether a visitor is a member, or gone when it has been answered,
-// which no limit of rooms is about.
+// stay reports whether a visitor is a member. Others are gone when they have been
+// answered, and no limit of rooms is about them.
 type stay bool
 
 const (

@@ -33,7 +33,7 @@ type roomLimit struct {
 // page is how many rooms an engine is asked for at once.
 const page = 1000
 
-// take counts one more room, unless that is one too many.
+// reserve counts one more room, unless that is one too many.
 func (s *roomLimit) reserve(ctx context.Context, engine engines.Engine, most int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -55,4 +55,11 @@
 // server ends the TCP connection (RFC 6455 section 7.1.1). Where the client may still
 // be sending, the server first ends its own direction and reads on for a moment:
 // closing a socket with unread bytes would destroy the close frame on its way.
+//
+// A client that ends its own direction without a close frame has perhaps only asked
+// and waits: messages that are held are answered, for at most 10 s, and then a close
+// frame with 1000 is sent. Usually it has gone, so the handler is told at once.
+// A client that goes on taking what was queued before the close frame has a minute
+// more to answer it than the usual 3 s, since otherwise a large answer would break off
+// in the middle of a frame.
 package socket
