@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/page"
 )
 
@@ -178,40 +178,22 @@ func tooFast(w http.ResponseWriter) error {
 
 // ask hands one message to the app and answers with its reply.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m apps.Message) error {
-	forms := []mediaType{typeText}
+	types := []mediaType{typeText}
 	if h.speaksJSON() {
-		forms = append(forms, typeJSON)
+		types = append(types, typeJSON)
 	}
-	form, err := accepted(r, forms...)
+	answerType, err := accepted(r, types...)
 	if err != nil {
-		form = typeText // a message has an effect: it is not refused for the look of its answer
+		answerType = typeText // a message has an effect: it is not refused for the look of its answer
 	}
 	v := h.visitor(r, room)
 	v.Subprotocol = ""
-	if form == typeJSON {
-		v.Subprotocol = hub.JSON
+	if answerType == typeJSON {
+		v.Subprotocol = message.Subprotocol
 	}
 	answer, err := h.hub.Ask(r.Context(), h.route, v, m)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
-	return writeAnswer(w, answer, form)
-}
-
-func writeAnswer(w http.ResponseWriter, answer hub.Answer, form mediaType) error {
-	w.Header().Set("Cache-Control", "no-store")
-	if answer.Status == http.StatusNoContent {
-		w.WriteHeader(answer.Status)
-		return nil
-	}
-	w.Header().Set("Content-Type", form.contentType())
-	if answer.Binary {
-		w.Header().Set("Content-Type", "application/octet-stream")
-	}
-	if answer.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter)
-	}
-	w.WriteHeader(answer.Status)
-	_, err := w.Write(answer.Data)
-	return err
+	return writeAnswer(w, answer, answerType)
 }

@@ -4,6 +4,10 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
+// Subprotocol is the WebSocket subprotocol whose messages from the server are JSON
+// objects.
+const Subprotocol = "json"
+
 // Format is the language in which a connection is told messages.
 type Format uint8
 
