@@ -30,7 +30,7 @@ func (r *Room) Admit(rt *route.Route, v Visitor, connect func(*Member) Conn) (*M
 	}
 	if err := m.callGreets(); err != nil {
 		m.end()
-		m.callLeave() // as after every Join
+		m.tellLeave() // as after every Join
 		return nil, err
 	}
 	return m, nil

@@ -56,14 +56,17 @@ func (c *appConn) Subprotocol() string {
 func (c *appConn) Value() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.value
+	if c.extras == nil {
+		return nil
+	}
+	return c.extras.value
 }
 
 // SetValue stores the app's own value.
 func (c *appConn) SetValue(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.value = v
+	(*Member)(c).needExtras().value = v
 }
 
 // Context ends with the connection, or with the client's side of it.

@@ -8,15 +8,16 @@ type connContext struct {
 	end context.CancelFunc
 }
 
+func newConnContext() *connContext {
+	ctx, end := context.WithCancel(context.Background())
+	return &connContext{ctx, end}
+}
+
 // HungUp ends the context of a connection whose client says nothing more.
 func (m *Member) HungUp() {
 	m.mu.Lock()
 	m.hungUp = true
-	l := m.context
-	m.mu.Unlock()
-	if l != nil {
-		l.end()
-	}
+	m.unlockAndEndContext()
 }
 
 // end notes that the connection has ended, ends its context, and reports whether
@@ -24,25 +25,32 @@ func (m *Member) HungUp() {
 func (m *Member) end() (caughtUp bool) {
 	m.mu.Lock()
 	m.ended = true
-	l := m.context
-	caughtUp = m.inbox == nil || !m.inbox.working
-	m.mu.Unlock()
-	if l != nil {
-		l.end()
+	defer m.unlockAndEndContext()
+	return m.extras == nil || !m.extras.inbox.working
+}
+
+// unlockAndEndContext unlocks mu and ends the context, if there is one.
+func (m *Member) unlockAndEndContext() {
+	var c *connContext
+	if m.extras != nil {
+		c = m.extras.context
 	}
-	return caughtUp
+	m.mu.Unlock()
+	if c != nil {
+		c.end()
+	}
 }
 
 // lifetime returns the context of the connection.
 func (m *Member) lifetime() context.Context {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.context == nil {
-		m.context = new(connContext)
-		m.context.ctx, m.context.end = context.WithCancel(context.Background())
+	x := m.needExtras()
+	if x.context == nil {
+		x.context = newConnContext()
 		if m.ended || m.hungUp {
-			m.context.end()
+			x.context.end()
 		}
 	}
-	return m.context.ctx
+	return x.context.ctx
 }

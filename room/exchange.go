@@ -20,6 +20,8 @@ type Answer struct {
 // Exchange is the connection of a member that is there for one message. The first thing
 // that it is told is the answer.
 type Exchange struct {
+	silent
+
 	mu sync.Mutex
 	// Guarded by mu.
 	holds  int // while positive, an answer may still come
@@ -89,13 +91,15 @@ func (x *Exchange) Release(int) {
 	}
 }
 
-// What others do in the room is not told.
-func (*Exchange) Write(*message.Batch) (behind bool) { return false }
-func (*Exchange) Update(*message.Batch)              {}
-func (*Exchange) Cork()                              {}
-func (*Exchange) Uncork()                            {}
-func (*Exchange) Lag() (taken int64, behind bool)    { return 0, false }
-func (*Exchange) Rearm()                             {}
+// silent is what a connection is that is not told what others do in the room.
+type silent struct{}
+
+func (silent) Write(*message.Batch) (behind bool) { return false }
+func (silent) Update(*message.Batch)              {}
+func (silent) Cork()                              {}
+func (silent) Uncork()                            {}
+func (silent) Lag() (taken int64, behind bool)    { return 0, false }
+func (silent) Rearm()                             {}
 
 // Interface guards
 var _ Conn = (*Exchange)(nil)

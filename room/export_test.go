@@ -12,10 +12,10 @@ const (
 func (m *Member) Waiting() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.inbox == nil {
+	if m.extras == nil {
 		return 0
 	}
-	return len(m.inbox.messages)
+	return len(m.extras.inbox.messages)
 }
 
 // Wake has the updates told that wait for their time.

@@ -19,12 +19,10 @@ func (m *Member) deposit(data []byte, binary bool) {
 	m.conn.Hold(len(data))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.inbox == nil {
-		m.inbox = new(inbox)
-	}
-	m.inbox.messages = append(m.inbox.messages, apps.Message{Data: bytes.Clone(data), Binary: binary})
-	if !m.inbox.working {
-		m.inbox.working = true
+	in := &m.needExtras().inbox
+	in.messages = append(in.messages, apps.Message{Data: bytes.Clone(data), Binary: binary})
+	if !in.working {
+		in.working = true
 		m.room.shared.Go(m.workThrough)
 	}
 }
@@ -51,10 +49,11 @@ func (m *Member) workThrough() {
 func (m *Member) collect() (messages []apps.Message, last bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	messages, m.inbox.messages = m.inbox.messages, nil
+	in := &m.extras.inbox
+	messages, in.messages = in.messages, nil
 	if len(messages) > 0 {
 		return messages, false
 	}
-	m.inbox.working = false
+	in.working = false
 	return nil, m.ended
 }

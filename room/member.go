@@ -43,11 +43,9 @@ type Member struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	ended   bool // the connection has
-	hungUp  bool // the client says nothing more
-	value   any
-	inbox   *inbox       // nil until an app that may block is sent a message
-	context *connContext // nil until an app asks for it
+	ended  bool    // the connection has
+	hungUp bool    // the client says nothing more
+	extras *extras // nil until an app needs some
 
 	patience *patience // guarded by backpressure.mu; nil until the member has been behind
 }
@@ -57,6 +55,21 @@ type identity struct {
 	user        string
 	subprotocol string
 	lastSeen    string // the state that an event stream has seen already
+}
+
+// extras is what some apps need of their connections.
+type extras struct {
+	value   any
+	inbox   inbox
+	context *connContext // nil until an app asks for it
+}
+
+// needExtras returns the extras, made if there are none. mu is held.
+func (m *Member) needExtras() *extras {
+	if m.extras == nil {
+		m.extras = new(extras)
+	}
+	return m.extras
 }
 
 var members atomic.Uint64
@@ -127,6 +140,11 @@ func (m *Member) Depart() {
 // leave is the last that is heard of a member.
 func (m *Member) leave() {
 	defer m.room.Release()
+	m.tellLeave()
+}
+
+// tellLeave tells the app that m is gone.
+func (m *Member) tellLeave() {
 	if err := m.callLeave(); err != nil {
 		m.Log().Error("app failed on leaving", zap.Error(err))
 	}
