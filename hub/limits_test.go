@@ -60,7 +60,7 @@ func TestOnlyRoomsWithMembersCount(t *testing.T) {
 	again := w.Enter(route, room.Visitor{Room: "other"})
 	two.Send("wait")
 	working(201)
-	two.Leave()
+	two.Cut()
 	full("1")
 	again.Leave()
 	hubtest.Until(t, "a place", func() bool {

@@ -48,7 +48,7 @@ func TestLeaveComesLastAndOnce(t *testing.T) {
 	panicked.ExpectClose(1011)
 	panicked.Close()
 	idle.Leave()
-	stuck.Leave()
+	stuck.Cut()
 	close(app.Pass)
 	if err := w.CloseHub(); err != nil {
 		t.Fatal(err)

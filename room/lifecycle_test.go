@@ -41,7 +41,7 @@ func TestARoomStaysWhileACommitIsUnderWay(t *testing.T) {
 	c := w.Join(route)
 	c.Send("op")
 	<-g.Taken
-	c.Leave()
+	c.Cut()
 	if n := w.Hub.Rooms(); n != 1 {
 		t.Errorf("%d rooms", n)
 	}

@@ -14,7 +14,7 @@ import (
 
 // scaled is n, or a tenth of it under the race detector.
 func scaled(n int) int {
-	if raceEnabled {
+	if raceEnabled || testing.Short() {
 		return n / 10
 	}
 	return n

@@ -294,11 +294,25 @@ func (c *Client) ExpectClose(code frames.CloseCode) {
 	_, _ = c.Write(frames.AppendMasked(nil, frames.Header{Fin: true, Opcode: frames.Close}, p))
 }
 
-// Leave closes the connection and waits until the member is out of the room.
+// Leave closes the connection and waits until the member is out of the room, which may
+// take as long as its messages are not settled.
 func (c *Client) Leave() {
+	c.t.Helper()
+	c.end(c.Close)
+}
+
+// Cut is Leave with a connection that is lost: nothing of the member is waited for.
+func (c *Client) Cut() {
+	c.t.Helper()
+	c.end(func() error { return errors.Join(c.Conn.(*net.TCPConn).SetLinger(0), c.Close()) })
+}
+
+func (c *Client) end(closing func() error) {
 	c.t.Helper()
 	room := c.Member.App().Room()
 	before := room.Len()
-	c.Close()
+	if err := closing(); err != nil {
+		c.t.Error(err)
+	}
 	Until(c.t, "the member to be out", func() bool { return room.Len() < before })
 }
