@@ -64,35 +64,35 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	if query := parseQuery(r.URL); query.Has("message") {
 		return h.serveQuery(w, r, room, query.Get("message"))
 	}
-	form, err := accepted(r, h.forms()...)
+	media, err := accepted(r, h.mediaTypes()...)
 	switch {
 	case err != nil && wantsEvents(r):
 		return caddyhttp.Error(http.StatusNotAcceptable, errNoEvents)
 	case err != nil:
 		return err
-	case form == typePage && h.speaksJSON():
+	case media == typePage && h.speaksJSON():
 		page.Serve(w, conditional(r))
 		return nil
-	case form == typePage:
+	case media == typePage:
 		page.ServeText(w, conditional(r))
 		return nil
-	case form == typeEvents:
+	case media == typeEvents:
 		return h.serveEvents(w, r, room)
 	}
-	return h.serveView(w, r, room, form)
+	return h.serveView(w, r, room, media)
 }
 
-// forms are those in which a room can be looked at. The first is for requests
+// mediaTypes are those in which a room can be looked at. The first is for requests
 // without a wish.
-func (h *Handler) forms() []mediaType {
-	forms := []mediaType{typeText, typeJSON}
+func (h *Handler) mediaTypes() []mediaType {
+	types := []mediaType{typeText, typeJSON}
 	if _, pure := h.app.(apps.Pure); !pure { // which answers only the sender
-		forms = append(forms, typeEvents)
+		types = append(types, typeEvents)
 	}
 	if h.Page {
-		forms = append(forms, typePage)
+		types = append(types, typePage)
 	}
-	return forms
+	return types
 }
 
 // wantsEvents reports whether a request would take an event stream, which all apps
@@ -116,7 +116,7 @@ func conditional(r *http.Request) *http.Request {
 }
 
 // serveView shows the state of the room.
-func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, form mediaType) error {
+func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, media mediaType) error {
 	if _, ok := h.app.(apps.Stateful); !ok {
 		return refuse(w, notUpgrade(r, errNoState))
 	}
@@ -125,11 +125,11 @@ func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string,
 		return h.refuseVisitor(w, err)
 	}
 	body, tag := view.Text, view.ID()
-	if form == typeJSON {
+	if media == typeJSON {
 		body, tag = view.JSON, tag+"-json"
 	}
 	header := w.Header()
-	header.Set("Content-Type", form.contentType())
+	header.Set("Content-Type", media.contentType())
 	header.Set("Cache-Control", "no-cache")
 	header.Set("ETag", `"`+tag+`"`)
 	http.ServeContent(w, conditional(r), "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too

@@ -1,4 +1,4 @@
-// Package hub is all rooms over one engine: who gets in, which rooms are in memory, and
+// Package hub is all rooms over one engine: which visitors get in, which rooms are in memory, and
 // what becomes of all that when the configuration changes or Caddy stops. What happens
 // inside a room is package room's.
 //

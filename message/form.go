@@ -8,7 +8,7 @@ import (
 // objects.
 const Subprotocol = "json"
 
-// Format is the language in which a connection is told messages.
+// Format is how a connection is told messages.
 type Format uint8
 
 // The formats.
