@@ -21,7 +21,7 @@ func BenchmarkCommit(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Commit(batch)
+				r.Commit(b.Context(), batch)
 			}
 		})
 	}
