@@ -12,7 +12,7 @@ import (
 	"github.com/caddyws/caddy-websocket/handshake"
 )
 
-// mediaType is a form in which a plain request can be answered.
+// mediaType is a media type in which a plain request can be answered.
 type mediaType string
 
 const (
@@ -24,13 +24,13 @@ const (
 
 var errAccept = errors.New("there is no answer of a media type that is accepted")
 
-// accepted chooses the form that the request prefers (RFC 9110, section 12.5.1): of
+// accepted chooses the media type that the request prefers (RFC 9110, section 12.5.1): of
 // those with the greatest weight the one that it names first, and our first where it
-// names several at once, as */* does. A weight of 0 rules a form out. An element of
+// names several at once, as */* does. A weight of 0 rules a type out. An element of
 // Accept that cannot be read says nothing, and a request that says nothing prefers
-// our first form.
-func accepted(r *http.Request, forms ...mediaType) (mediaType, error) {
-	wishes := make([]wish, len(forms))
+// our first type.
+func accepted(r *http.Request, types ...mediaType) (mediaType, error) {
+	wishes := make([]wish, len(types))
 	place := 0
 	for element := range handshake.Elements(r.Header, "Accept") {
 		media, ok := parseMediaRange(element)
@@ -38,43 +38,43 @@ func accepted(r *http.Request, forms ...mediaType) (mediaType, error) {
 			continue
 		}
 		place++
-		for i, form := range forms {
-			wishes[i].hear(media, form, place)
+		for i, t := range types {
+			wishes[i].hear(media, t, place)
 		}
 	}
 	if place == 0 {
-		return forms[0], nil
+		return types[0], nil
 	}
 	var best wish
-	var form mediaType
+	var chosen mediaType
 	for i, wish := range wishes {
-		if form == "" || wish.before(best) {
-			best, form = wish, forms[i]
+		if chosen == "" || wish.before(best) {
+			best, chosen = wish, types[i]
 		}
 	}
 	if best.weight == 0 {
 		return "", caddyhttp.Error(http.StatusNotAcceptable, errAccept)
 	}
-	return form, nil
+	return chosen, nil
 }
 
-// wish is what a request says of one form.
+// wish is what a request says of one media type.
 type wish struct {
 	weight float64 // 0: not wanted
 	place  int     // of the range that says so
-	match  match   // how precisely that range speaks of the form
+	match  match   // how precisely that range speaks of the type
 }
 
-// hear takes into account what a media range says of a form: the most precise one
+// hear takes into account what a media range says of a type: the most precise one
 // counts, and of those that are equally precise the one that likes it best.
-func (w *wish) hear(m mediaRange, form mediaType, place int) {
-	match := m.match(form)
+func (w *wish) hear(m mediaRange, t mediaType, place int) {
+	match := m.match(t)
 	if match > w.match || match == w.match && match != noMatch && m.weight > w.weight {
 		*w = wish{m.weight, place, match}
 	}
 }
 
-// before reports whether a form with this wish is preferred to another.
+// before reports whether a type with this wish is preferred to another.
 func (w wish) before(other wish) bool {
 	return w.weight > other.weight || w.weight == other.weight && w.place < other.place
 }
@@ -86,7 +86,7 @@ type mediaRange struct {
 	weight  float64
 }
 
-// match tells how precisely a media range speaks of a form.
+// match tells how precisely a media range speaks of a type.
 type match int
 
 const (
@@ -96,17 +96,17 @@ const (
 	matchesForm       // text/plain
 )
 
-// match judges a form. Parameters do not rule it out, as the letter of the RFC does:
+// match judges a media type. Parameters do not rule it out, as the letter of the RFC does:
 // few clients mean that. A range with parameters and the weight 0 refuses some other
-// variant of the form than ours.
-func (m mediaRange) match(form mediaType) match {
-	group, _, _ := strings.Cut(string(form), "/")
+// variant of the type than ours.
+func (m mediaRange) match(t mediaType) match {
+	group, _, _ := strings.Cut(string(t), "/")
 	switch {
 	case m.name == "*/*":
 		return matchesAny
 	case m.name == group+"/*":
 		return matchesType
-	case m.name != string(form), m.variant && m.weight == 0:
+	case m.name != string(t), m.variant && m.weight == 0:
 		return noMatch
 	}
 	return matchesForm
@@ -139,7 +139,7 @@ func parseWeight(text string) (float64, bool) {
 	return weight, err == nil && weight <= 1
 }
 
-// contentType is a form as it stands in a response.
+// contentType is a media type as it stands in a response.
 func (m mediaType) contentType() string {
 	if m == typeText {
 		return "text/plain; charset=utf-8"

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/options"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 func init() { caddy.RegisterModule(App{}) }
@@ -145,7 +146,7 @@ func (a *App) add(h *Handler) error {
 	return nil
 }
 
-func (a *App) routes() (routes []*hub.Route) {
+func (a *App) routes() (routes []*route.Route) {
 	for _, h := range a.handlers {
 		routes = append(routes, h.route)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/handshake"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -136,11 +138,11 @@ func refuse(w http.ResponseWriter, err error) error {
 }
 
 // visitor is what the hub is told of a client.
-func (h *Handler) visitor(r *http.Request, room string) hub.Visitor {
+func (h *Handler) visitor(r *http.Request, roomName string) room.Visitor {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	user, _ := repl.GetString("http.auth.user.id")
-	return hub.Visitor{
-		Room:      room,
+	return room.Visitor{
+		Room:      roomName,
 		ClientIP:  clientIP(r),
 		User:      user,
 		Handshake: apps.Handshake{Header: r.Header, Query: parseQuery(r.URL)},
@@ -158,14 +160,14 @@ func clientIP(r *http.Request) string {
 const retryAfter = "5"
 
 // speaksJSON reports whether the app has the subprotocol json.
-func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, hub.JSON) }
+func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, message.Subprotocol) }
 
 // refuseVisitor returns why the hub does not let a client in, as Caddy answers it.
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 	switch {
-	case errors.Is(err, hub.ErrForbidden):
+	case errors.Is(err, room.ErrForbidden):
 		return caddyhttp.Error(http.StatusForbidden, err)
-	case errors.Is(err, hub.ErrFailed):
+	case errors.Is(err, room.ErrFailed):
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
 	w.Header().Set("Retry-After", retryAfter)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
-	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/options"
 	"github.com/caddyws/caddy-websocket/socket"
 
@@ -23,6 +22,7 @@ import (
 	_ "github.com/caddyws/caddy-websocket/apps/lowercase"
 	_ "github.com/caddyws/caddy-websocket/apps/sum"
 	_ "github.com/caddyws/caddy-websocket/engines/memory"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 func init() { caddy.RegisterModule(Handler{}) }
@@ -126,7 +126,7 @@ type Handler struct {
 	source       string // the configuration, with defaults
 	appSource    string
 	appName      string
-	route        *hub.Route
+	route        *route.Route
 	shared       *App
 	hub          *sharedHub
 	refusals     *refusals
@@ -214,7 +214,7 @@ func (h *Handler) loadApp(ctx caddy.Context) error {
 	}
 	h.appName = module.(caddy.Module).CaddyModule().ID.Name()
 	setDefault(&h.Name, joinName(h.appName, h.Room))
-	h.route = hub.NewRoute(h.Name, h.appName, h.config())
+	h.route = route.New(h.Name, h.appName, h.config())
 	return nil
 }
 
@@ -261,8 +261,8 @@ func (h *Handler) findHub(ctx caddy.Context) error {
 	return h.shared.add(h)
 }
 
-func (h *Handler) config() hub.Config {
-	return hub.Config{
+func (h *Handler) config() route.Config {
+	return route.Config{
 		App:                 h.app,
 		Settings:            h.settings(),
 		MaxConnectionsPerIP: h.MaxConnectionsPerIP,

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/page"
 )
 
@@ -64,35 +64,35 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	if query := parseQuery(r.URL); query.Has("message") {
 		return h.serveQuery(w, r, room, query.Get("message"))
 	}
-	form, err := accepted(r, h.forms()...)
+	media, err := accepted(r, h.mediaTypes()...)
 	switch {
 	case err != nil && wantsEvents(r):
 		return caddyhttp.Error(http.StatusNotAcceptable, errNoEvents)
 	case err != nil:
 		return err
-	case form == typePage && h.speaksJSON():
+	case media == typePage && h.speaksJSON():
 		page.Serve(w, conditional(r))
 		return nil
-	case form == typePage:
+	case media == typePage:
 		page.ServeText(w, conditional(r))
 		return nil
-	case form == typeEvents:
+	case media == typeEvents:
 		return h.serveEvents(w, r, room)
 	}
-	return h.serveView(w, r, room, form)
+	return h.serveView(w, r, room, media)
 }
 
-// forms are those in which a room can be looked at. The first is for requests
+// mediaTypes are those in which a room can be looked at. The first is for requests
 // without a wish.
-func (h *Handler) forms() []mediaType {
-	forms := []mediaType{typeText, typeJSON}
+func (h *Handler) mediaTypes() []mediaType {
+	types := []mediaType{typeText, typeJSON}
 	if _, pure := h.app.(apps.Pure); !pure { // which answers only the sender
-		forms = append(forms, typeEvents)
+		types = append(types, typeEvents)
 	}
 	if h.Page {
-		forms = append(forms, typePage)
+		types = append(types, typePage)
 	}
-	return forms
+	return types
 }
 
 // wantsEvents reports whether a request would take an event stream, which all apps
@@ -116,7 +116,7 @@ func conditional(r *http.Request) *http.Request {
 }
 
 // serveView shows the state of the room.
-func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, form mediaType) error {
+func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string, media mediaType) error {
 	if _, ok := h.app.(apps.Stateful); !ok {
 		return refuse(w, notUpgrade(r, errNoState))
 	}
@@ -125,11 +125,11 @@ func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string,
 		return h.refuseVisitor(w, err)
 	}
 	body, tag := view.Text, view.ID()
-	if form == typeJSON {
+	if media == typeJSON {
 		body, tag = view.JSON, tag+"-json"
 	}
 	header := w.Header()
-	header.Set("Content-Type", form.contentType())
+	header.Set("Content-Type", media.contentType())
 	header.Set("Cache-Control", "no-cache")
 	header.Set("ETag", `"`+tag+`"`)
 	http.ServeContent(w, conditional(r), "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too
@@ -178,40 +178,22 @@ func tooFast(w http.ResponseWriter) error {
 
 // ask hands one message to the app and answers with its reply.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m apps.Message) error {
-	forms := []mediaType{typeText}
+	types := []mediaType{typeText}
 	if h.speaksJSON() {
-		forms = append(forms, typeJSON)
+		types = append(types, typeJSON)
 	}
-	form, err := accepted(r, forms...)
+	answerType, err := accepted(r, types...)
 	if err != nil {
-		form = typeText // a message has an effect: it is not refused for the look of its answer
+		answerType = typeText // a message has an effect: it is not refused for the look of its answer
 	}
 	v := h.visitor(r, room)
 	v.Subprotocol = ""
-	if form == typeJSON {
-		v.Subprotocol = hub.JSON
+	if answerType == typeJSON {
+		v.Subprotocol = message.Subprotocol
 	}
 	answer, err := h.hub.Ask(r.Context(), h.route, v, m)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
-	return writeAnswer(w, answer, form)
-}
-
-func writeAnswer(w http.ResponseWriter, answer hub.Answer, form mediaType) error {
-	w.Header().Set("Cache-Control", "no-store")
-	if answer.Status == http.StatusNoContent {
-		w.WriteHeader(answer.Status)
-		return nil
-	}
-	w.Header().Set("Content-Type", form.contentType())
-	if answer.Binary {
-		w.Header().Set("Content-Type", "application/octet-stream")
-	}
-	if answer.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter)
-	}
-	w.WriteHeader(answer.Status)
-	_, err := w.Write(answer.Data)
-	return err
+	return writeAnswer(w, answer, answerType)
 }

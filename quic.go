@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/quic-go/quic-go/http3"
 
-	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // quicStreams are the members whose connection is a stream of HTTP/3. Unlike all
@@ -17,7 +17,7 @@ import (
 // connection before it ends, and with a grace_period closes it after a reload.
 type quicStreams struct {
 	mu  sync.Mutex
-	all map[*hub.Member]quicStream // guarded by mu
+	all map[*room.Member]quicStream // guarded by mu
 }
 
 // quicStream is what a stream belongs to.
@@ -26,11 +26,11 @@ type quicStream struct {
 	server *http3.Server // there is no handle to one connection
 }
 
-var streams = quicStreams{all: make(map[*hub.Member]quicStream)}
+var streams = quicStreams{all: make(map[*room.Member]quicStream)}
 
 // enter notes a member if its request came over HTTP/3, and returns what notes its
 // end. While Caddy ends, nothing is forgotten.
-func (q *quicStreams) enter(a *App, m *hub.Member, r *http.Request) (leave func()) {
+func (q *quicStreams) enter(a *App, m *room.Member, r *http.Request) (leave func()) {
 	server, ok := r.Context().Value(http3.ServerContextKey).(*http3.Server)
 	if !ok {
 		return func() {}
@@ -48,7 +48,7 @@ func (q *quicStreams) enter(a *App, m *hub.Member, r *http.Request) (leave func(
 }
 
 // of returns the members over the servers of a configuration.
-func (q *quicStreams) of(a *App) (members []*hub.Member) {
+func (q *quicStreams) of(a *App) (members []*room.Member) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for m, s := range q.all {
@@ -85,7 +85,7 @@ func (a *App) sendBackStreams() {
 		return
 	}
 	wait := min(grace/4, time.Second)
-	a.hub.SendBack(func() []*hub.Member { return streams.of(a) }, wait, grace/2)
+	a.hub.SendBack(func() []*room.Member { return streams.of(a) }, wait, grace/2)
 }
 
 // gracePeriod is how long Caddy's servers wait for requests before they close

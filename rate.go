@@ -8,10 +8,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/time/rate"
 
-	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
-// rates bounds how often one user, or one network (hub.Network) where there are
+// rates bounds how often one user, or one network (route.Network) where there are
 // no users, may send a message by a plain request. Connections have a limit of their own.
 type rates struct {
 	limit rate.Limit
@@ -67,7 +67,7 @@ func rateKey(r *http.Request) string {
 	if user, _ := repl.GetString("http.auth.user.id"); user != "" {
 		return "user " + user
 	}
-	return "ip " + hub.Network(clientIP(r)).String()
+	return "ip " + route.Network(clientIP(r)).String()
 }
 
 // defaultBurst is what may be sent at once where only a rate is given.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/handshake"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // reason is why requests are refused.
@@ -31,9 +32,9 @@ var reasons = []reason{
 	{hub.ErrTooManyForClient, "max_connections_per_ip", zap.WarnLevel},
 	{hub.ErrTooManyConnections, "max_connections", zap.WarnLevel},
 	{hub.ErrTooManyRooms, "max_rooms", zap.WarnLevel},
-	{hub.ErrUnavailable, "engine", zap.WarnLevel},
-	{hub.ErrForbidden, "app", zap.InfoLevel},
-	{hub.ErrFailed, "app", zap.ErrorLevel},
+	{room.ErrUnavailable, "engine", zap.WarnLevel},
+	{room.ErrForbidden, "app", zap.InfoLevel},
+	{room.ErrFailed, "app", zap.ErrorLevel},
 	{errNotPure, "app", zap.InfoLevel},
 	{errNoEvents, "app", zap.InfoLevel},
 	{errNoState, "app", zap.InfoLevel},

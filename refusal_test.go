@@ -14,7 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // refusalConfig has a route for each reason. Its handle_errors shows what is told
@@ -230,7 +230,7 @@ func TestRefusalsAreCountedApart(t *testing.T) {
 // What is behind a reason is for the log: paths of the engine, stacks of the app.
 func TestReasonsHideWhatIsBehindThem(t *testing.T) {
 	h := &Handler{Name: "x", refusals: newRefusals()}
-	for _, reason := range []error{hub.ErrUnavailable, hub.ErrFailed, hub.ErrForbidden} {
+	for _, reason := range []error{room.ErrUnavailable, room.ErrFailed, room.ErrForbidden} {
 		wrapped, _ := errors.AsType[caddyhttp.HandlerError](h.refuseVisitor(httptest.NewRecorder(), fmt.Errorf("%w: open /var/lib/secret", reason)))
 		told, ok := errors.AsType[caddyhttp.HandlerError](h.refused(httptest.NewRequest(http.MethodGet, "/", nil), wrapped))
 		if !ok || told.Err != reason || strings.Contains(told.Error(), "secret") {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // maxRoomName is the longest name of a room in bytes.
@@ -23,10 +23,10 @@ var errRoomName = errors.New("room name must be 1 to 255 bytes of printable text
 // roomName tells which room a request is for.
 func (h *Handler) roomName(r *http.Request) (string, error) {
 	if h.Room == "" {
-		return checkRoomName(hub.NamedByURL, computedRoom(r))
+		return checkRoomName(room.NamedByURL, computedRoom(r))
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	return checkRoomName(hub.NamedByTemplate, repl.ReplaceAll(h.Room, ""))
+	return checkRoomName(room.NamedByTemplate, repl.ReplaceAll(h.Room, ""))
 }
 
 func checkRoomName(kind, name string) (string, error) {

@@ -56,6 +56,12 @@ var bans = []struct{ folder, banned, reason string }{
 	{"frames", "github.com/caddyserver/", "the codec knows nothing of its use"},
 	{"socket", "github.com/caddyserver/", "a connection is tested over net/http, and Caddy's types are reached through its interfaces"},
 	{"hub", "github.com/caddyserver/", "rooms outlive configurations, so they can have nothing of one"},
+	{"room", modulePath + "/hub", "the hub is above its rooms"},
+	{"room", modulePath + "/handshake", "who is in a room has been let in"},
+	{"hub", modulePath + "/handshake", "who comes to the hub has been let in"},
+	{"route", modulePath + "/room", "rooms hold routes, not the other way round"},
+	{"replica", modulePath + "/room", "the room is above what is stored of it"},
+	{"message", modulePath + "/room", "rooms speak by messages"},
 	{"engines", "github.com/caddyserver/", "the contract of an engine is to be implemented without a web server"},
 	{"frames", "github.com/gorilla/", "gorilla is the oracle of its tests"},
 	{"socket", "github.com/gorilla/", "gorilla is the oracle of its tests"},
@@ -83,6 +89,21 @@ var bans = []struct{ folder, banned, reason string }{
 	{"frames", "net", "the codec does no I/O"},
 	{"options", modulePath + "/", "apps of other modules use it"},
 	{"page", "github.com/", "the page is an embedded file"},
+}
+
+// Imports that a package must not have itself.
+var directBans = []struct{ folder, banned, reason string }{
+	{"room", modulePath + "/socket", "a room speaks to connections through an interface of its own"},
+	{"room", "net/http", "statuses are the root's"},
+}
+
+func TestBannedDirectImports(t *testing.T) {
+	packages := list(t)
+	for _, ban := range directBans {
+		if slices.Contains(packages[ban.folder].Imports, ban.banned) {
+			t.Errorf("%s imports %s, which is banned: %s", ban.folder, ban.banned, ban.reason)
+		}
+	}
 }
 
 func TestBannedImports(t *testing.T) {
@@ -124,6 +145,8 @@ var allowed = map[string][]string{
 	"handshake": {},
 	"message":   {},
 	"replica":   {},
+	"route":     {},
+	"room":      {"go.uber.org/zap"},
 	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore"},
 }
 
@@ -147,7 +170,7 @@ func TestNobodyImportsTheRoot(t *testing.T) {
 		}
 		if strings.HasPrefix(folder, "apps/") && !strings.HasSuffix(folder, "test") { // appstest runs apps in a hub
 			for _, dep := range p.Deps {
-				if strings.HasPrefix(dep, modulePath+"/hub") || strings.HasPrefix(dep, modulePath+"/socket") {
+				if strings.HasPrefix(dep, modulePath+"/hub") || strings.HasPrefix(dep, modulePath+"/room") || strings.HasPrefix(dep, modulePath+"/socket") {
 					t.Errorf("%s imports %s: an app knows its contract only", folder, dep)
 				}
 			}

@@ -33,7 +33,7 @@ type Op struct {
 	At time.Time
 }
 
-// Body is one thing to say, in two languages: Text for clients without a
+// Body is one thing to say, in two formats: Text for clients without a
 // subprotocol, JSON for those that speak the subprotocol json. JSON is one
 // object; the hub adds the fields type, epoch and version to it. An empty Text
 // and JSON say nothing.

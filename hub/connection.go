@@ -3,15 +3,21 @@ package hub
 import (
 	"net/http"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
-// Connection is a member of a room together with its connection, which does not live
-// yet. Exactly one of Start, Serve, ServeStream, ServeEvents and Abandon must be
-// called.
+// Connection is a member of a room together with its connection, whose
+// [socket.Handler] it is. The connection does not live yet: exactly one of Start,
+// Serve, ServeStream, ServeEvents and Abandon must be called.
 type Connection struct {
-	Member *Member
+	*room.Member
+	hub    *Hub
 	socket *socket.Conn
 }
 
@@ -34,6 +40,44 @@ func (c *Connection) ServeEvents(w http.ResponseWriter, r *http.Request) { c.soc
 
 // Abandon takes back a Join whose handshake failed.
 func (c *Connection) Abandon() {
-	c.Member.room.exit(c.Member)
-	c.Member.depart()
+	c.Exit()
+	c.depart()
 }
+
+// Closed ends the membership. What may take its time, which is what the app says
+// to it and the line in the log, has a goroutine of its own.
+func (c *Connection) Closed(end socket.End) {
+	c.Exit()
+	line := c.hub.log().Check(zap.InfoLevel, "connection ended")
+	if _, leaver := c.Route().App().(apps.Leaver); leaver || line != nil {
+		go c.part(line, end)
+		return
+	}
+	c.part(nil, end)
+}
+
+// part is the last step. What apps do wrong has been caught closer by; anything
+// else must not end Caddy.
+func (c *Connection) part(line *zapcore.CheckedEntry, end socket.End) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.Log().Error("ending connection", zap.Any("panic", p), zap.Stack("stack"))
+		}
+	}()
+	defer c.depart()
+	if line != nil {
+		line.Write(append(c.LogFields(), endFields(end)...)...)
+	}
+}
+
+func (c *Connection) depart() {
+	c.hub.leave(c.Route(), c.ClientIP())
+	c.hub.unseat(c.Room(), stays)
+	c.Depart()
+}
+
+// Interface guards
+var (
+	_ socket.Handler = (*Connection)(nil)
+	_ room.Conn      = (*socket.Conn)(nil)
+)

@@ -7,12 +7,14 @@ import (
 
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // leaving is a member that is sent away, and what it is told.
 type leaving struct {
-	member *Member
-	closeReason
+	member *room.Member
+	route.CloseReason
 }
 
 // maxPause is the longest pause between two members: few members are sent
@@ -38,21 +40,21 @@ func (h *Hub) drainWithin(drain time.Duration, gone []leaving, end <-chan struct
 		if !sleepUntil(start.Add(time.Duration(i)*pause), end) {
 			return
 		}
-		d.member.conn.Close(d.code, d.reason)
+		d.member.Close(d.Code, d.Reason)
 	}
 }
 
 // SendBack closes members, asked for after a wait, with 1012, so that they come
 // back: their server ends. They are spread over the time that the limits give, but
 // no more than the given one.
-func (h *Hub) SendBack(members func() []*Member, wait, within time.Duration) {
+func (h *Hub) SendBack(members func() []*room.Member, wait, within time.Duration) {
 	h.goUnlessClosed(func() {
 		if !sleepUntil(time.Now().Add(wait), h.closing) {
 			return
 		}
 		var gone []leaving
 		for _, m := range members() {
-			gone = append(gone, leaving{m, closeReason{frames.ServiceRestart, "server restarts"}})
+			gone = append(gone, leaving{m, route.CloseReason{Code: frames.ServiceRestart, Reason: "server restarts"}})
 		}
 		h.drainWithin(min(h.limits.Load().Drain, within), gone, h.closing)
 	})
@@ -67,7 +69,7 @@ func streamsLast(gone []leaving) {
 
 // rank is 1 for an event stream, else 0.
 func (d leaving) rank() int {
-	if d.member.format == message.Events {
+	if d.member.Format() == message.Events {
 		return 1
 	}
 	return 0

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -53,13 +54,13 @@ func visit(t *testing.T, app apps.App, core *slowCore) *hub.Hub {
 	t.Helper()
 	log := zap.New(core)
 	h := hub.New(new(memory.Engine), hub.Limits{}, func() *zap.Logger { return log })
-	m, err := h.Join(context.Background(), hubtest.Route(app), hub.Visitor{Room: "room"})
+	m, err := h.Join(context.Background(), hubtest.Route(app), room.Visitor{Room: "room"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed := make(chan struct{})
 	go func() {
-		m.Member.Closed(socket.End{Code: frames.NormalClosure})
+		m.Closed(socket.End{Code: frames.NormalClosure})
 		close(closed)
 	}()
 	select {

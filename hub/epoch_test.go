@@ -9,12 +9,14 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 var theRoom = engines.Key{App: "test", Room: "room"}
 
 // look returns the state that a reader is shown. The room leaves memory with it.
-func look(t *testing.T, w *hubtest.World, route *hub.Route) hub.View {
+func look(t *testing.T, w *hubtest.World, route *route.Route) room.View {
 	t.Helper()
 	view, err := w.Hub.View(context.Background(), route, theRoom.Room)
 	if err != nil {
@@ -25,9 +27,9 @@ func look(t *testing.T, w *hubtest.World, route *hub.Route) hub.View {
 }
 
 // apply has a visitor apply an operation, which is answered so.
-func apply(t *testing.T, w *hubtest.World, route *hub.Route, op, want string) {
+func apply(t *testing.T, w *hubtest.World, route *route.Route, op, want string) {
 	t.Helper()
-	answer, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: theRoom.Room}, apps.Text(op))
+	answer, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: theRoom.Room}, apps.Text(op))
 	if err != nil || string(answer.Data) != want {
 		t.Fatalf("%q is answered with %q, %v, not %q", op, answer.Data, err, want)
 	}
@@ -37,19 +39,19 @@ func apply(t *testing.T, w *hubtest.World, route *hub.Route, op, want string) {
 // Everybody who looks at a room that is not stored sees the same epoch, whether or not
 // it has left memory between them, and under it the room is stored.
 func TestEpochBeforeTheRoomIsStored(t *testing.T) {
-	w := hubtest.New(t, newEngine())
-	route := hubtest.Route(newCounterApp())
+	w := hubtest.New(t, hubtest.NewEngine())
+	route := hubtest.Route(hubtest.NewCounterApp())
 	first := look(t, w, route)
 	apply(t, w, route, "bad", "error: bad operation")
 	if again := look(t, w, route); again.ID() != first.ID() || first.Version != 0 {
 		t.Errorf("one reader is shown %s, another one %s", first.ID(), again.ID())
 	}
 	c := w.JoinJSON(route)
-	if said, err := readSaid(c); err != nil || said.Epoch != first.Epoch {
+	if said, err := c.ReadSaid(); err != nil || said.Epoch != first.Epoch {
 		t.Errorf("a member is shown %+v, %v", said, err)
 	}
 	c.Send("op")
-	if said, err := readSaid(c); err != nil || said.Epoch != first.Epoch || said.Version != 1 {
+	if said, err := c.ReadSaid(); err != nil || said.Epoch != first.Epoch || said.Version != 1 {
 		t.Errorf("the first reply is %+v, %v", said, err)
 	}
 	c.Leave()
@@ -57,12 +59,12 @@ func TestEpochBeforeTheRoomIsStored(t *testing.T) {
 	if stored := look(t, w, route); stored.Epoch != first.Epoch || stored.Version != 1 {
 		t.Errorf("stored is %s", stored.ID())
 	}
-	next := hubtest.Route(newCounterApp()) // a reload
-	w.Adopt([]*hub.Route{route}, []*hub.Route{next}, hub.Limits{})
+	next := hubtest.Route(hubtest.NewCounterApp()) // a reload
+	w.Adopt(routes(route), routes(next), hub.Limits{})
 	if stored := look(t, w, next); stored.Epoch != first.Epoch {
 		t.Errorf("after a reload it is %s", stored.ID())
 	}
-	if other := look(t, hubtest.New(t, newEngine()), route); other.Epoch == first.Epoch {
+	if other := look(t, hubtest.New(t, hubtest.NewEngine()), route); other.Epoch == first.Epoch {
 		t.Error("another hub shows the same epoch")
 	}
 }
@@ -70,9 +72,9 @@ func TestEpochBeforeTheRoomIsStored(t *testing.T) {
 // A room that is deleted, by whomever, has another epoch, which is again the same for
 // everybody: its versions begin anew.
 func TestEpochAfterTheRoomIsDeleted(t *testing.T) {
-	e := newEngine()
+	e := hubtest.NewEngine()
 	w := hubtest.New(t, e)
-	route := hubtest.Route(newCounterApp())
+	route := hubtest.Route(hubtest.NewCounterApp())
 	seen := map[string]bool{}
 	for range 3 {
 		before := look(t, w, route)
@@ -107,13 +109,13 @@ func TestEpochAfterAFailedFirstCommit(t *testing.T) {
 		"unknown": {errors.New("timeout"), "error: outcome unknown", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := newEngine()
+			e := hubtest.NewEngine()
 			w := hubtest.New(t, e)
-			route := hubtest.Route(newCounterApp())
+			route := hubtest.Route(hubtest.NewCounterApp())
 			before := look(t, w, route)
-			e.set(func(func() error) error { return test.err })
+			e.OnSwap(func(func() error) error { return test.err })
 			apply(t, w, route, "op", test.answer)
-			e.set(nil)
+			e.OnSwap(nil)
 			after := look(t, w, route)
 			if after.Version != 0 || (after.Epoch == before.Epoch) != test.same {
 				t.Errorf("%s after %s", after.ID(), before.ID())

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // A stored room of a route that forgets is deleted once it has been out of
@@ -14,15 +15,15 @@ import (
 // unloadedRoom is a stored room that has left memory.
 type unloadedRoom struct {
 	key   engines.Key
-	route *Route // whose configuration tells when the room is forgotten
+	route *route.Route // whose configuration tells when the room is forgotten
 	since time.Time
 	timer *time.Timer // guarded by Hub.mu; nil if the room is not to be forgotten
 }
 
 // wait tells for how long the room is still kept, unless for ever.
 func (r *unloadedRoom) wait() (wait time.Duration, ends bool) {
-	after := r.route.config.Load().Forget
-	if after <= 0 || r.route.ended.Load() != nil {
+	after := r.route.Config().Forget
+	if after <= 0 || r.route.HasEnded() {
 		return 0, false
 	}
 	return time.Until(r.since.Add(after)), true
@@ -30,16 +31,16 @@ func (r *unloadedRoom) wait() (wait time.Duration, ends bool) {
 
 // noteUnloaded has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
-func (h *Hub) noteUnloaded(room *Room) {
+func (h *Hub) noteUnloaded(e *entry) {
 	switch {
-	case h.closed != nil || !room.stored() && room.unloaded == nil:
+	case h.closed != nil || !e.room.IsStored() && e.unloaded == nil:
 		return
-	case !room.visited: // deleting it has failed
-		h.unloaded[room.key] = room.unloaded
-		h.retry(room.unloaded)
+	case !e.visited: // deleting it has failed
+		h.unloaded[e.unloaded.key] = e.unloaded
+		h.retry(e.unloaded)
 	default:
-		r := &unloadedRoom{key: room.key, route: room.currentRoute(), since: time.Now()}
-		h.unloaded[room.key] = r
+		r := &unloadedRoom{key: e.room.Key(), route: e.room.Route(), since: time.Now()}
+		h.unloaded[r.key] = r
 		h.schedule(r)
 	}
 }
@@ -70,7 +71,7 @@ func (h *Hub) noteLoaded(key engines.Key) *unloadedRoom {
 }
 
 // unloadedRoutes returns the routes of stored rooms that are not in memory.
-func (h *Hub) unloadedRoutes() (routes []*Route) {
+func (h *Hub) unloadedRoutes() (routes []*route.Route) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range h.unloaded {
@@ -93,23 +94,23 @@ func (h *Hub) rescheduleUnloaded() {
 
 // forget deletes a stored room, unless it has been used since the timer was set.
 func (h *Hub) forget(r *unloadedRoom) {
-	room := h.acquireUnloaded(r)
-	if room == nil {
+	e := h.acquireUnloaded(r)
+	if e == nil {
 		return
 	}
-	defer h.release(room)
+	defer e.room.Release()
 	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
 	defer cancel()
-	err := room.load(ctx, r.route)
+	err := e.room.Load(ctx, r.route)
 	if err == nil {
-		err = room.discard(ctx)
+		err = e.room.Discard(ctx)
 	}
 	if err != nil {
-		room.report(err)
+		e.room.Report(err)
 		return
 	}
 	h.mu.Lock()
-	room.unloaded = nil
+	e.unloaded = nil
 	h.mu.Unlock()
 }
 
@@ -126,39 +127,17 @@ func (h *Hub) retry(r *unloadedRoom) {
 
 // acquireUnloaded is acquire for a room whose time has come and that nobody has used
 // meanwhile, else nil.
-func (h *Hub) acquireUnloaded(r *unloadedRoom) *Room {
+func (h *Hub) acquireUnloaded(r *unloadedRoom) *entry {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wait, ends := r.wait() // a reload may have put it off
 	if h.closed != nil || h.unloaded[r.key] != r || !ends || wait > 0 {
 		return nil
 	}
-	room, err := h.acquireLocked(r.key, r.route, passes)
+	e, err := h.acquireLocked(r.key, r.route, passes)
 	if err != nil {
 		return nil // only when it is closed
 	}
-	room.visited = false
-	return room
-}
-
-// discard deletes what is stored of the room if nobody else has to do with it.
-// Who comes meanwhile waits in load, and then finds a new room.
-func (r *Room) discard(ctx context.Context) error {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	if !r.unload() {
-		return nil
-	}
-	return r.replica.Delete(ctx)
-}
-
-// unload has the state loaded by the next visitor, unless there is one already.
-func (r *Room) unload() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.refs.Load() > 1 || r.throttle.armed {
-		return false
-	}
-	r.last = snapshot{}
-	return true
+	e.visited = false
+	return e
 }

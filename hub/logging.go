@@ -11,8 +11,8 @@ import (
 
 // endFields tell how a connection ended. They are built only for a line that is
 // written: every connection ends.
-func (m *Member) endFields(end socket.End) []zap.Field {
-	fields := append(m.fields(),
+func endFields(end socket.End) []zap.Field {
+	fields := []zap.Field{
 		zap.Duration("duration", end.Duration),
 		zap.Uint16("code", uint16(end.Code)),
 		zap.String("reason", Printable(end.Reason)),
@@ -21,7 +21,7 @@ func (m *Member) endFields(end socket.End) []zap.Field {
 		zap.Uint64("messages_out", end.MessagesOut),
 		zap.Uint64("bytes_in", end.BytesIn),
 		zap.Uint64("bytes_out", end.BytesOut),
-	)
+	}
 	if end.Err != nil {
 		fields = append(fields, zap.Error(end.Err))
 	}
@@ -38,18 +38,4 @@ func Printable(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// log returns a logger that names the connection.
-func (m *Member) log() *zap.Logger { return m.room.hub.log().With(m.fields()...) }
-
-// fields name the connection in logs. Names that clients choose are fields,
-// which encoders escape, never part of the text.
-func (m *Member) fields() []zap.Field {
-	return []zap.Field{
-		zap.String("route", m.route.Name),
-		zap.String("room", title(m.room.key.Room)),
-		zap.String("client_ip", m.clientIP),
-		zap.String("id", connectionID(m.number)),
-	}
 }

@@ -2,41 +2,24 @@ package hub
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 )
-
-// View is the state of a room as of its last commit.
-type View struct {
-	Epoch   string // of the room, the same for everybody that looks at it; it changes when the room begins anew
-	Version uint64 // operations applied since
-	Text    []byte
-	JSON    []byte // the message "state" of the subprotocol json
-}
-
-// ID names the state: epoch and version.
-func (v View) ID() string { return message.Point{Epoch: v.Epoch, Version: v.Version}.String() }
 
 // View shows the state of a room; looking at one stores nothing. The errors are
 // those of Join.
-func (h *Hub) View(ctx context.Context, route *Route, room string) (View, error) {
-	r, err := h.find(ctx, route, room, passes)
+func (h *Hub) View(ctx context.Context, rt *route.Route, name string) (room.View, error) {
+	r, err := h.find(ctx, rt, name, passes)
 	if err != nil {
-		return View{}, err
+		return room.View{}, err
 	}
-	defer h.release(r)
-	s := r.current()
-	return View{
-		Epoch:   s.epoch,
-		Version: s.version,
-		Text:    s.view.Text,
-		JSON:    s.state().Payload(message.JSON),
-	}, nil
+	defer r.Release()
+	return r.View(), nil
 }
 
 // askTimeout bounds how long a plain request waits for its answer.
@@ -45,30 +28,22 @@ const askTimeout = 30 * time.Second
 // Ask hands one message to the app on behalf of a visitor that is a member for
 // just that long: the app's Join and Leave are called, but others neither see
 // nor count it. The errors are those of Join.
-func (h *Hub) Ask(ctx context.Context, route *Route, v Visitor, msg apps.Message) (Answer, error) {
-	a := newAnswer()
-	m, err := h.admit(ctx, route, v, passes, func(*Member) Conn { return a })
+func (h *Hub) Ask(ctx context.Context, rt *route.Route, v room.Visitor, msg apps.Message) (room.Answer, error) {
+	x := room.NewExchange()
+	m, err := h.admit(ctx, rt, v, passes, func(*room.Member) room.Conn { return x })
 	if err != nil {
-		return Answer{}, err
+		return room.Answer{}, err
 	}
-	a.Hold(0)
-	m.Message(msg.Data, msg.Binary)
-	m.Flush()
-	a.Release(0)
+	x.Begin(m, msg)
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	select {
-	case <-a.done:
+	case <-x.Done():
 	case <-h.over:
-		a.Abort()
+		x.Abort()
 	case <-ctx.Done():
-		a.say(Answer{Status: http.StatusGatewayTimeout, Data: []byte("error: " + replica.ErrUnknown.Error())})
+		x.Refuse(replica.ErrUnknown, message.Error(message.Text, replica.ErrUnknown.Error()))
 	}
-	m.depart()
-	return a.value, nil
-}
-
-// engineKey names a room for the engine.
-func engineKey(route *Route, room string) engines.Key {
-	return engines.Key{App: route.AppName, Room: room}
+	m.Depart()
+	return x.Answer(), nil
 }

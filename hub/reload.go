@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // Adopt is called when a configuration with the routes now has taken the place
@@ -16,38 +17,50 @@ import (
 // come back, if its name has another app or there is a doubt which of several it
 // has become. The states of rooms are decoded anew by the new instances of their
 // apps.
-func (h *Hub) Adopt(before, now []*Route, limits Limits) {
+func (h *Hub) Adopt(before, now []*route.Route, limits Limits) {
 	h.limits.Store(&limits)
-	s := routeMatching{before, now}
+	matching := route.Matching{Before: before, Now: now}
 	earlier := h.earlier(before, now)
-	successors, ends := make([]*Route, len(earlier)), make([]*closeReason, len(earlier))
+	successors, ends := make([]*route.Route, len(earlier)), make([]*route.CloseReason, len(earlier))
 	for i, r := range earlier {
-		successors[i], ends[i] = s.successor(r)
+		successors[i], ends[i] = matching.Successor(r)
 	}
-	for i, r := range earlier { // only now: it changes what successor compares
-		h.replaceBy(r, successors[i], ends[i])
+	for i, r := range earlier { // only now: it changes what Successor compares
+		if successors[i] != nil {
+			r.Follow(successors[i])
+		} else {
+			r.End(ends[i])
+		}
 	}
 	h.warn(earlier, ends)
 	h.rescheduleUnloaded()
 	h.review()
 }
 
-// replaceBy makes r what its successor is, or ends it.
-func (h *Hub) replaceBy(r, successor *Route, end *closeReason) {
-	r.superseded.Store(true)
-	r.ended.Store(end)
-	if successor != nil {
-		h.connections.merge(r, successor)
-		r.source = successor.source
-		r.configure(successor.config.Load())
+// earlier returns all routes of earlier configurations that something still
+// holds, or is about to.
+func (h *Hub) earlier(before, now []*route.Route) []*route.Route {
+	held := make(map[*route.Route]bool)
+	for _, r := range append(h.unloadedRoutes(), before...) {
+		held[r] = true
 	}
+	for _, room := range h.all() {
+		held[room.Route()] = true
+	}
+	for _, m := range h.members() {
+		held[m.Route()] = true
+	}
+	for _, r := range now {
+		delete(held, r)
+	}
+	return slices.Collect(maps.Keys(held))
 }
 
 // warn tells, once for each name, that routes could not be told apart.
-func (h *Hub) warn(earlier []*Route, ends []*closeReason) {
+func (h *Hub) warn(earlier []*route.Route, ends []*route.CloseReason) {
 	told := make(map[string]bool)
 	for i, r := range earlier {
-		if ends[i] == routeUnsure && !told[r.Name] {
+		if ends[i] == route.Unsure && !told[r.Name] {
 			told[r.Name] = true
 			h.log().Warn("routes have changed and cannot be told apart: their connections are closed with 1012; give each an option name",
 				zap.String("route", r.Name))
@@ -57,30 +70,28 @@ func (h *Hub) warn(earlier []*Route, ends []*closeReason) {
 
 // Withdraw ends the routes of a configuration that has come to nothing: some may
 // have served for a moment.
-func (h *Hub) Withdraw(routes []*Route) {
+func (h *Hub) Withdraw(routes []*route.Route) {
 	for _, r := range routes {
-		r.ended.Store(&closeReason{frames.ServiceRestart, "configuration was withdrawn"})
+		r.End(&route.CloseReason{Code: frames.ServiceRestart, Reason: "configuration was withdrawn"})
 	}
 	h.review()
 }
 
 // review has rooms and members follow their routes, and closes the members that
-// have to go.
-// Nobody enters any more by a route that is gone.
+// have to go. Nobody enters any more by a route that is gone.
 func (h *Hub) review() {
-	rooms := h.all()
-	members := membersOf(rooms)
+	members := h.members()
 	for _, m := range members {
-		m.room.replaceRoute(m.route)
-		m.conn.Rearm()
+		m.Room().ReplaceRoute(m.Route())
+		m.Rearm()
 	}
-	for _, room := range rooms {
-		room.renew()
+	for _, room := range h.all() {
+		room.Renew()
 	}
 	var gone []leaving
 	for _, m := range members {
-		if f := m.route.closeReason(); f != nil {
-			gone = append(gone, leaving{m, *f})
+		if why := m.Route().CloseReason(); why != nil {
+			gone = append(gone, leaving{m, *why})
 		}
 	}
 	h.goUnlessClosed(func() { h.drain(gone, h.closing) })
@@ -93,20 +104,4 @@ func (h *Hub) goUnlessClosed(f func()) {
 	if h.closed == nil {
 		h.work.Go(f)
 	}
-}
-
-// all returns the rooms there are.
-func (h *Hub) all() []*Room {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Collect(maps.Values(h.rooms))
-}
-
-func membersOf(rooms []*Room) (members []*Member) {
-	for _, room := range rooms {
-		room.mu.Lock()
-		members = append(members, room.members...)
-		room.mu.Unlock()
-	}
-	return members
 }

@@ -18,23 +18,25 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // named is a route with a name.
-func named(name string, app apps.App) *hub.Route {
-	return hub.NewRoute(name, "test", hub.Config{App: app, Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20}})
+func named(name string, app apps.App) *route.Route {
+	return route.New(name, "test", route.Config{App: app, Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20}})
 }
 
-func routes(all ...*hub.Route) []*hub.Route { return all }
+func routes(all ...*route.Route) []*route.Route { return all }
 
 // Who joins while configurations follow each other is in the room and stays, or
 // is told that the route is gone, by a refusal or by 1001.
 func TestAdoptWhileMembersJoin(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
-	now := named("a", newCounterApp())
+	now := named("a", hubtest.NewCounterApp())
 	var mu sync.Mutex // of now
-	current := func() *hub.Route {
+	current := func() *route.Route {
 		mu.Lock()
 		defer mu.Unlock()
 		return now
@@ -43,7 +45,7 @@ func TestAdoptWhileMembersJoin(t *testing.T) {
 	for range 4 {
 		joining.Go(func() {
 			for range 50 {
-				m, err := w.Hub.Join(context.Background(), current(), hub.Visitor{Room: "room"})
+				m, err := w.Hub.Join(context.Background(), current(), room.Visitor{Room: "room"})
 				if err != nil {
 					t.Error(err)
 					return
@@ -55,7 +57,7 @@ func TestAdoptWhileMembersJoin(t *testing.T) {
 	}
 	stays := w.Join(current())
 	for range 20 {
-		before, next := current(), named("a", newCounterApp())
+		before, next := current(), named("a", hubtest.NewCounterApp())
 		w.Hub.Adopt(routes(before), routes(next), hub.Limits{})
 		mu.Lock()
 		now = next
@@ -80,17 +82,17 @@ func TestAdoptWhileMembersJoin(t *testing.T) {
 // A route that is gone lets nobody in, and closes who was on his way.
 func TestARouteThatIsGoneRefusesLateJoins(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
-	app := newCounterApp()
+	app := hubtest.NewCounterApp()
 	route, other := named("a", app), named("b", app)
 	joining, pass := make(chan struct{}), make(chan struct{})
-	app.onJoin = func(apps.Conn) error {
+	app.OnJoin = func(apps.Conn) error {
 		joining <- struct{}{}
 		<-pass
 		return nil
 	}
 	joined := make(chan *hub.Connection)
 	go func() {
-		m, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "room"})
+		m, err := w.Hub.Join(context.Background(), route, room.Visitor{Room: "room"})
 		if err != nil {
 			t.Error(err)
 		}
@@ -100,14 +102,14 @@ func TestARouteThatIsGoneRefusesLateJoins(t *testing.T) {
 	w.Hub.Adopt(routes(route, other), routes(other), hub.Limits{})
 	close(pass)
 	w.Serve(<-joined).ExpectClose(frames.GoingAway)
-	app.onJoin = nil
-	if _, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "room"}); !errors.Is(err, hub.ErrClosed) {
+	app.OnJoin = nil
+	if _, err := w.Hub.Join(context.Background(), route, room.Visitor{Room: "room"}); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("joining: %v", err)
 	}
 	if _, err := w.Hub.View(context.Background(), route, "room"); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("looking: %v", err)
 	}
-	if _, err := w.Hub.Ask(context.Background(), route, hub.Visitor{Room: "room"}, apps.Text("op")); !errors.Is(err, hub.ErrClosed) {
+	if _, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("op")); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("asking: %v", err)
 	}
 	w.Join(other).Send("op")
@@ -118,13 +120,13 @@ func TestARouteThatIsGoneRefusesLateJoins(t *testing.T) {
 func TestOneOfTwoRoutesToARoomGoes(t *testing.T) {
 	for i := range 2 {
 		w := hubtest.New(t, new(memory.Engine))
-		two := routes(named("a", newCounterApp()), named("b", newCounterApp()))
+		two := routes(named("a", hubtest.NewCounterApp()), named("b", hubtest.NewCounterApp()))
 		clients := []*hubtest.Client{w.Join(two[0]), w.Join(two[1])}
 		clients[0].Send("op")
 		clients[0].Expect("1")
 		clients[1].Expect("1")
 		stays := clients[1-i]
-		next := named(two[1-i].Name, &offsetApp{newCounterApp(), 100})
+		next := named(two[1-i].Name, &offsetApp{hubtest.NewCounterApp(), 100})
 		w.Hub.Adopt(two, routes(next), hub.Limits{})
 		clients[i].ExpectClose(frames.GoingAway)
 		stays.Send("op")
@@ -134,29 +136,31 @@ func TestOneOfTwoRoutesToARoomGoes(t *testing.T) {
 
 // offsetApp is a counter that shows more than it has counted.
 type offsetApp struct {
-	*counterApp
+	*hubtest.CounterApp
 	offset int
 }
 
-func (a *offsetApp) NewState() apps.State { return &offset{counter{faults: a.faults}, a.offset} }
+func (a *offsetApp) NewState() apps.State {
+	return &offset{hubtest.Counter{Faults: a.Faults}, a.offset}
+}
 
 type offset struct {
-	counter
+	hubtest.Counter
 	by int
 }
 
 func (o *offset) Apply(op apps.Op) (apps.Outcome, error) {
-	_, err := o.counter.Apply(op)
-	text := apps.Body{Text: fmt.Append(nil, o.n+o.by)}
+	_, err := o.Counter.Apply(op)
+	text := apps.Body{Text: fmt.Append(nil, o.N+o.by)}
 	return apps.Outcome{Reply: text, Update: text}, err
 }
 
 // strictApp cannot read the states of others.
-type strictApp struct{ *counterApp }
+type strictApp struct{ *hubtest.CounterApp }
 
 func (strictApp) NewState() apps.State { return new(strict) }
 
-type strict struct{ counter }
+type strict struct{ hubtest.Counter }
 
 func (*strict) UnmarshalBinary([]byte) error { return errors.New("written by another version") }
 
@@ -165,9 +169,9 @@ func (*strict) UnmarshalBinary([]byte) error { return errors.New("written by ano
 // available.
 func TestAStateThatTheNewAppCannotReadIsKept(t *testing.T) {
 	const unavailable = "error: unavailable, try again later"
-	e := newEngine()
+	e := hubtest.NewEngine()
 	w := hubtest.New(t, e)
-	good, bad, again := named("a", newCounterApp()), named("a", strictApp{newCounterApp()}), named("a", newCounterApp())
+	good, bad, again := named("a", hubtest.NewCounterApp()), named("a", strictApp{hubtest.NewCounterApp()}), named("a", hubtest.NewCounterApp())
 	c := w.Join(good)
 	c.Send("op", "op")
 	c.Expect("1", "2")
@@ -176,16 +180,16 @@ func TestAStateThatTheNewAppCannotReadIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says(t, w.Hub, good, "asleep", "op", "1")
+	hubtest.Post(t, w.Hub, good, "asleep", "op", "1")
 	hubtest.Until(t, "the room to leave memory", func() bool { return w.Hub.Rooms() == 1 })
 	w.Hub.Adopt(routes(good), routes(bad), hub.Limits{})
 	c.Send("op", "op")
 	c.Expect(unavailable, unavailable)
-	says(t, w.Hub, bad, "room", "op", unavailable)
+	hubtest.Post(t, w.Hub, bad, "room", "op", unavailable)
 	if view, err := w.Hub.View(context.Background(), bad, "room"); err != nil || string(view.Text) != "2" {
 		t.Errorf("the room shows %q, %v", view.Text, err)
 	}
-	if _, err := w.Hub.Join(context.Background(), bad, hub.Visitor{Room: "asleep"}); !errors.Is(err, hub.ErrUnavailable) {
+	if _, err := w.Hub.Join(context.Background(), bad, room.Visitor{Room: "asleep"}); !errors.Is(err, room.ErrUnavailable) {
 		t.Errorf("joining: %v", err)
 	}
 	if after, now, err := e.Load(context.Background(), key); err != nil || now != rev || string(after) != string(before) {
@@ -194,16 +198,16 @@ func TestAStateThatTheNewAppCannotReadIsKept(t *testing.T) {
 	w.Hub.Adopt(routes(bad), routes(again), hub.Limits{})
 	c.Send("op")
 	c.Expect("3")
-	says(t, w.Hub, again, "asleep", "op", "2")
+	hubtest.Post(t, w.Hub, again, "asleep", "op", "2")
 }
 
 // departures has so many members leave and returns when each was told, from the
 // beginning on.
-func departures(t *testing.T, h *hub.Hub, route *hub.Route, n int, leave func()) (all []time.Duration) {
+func departures(t *testing.T, h *hub.Hub, route *route.Route, n int, leave func()) (all []time.Duration) {
 	t.Helper()
 	told := make(chan time.Time, n)
 	for range n {
-		m, err := h.Join(context.Background(), route, hub.Visitor{Room: "room"})
+		m, err := h.Join(context.Background(), route, room.Visitor{Room: "room"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,12 +243,12 @@ func TestDismissalIsSpread(t *testing.T) {
 		{20, time.Hour, 10 * time.Millisecond},
 		{20, 0, 0},
 	} {
-		for name, leave := range map[string]func(h bubble, route *hub.Route){
-			"reload": func(h bubble, route *hub.Route) { h.Adopt(routes(route), nil, hub.Limits{Drain: test.drain}) },
-			"close":  func(h bubble, _ *hub.Route) { h.end() },
+		for name, leave := range map[string]func(h hubtest.Bubble, route *route.Route){
+			"reload": func(h hubtest.Bubble, route *route.Route) { h.Adopt(routes(route), nil, hub.Limits{Drain: test.drain}) },
+			"close":  func(h hubtest.Bubble, _ *route.Route) { h.End() },
 		} {
-			inBubble(t, new(memory.Engine), hub.Limits{Drain: test.drain}, func(t *testing.T, h bubble) {
-				route := named("a", newCounterApp())
+			hubtest.InBubble(t, new(memory.Engine), hub.Limits{Drain: test.drain}, func(t *testing.T, h hubtest.Bubble) {
+				route := named("a", hubtest.NewCounterApp())
 				all := departures(t, h.Hub, route, test.members, func() { leave(h, route) })
 				for i, at := range all {
 					if want := time.Duration(i) * test.pause; at != want {
@@ -259,13 +263,13 @@ func TestDismissalIsSpread(t *testing.T) {
 // A hub that closes while a reload still sends members away ends when its own
 // drain does, with everybody told once.
 func TestCloseDuringADismissal(t *testing.T) {
-	inBubble(t, new(memory.Engine), hub.Limits{Drain: time.Second}, func(t *testing.T, h bubble) {
-		route := named("a", newCounterApp())
+	hubtest.InBubble(t, new(memory.Engine), hub.Limits{Drain: time.Second}, func(t *testing.T, h hubtest.Bubble) {
+		route := named("a", hubtest.NewCounterApp())
 		all := departures(t, h.Hub, route, 500, func() {
 			h.Adopt(routes(route), nil, hub.Limits{Drain: time.Hour})
 			go func() {
 				time.Sleep(time.Second) // 100 of 500 are gone
-				h.end()
+				h.End()
 			}()
 		})
 		if last := all[len(all)-1]; last < 2*time.Second || last > 5*time.Second {
@@ -279,28 +283,28 @@ func TestAdoptFindsARoomMadeMeanwhile(t *testing.T) {
 	var (
 		h     *hub.Hub
 		late  *hub.Connection
-		named = hub.NewRoute("a", "test", hub.Config{App: newCounterApp(), Source: "1"})
+		named = route.New("a", "test", route.Config{App: hubtest.NewCounterApp(), Source: "1"})
 		enter sync.Once
 	)
 	h = hub.New(new(memory.Engine), hub.Limits{}, func() *zap.Logger { // is asked when there is something to log
 		enter.Do(func() {
 			var err error
-			if late, err = h.Join(context.Background(), named, hub.Visitor{Room: "late"}); err != nil {
+			if late, err = h.Join(context.Background(), named, room.Visitor{Room: "late"}); err != nil {
 				t.Error(err)
 			}
 		})
 		return zap.NewNop()
 	})
-	doubtful := hub.NewRoute("b", "test", hub.Config{App: newCounterApp(), Source: "2"})
+	doubtful := route.New("b", "test", route.Config{App: hubtest.NewCounterApp(), Source: "2"})
 	h.Adopt(routes(named, doubtful), routes(
-		hub.NewRoute("a", "test", hub.Config{App: &offsetApp{newCounterApp(), 100}, Source: "3"}),
-		hub.NewRoute("b", "test", hub.Config{App: newCounterApp(), Source: "4"}),
-		hub.NewRoute("b", "test", hub.Config{App: newCounterApp(), Source: "5"}),
+		route.New("a", "test", route.Config{App: &offsetApp{hubtest.NewCounterApp(), 100}, Source: "3"}),
+		route.New("b", "test", route.Config{App: hubtest.NewCounterApp(), Source: "4"}),
+		route.New("b", "test", route.Config{App: hubtest.NewCounterApp(), Source: "5"}),
 	), hub.Limits{})
 	if late == nil {
 		t.Fatal("nothing was logged")
 	}
-	says(t, h, named, "late", "op", "101")
+	hubtest.Post(t, h, named, "late", "op", "101")
 	late.Abandon()
 	if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err != nil {
 		t.Error(err)
@@ -311,18 +315,18 @@ func TestAdoptFindsARoomMadeMeanwhile(t *testing.T) {
 // close_on_reload.
 func TestCloseOnReloadFindsAHandshake(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
-	app := newCounterApp()
-	config := hub.Config{App: app, CloseOnReload: true, Settings: socket.Settings{MaxMessageSize: 100, MaxQueue: 1 << 20}}
-	before, now := hub.NewRoute("a", "test", config), hub.NewRoute("a", "test", config)
+	app := hubtest.NewCounterApp()
+	config := route.Config{App: app, CloseOnReload: true, Settings: socket.Settings{MaxMessageSize: 100, MaxQueue: 1 << 20}}
+	before, now := route.New("a", "test", config), route.New("a", "test", config)
 	joining, pass := make(chan struct{}), make(chan struct{})
-	app.onJoin = func(apps.Conn) error {
+	app.OnJoin = func(apps.Conn) error {
 		close(joining)
 		<-pass
 		return nil
 	}
 	joined := make(chan *hub.Connection)
 	go func() {
-		m, err := w.Hub.Join(context.Background(), before, hub.Visitor{Room: "room"})
+		m, err := w.Hub.Join(context.Background(), before, room.Visitor{Room: "room"})
 		if err != nil {
 			t.Error(err)
 		}

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,8 +14,8 @@ import (
 
 // warnOfRoomLimit logs, at most once a minute, why clients are refused.
 func (h *Hub) warnOfRoomLimit() {
-	now, last := time.Now().Unix(), h.warned.Load()
-	if now-last >= 60 && h.warned.CompareAndSwap(last, now) {
+	now, last := time.Now().Unix(), h.roomLimit.warned.Load()
+	if now-last >= 60 && h.roomLimit.warned.CompareAndSwap(last, now) {
 		h.log().Warn("max_stored_rooms is reached: new rooms are not stored", zap.Int("rooms", h.limits.Load().MaxStoredRooms))
 	}
 }
@@ -24,6 +25,8 @@ func (h *Hub) warnOfRoomLimit() {
 // one of which it is not known whether it was; rooms that are just being stored
 // may be missed by that.
 type roomLimit struct {
+	warned atomic.Int64 // that it is reached, last; Unix seconds
+
 	mu sync.Mutex
 	// Guarded by mu.
 	known bool

@@ -4,7 +4,11 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
-// Format is the language in which a connection is told messages.
+// Subprotocol is the WebSocket subprotocol whose messages from the server are JSON
+// objects.
+const Subprotocol = "json"
+
+// Format is how a connection is told messages.
 type Format uint8
 
 // The formats.

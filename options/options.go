@@ -59,7 +59,7 @@ func (s Set) App(d *caddyfile.Dispenser) error {
 	return s.Block(d)
 }
 
-// advice is what is said to who writes an option behind the name.
+// advice is the hint for an option that stands behind the name.
 func (s Set) advice(app, argument string) string {
 	if s[argument] == nil {
 		return ""

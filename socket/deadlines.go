@@ -63,15 +63,15 @@ func (d deadlines) close(now moment) time.Duration {
 		return wait
 	}
 	if d.closing.queued {
-		return d.answer(now)
+		return d.peerClose(now)
 	}
 	d.sendClose()
 	return closeTimeout
 }
 
-// answer ends the connection of a client that does not answer the close frame. A
+// peerClose ends the connection of a client that does not answer the close frame. A
 // client that still takes what was queued before that is given more time.
-func (d deadlines) answer(now moment) time.Duration {
+func (d deadlines) peerClose(now moment) time.Duration {
 	d.progress.advanced(now, d.driver.sendBuffered())
 	by := min(d.progress.last.add(closeTimeout), d.closing.by.add(lastTimeout))
 	if wait := by.since(now); wait > 0 {

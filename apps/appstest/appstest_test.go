@@ -35,7 +35,7 @@ func TestEcho(t *testing.T) {
 	c.Expect(big)
 	c.Send(big + "x")
 	c.ExpectClosed(1009)
-	room.Post("by POST").Expect(200, "by POST")
+	room.Post("by POST").Expect("by POST")
 }
 
 func TestEchoOnceCloses(t *testing.T) {
@@ -67,8 +67,8 @@ func TestSumInBothLanguages(t *testing.T) {
 	ann.Send("six")
 	ann.Expect("error: not a number")
 	bob.ExpectNothing()
-	room.Post("1").Expect(200, "6.5")
-	room.Post("six").Expect(400, "error: not a number")
+	room.Post("1").Expect("6.5")
+	room.Post("six").ExpectRefused("not a number")
 	ann.Expect("6.5")
 	room.ExpectState("6.5")
 }
@@ -93,7 +93,7 @@ func TestBroadcastReachesEverybodyButThoseWhoLeft(t *testing.T) {
 	bob.Leave()
 	ann.Send("bye")
 	ann.Expect("ann: bye")
-	room.Post("from outside", appstest.User("bot")).Expect(204, "")
+	room.Post("from outside", appstest.User("bot")).ExpectNothing()
 	ann.Expect("bot: from outside")
 }
 
@@ -200,8 +200,8 @@ func TestFailuresTellWhatCame(t *testing.T) {
 			c.ExpectNothing()
 		}, `expected nothing, got "a"; before that: nothing`},
 		"response": {func(room *appstest.Room, _ *appstest.Client) {
-			room.Post("a").Expect(204, "")
-		}, `posting: got 200 "a", expected 204 ""`},
+			room.Post("a").ExpectNothing()
+		}, `posting: got reply "a", expected nothing`},
 		"subprotocol": {func(room *appstest.Room, _ *appstest.Client) {
 			room.Join(appstest.JSON)
 		}, `the app does not know the subprotocol "json"`},

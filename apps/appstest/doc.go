@@ -8,7 +8,7 @@
 //		ann.Expect("6")
 //		bob.ExpectJSON(`{"type":"state","total":0}`)
 //		bob.ExpectJSON(`{"type":"update","total":6}`)
-//		room.Post("1").Expect(200, "7")
+//		room.Post("1").Expect("7")
 //	}
 //
 // What lies between the app and its clients is the real thing: the hub, the

@@ -3,9 +3,11 @@ package appstest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,9 @@ import (
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -32,7 +37,7 @@ type Room struct {
 	t      testing.TB
 	engine *memory.Engine
 	app    apps.App
-	route  *hub.Route
+	route  *route.Route
 	log    *zap.Logger
 	logged *observer.ObservedLogs
 
@@ -54,7 +59,7 @@ func NewRoom(t testing.TB, app apps.App) *Room {
 	core, logged := observer.New(zapcore.InfoLevel)
 	r := &Room{t: t, engine: new(memory.Engine), app: app, logged: logged}
 	r.log = zap.New(zapcore.NewTee(core, zaptest.NewLogger(t).Core()))
-	r.route = hub.NewRoute("test", "test", hub.Config{
+	r.route = route.New("test", "test", route.Config{
 		App: app, Settings: socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue},
 	})
 	r.open()
@@ -97,33 +102,33 @@ func (r *Room) Restart() {
 }
 
 // Option says something about a visitor.
-type Option func(*hub.Visitor)
+type Option func(*room.Visitor)
 
 // JSON makes a visitor speak the subprotocol json, which the app must know.
-func JSON(v *hub.Visitor) { v.Subprotocol = hub.JSON }
+func JSON(v *room.Visitor) { v.Subprotocol = message.Subprotocol }
 
 // Subprotocol makes a visitor speak a subprotocol of the app's.
-func Subprotocol(name string) Option { return func(v *hub.Visitor) { v.Subprotocol = name } }
+func Subprotocol(name string) Option { return func(v *room.Visitor) { v.Subprotocol = name } }
 
 // User is the name that a visitor has logged in with.
-func User(name string) Option { return func(v *hub.Visitor) { v.User = name } }
+func User(name string) Option { return func(v *room.Visitor) { v.User = name } }
 
 // ClientIP is the address that a visitor comes from. Default: 192.0.2.1.
-func ClientIP(ip string) Option { return func(v *hub.Visitor) { v.ClientIP = ip } }
+func ClientIP(ip string) Option { return func(v *room.Visitor) { v.ClientIP = ip } }
 
 // Header adds a header to the visitor's handshake.
 func Header(name, value string) Option {
-	return func(v *hub.Visitor) { v.Handshake.Header.Add(name, value) }
+	return func(v *room.Visitor) { v.Handshake.Header.Add(name, value) }
 }
 
 // Query adds a parameter to the URL of the visitor's handshake.
 func Query(name, value string) Option {
-	return func(v *hub.Visitor) { v.Handshake.Query.Add(name, value) }
+	return func(v *room.Visitor) { v.Handshake.Query.Add(name, value) }
 }
 
-func (r *Room) visitor(options []Option) hub.Visitor {
+func (r *Room) visitor(options []Option) room.Visitor {
 	r.t.Helper()
-	v := hub.Visitor{
+	v := room.Visitor{
 		Room:      "//test.example/room",
 		ClientIP:  "192.0.2.1",
 		Handshake: apps.Handshake{Header: http.Header{}, Query: url.Values{}},
@@ -159,7 +164,7 @@ func (r *Room) ExpectForbidden(options ...Option) {
 	if err == nil {
 		member.Abandon()
 	}
-	if !errors.Is(err, hub.ErrForbidden) {
+	if !errors.Is(err, room.ErrForbidden) {
 		r.t.Fatalf("joining: got error %v, expected that the app refuses", err)
 	}
 }
@@ -189,20 +194,19 @@ func (r *Room) ExpectLogged(text string) {
 	r.t.Fatalf("nothing with %q was logged", text)
 }
 
-// Answer is the response to a plain POST.
+// Answer is what came of a message sent by a plain POST.
 type Answer struct {
-	t      testing.TB
-	Status int
-	Body   string
+	t     testing.TB
+	given room.Answer
 }
 
-// Post sends a text message by a plain POST and returns the response.
+// Post sends a text message by a plain POST and returns the answer.
 func (r *Room) Post(text string, options ...Option) *Answer {
 	r.t.Helper()
 	return r.ask(apps.Text(text), options)
 }
 
-// PostBinary sends a binary message by a plain POST and returns the response.
+// PostBinary sends a binary message by a plain POST and returns the answer.
 func (r *Room) PostBinary(p []byte, options ...Option) *Answer {
 	r.t.Helper()
 	return r.ask(apps.Binary(p), options)
@@ -219,13 +223,54 @@ func (r *Room) ask(m apps.Message, options []Option) *Answer {
 	if ctx.Err() != nil {
 		r.t.Fatalf("posting: no answer within %v", patience)
 	}
-	return &Answer{r.t, answer.Status, string(answer.Data)}
+	return &Answer{r.t, answer}
 }
 
-// Expect fails the test unless the response has this status and body.
-func (a *Answer) Expect(status int, body string) {
+// Expect fails the test unless the answer is a reply with this text.
+func (a *Answer) Expect(reply string) {
 	a.t.Helper()
-	if a.Status != status || a.Body != body {
-		a.t.Fatalf("posting: got %d %q, expected %d %q", a.Status, a.Body, status, body)
+	a.expect("reply "+strconv.Quote(reply), a.isReply() && string(a.given.Data) == reply)
+}
+
+// ExpectNothing fails the test unless the message had no reply and no fault.
+func (a *Answer) ExpectNothing() {
+	a.t.Helper()
+	a.expect("nothing", !a.isReply() && a.given.Err == nil && a.given.Code == 0)
+}
+
+// ExpectRefused fails the test unless the message was refused with this text.
+func (a *Answer) ExpectRefused(text string) {
+	a.t.Helper()
+	a.expect("refusal "+strconv.Quote(text), a.given.Err != nil && a.given.Err.Error() == text)
+}
+
+// ExpectClosed fails the test unless a connection would have been closed for the
+// message, with this code.
+func (a *Answer) ExpectClosed(code int) {
+	a.t.Helper()
+	a.expect(fmt.Sprintf("close %d", code), int(a.given.Code) == code)
+}
+
+func (a *Answer) isReply() bool {
+	return a.given.Err == nil && a.given.Code == 0 && a.given.Data != nil
+}
+
+func (a *Answer) expect(wanted string, ok bool) {
+	a.t.Helper()
+	if !ok {
+		a.t.Fatalf("posting: got %s, expected %s", a, wanted)
 	}
+}
+
+// String tells what the answer is, for people.
+func (a *Answer) String() string {
+	switch {
+	case a.given.Err != nil:
+		return "refusal " + strconv.Quote(a.given.Err.Error())
+	case a.given.Code != 0:
+		return fmt.Sprintf("close %d %q", a.given.Code, a.given.Data)
+	case a.given.Data != nil:
+		return "reply " + strconv.Quote(string(a.given.Data))
+	}
+	return "nothing"
 }

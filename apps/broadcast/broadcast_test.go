@@ -4,11 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyws/caddy-websocket/apps/appstest"
 	"github.com/caddyws/caddy-websocket/apps/broadcast"
-	"github.com/caddyws/caddy-websocket/engines/memory"
-	"github.com/caddyws/caddy-websocket/frames"
-	"github.com/caddyws/caddy-websocket/hub"
-	"github.com/caddyws/caddy-websocket/hub/hubtest"
 )
 
 // What a client sends, or is called, is never looked into for placeholders.
@@ -22,10 +19,9 @@ func TestFormatIsFilledInOnePass(t *testing.T) {
 		{"{user}: {message}", "\xff", "x", "\uFFFD: x"},
 		{"{user}|{message}|{message}|{unknown}", "", "", "|||{unknown}"},
 	} {
-		w := hubtest.New(t, new(memory.Engine))
-		route := hubtest.Route(&broadcast.App{Format: test.format})
-		a := w.Enter(route, hub.Visitor{Room: "room", User: test.user})
-		b := w.Join(route)
+		room := appstest.NewRoom(t, &broadcast.App{Format: test.format})
+		a := room.Join(appstest.User(test.user))
+		b := room.Join()
 		a.Send(test.message)
 		a.Expect(test.want)
 		b.Expect(test.want)
@@ -33,33 +29,36 @@ func TestFormatIsFilledInOnePass(t *testing.T) {
 }
 
 func TestFormatNamesTheConnection(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	c := w.Join(hubtest.Route(&broadcast.App{Format: "{id}>{message}"}))
-	c.Send("{id}")
-	c.Expect(c.Member.App().ID() + ">{id}")
-}
-
-func TestBinaryIsPassedOnAsItIs(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	c := w.Join(hubtest.Route(&broadcast.App{Format: "Message: {message}"}))
-	c.SendBinary("\xff")
-	if op, p, err := c.ReadFrame(); err != nil || op != frames.Binary || string(p) != "\xff" {
-		t.Errorf("read %v %q, %v", op, p, err)
+	room := appstest.NewRoom(t, &broadcast.App{Format: "{id}>{message}"})
+	a, b := room.Join(), room.Join()
+	id := func(from *appstest.Client) string {
+		from.Send("{id}")
+		text := a.Receive()
+		b.Expect(text)
+		id, message, _ := strings.Cut(text, ">")
+		if message != "{id}" || id == "" {
+			t.Errorf("received %q", text)
+		}
+		return id
+	}
+	if first := id(a); first != id(a) || first == id(b) {
+		t.Error("an ID is not one of its connection")
 	}
 }
 
+func TestBinaryIsPassedOnAsItIs(t *testing.T) {
+	c := appstest.NewRoom(t, &broadcast.App{Format: "Message: {message}"}).Join()
+	c.SendBinary([]byte("\xff"))
+	c.ExpectBinary([]byte("\xff"))
+}
+
 func TestOthersLeavesTheSenderOut(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	route := hubtest.Route(&broadcast.App{Others: true})
-	a, b := w.Join(route), w.Join(route)
+	room := appstest.NewRoom(t, &broadcast.App{Others: true})
+	a, b := room.Join(), room.Join()
 	a.Send("from a")
 	b.Expect("from a")
 	b.Send("from b")
 	a.Expect("from b")
-	stranger := w.Enter(route, hub.Visitor{Room: "another"})
-	alone := w.Enter(route, hub.Visitor{Room: "another"})
-	stranger.Send("x")
-	alone.Expect("x")
 }
 
 // A format with a misspelt placeholder is refused; braces that are no placeholder

@@ -3,30 +3,26 @@ package echo_test
 import (
 	"testing"
 
+	"github.com/caddyws/caddy-websocket/apps/appstest"
 	"github.com/caddyws/caddy-websocket/apps/echo"
-	"github.com/caddyws/caddy-websocket/engines/memory"
-	"github.com/caddyws/caddy-websocket/frames"
-	"github.com/caddyws/caddy-websocket/hub/hubtest"
 )
 
 func TestSendsBackToTheSenderOnly(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	route := hubtest.Route(new(echo.App))
-	a, b := w.Join(route), w.Join(route)
-	a.Send("é", "")
-	a.SendBinary("\xff")
+	room := appstest.NewRoom(t, new(echo.App))
+	a, b := room.Join(), room.Join()
+	a.Send("é")
+	a.Send("")
+	a.SendBinary([]byte("\xff"))
 	a.Expect("é", "")
-	if op, p, err := a.ReadFrame(); err != nil || op != frames.Binary || string(p) != "\xff" {
-		t.Errorf("read %v %q, %v", op, p, err)
-	}
+	a.ExpectBinary([]byte("\xff"))
 	b.Send("own")
 	b.Expect("own")
 }
 
 func TestOnceClosesAfterTheFirstReply(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	c := w.Join(hubtest.Route(&echo.App{Once: true}))
-	c.Send("one", "two")
+	c := appstest.NewRoom(t, &echo.App{Once: true}).Join()
+	c.Send("one")
+	c.Send("two")
 	c.Expect("one")
-	c.ExpectClose(frames.NormalClosure)
+	c.ExpectClosed(1000)
 }

@@ -5,15 +5,13 @@ import (
 	"testing"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/apps/appstest"
 	"github.com/caddyws/caddy-websocket/apps/sum"
-	"github.com/caddyws/caddy-websocket/engines/memory"
-	"github.com/caddyws/caddy-websocket/hub/hubtest"
 )
 
 func TestTotalGoesToEverybody(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	route := hubtest.Route(new(sum.App))
-	a, b := w.Join(route), w.Join(route)
+	room := appstest.NewRoom(t, new(sum.App))
+	a, b := room.Join(), room.Join()
 	a.Send("6")
 	a.Expect("6")
 	b.Expect("6")
@@ -24,9 +22,8 @@ func TestTotalGoesToEverybody(t *testing.T) {
 
 // What cannot be added is told to its sender alone and changes nothing.
 func TestErrorsGoToTheSenderOnly(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	route := hubtest.Route(new(sum.App))
-	a, b := w.Join(route), w.Join(route)
+	room := appstest.NewRoom(t, new(sum.App))
+	a, b := room.Join(), room.Join()
 	for message, told := range map[string]string{
 		"":                            "not a number",
 		"six":                         "not a number",
@@ -50,7 +47,7 @@ func TestErrorsGoToTheSenderOnly(t *testing.T) {
 		a.Send(message)
 		a.Expect("error: " + told)
 	}
-	a.SendBinary("6")
+	a.SendBinary([]byte("6"))
 	a.Expect("error: binary message, send a number as text")
 	b.Send("1")
 	b.Expect("1")
@@ -58,29 +55,30 @@ func TestErrorsGoToTheSenderOnly(t *testing.T) {
 }
 
 func TestNumbersMayStandInObjects(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	c := w.Join(hubtest.Route(new(sum.App)))
-	c.Send(`{"value":6}`, ` {"id":"k:1", "value": -0.5e1} `, `{"value":0.1}`, "0.2")
+	c := appstest.NewRoom(t, new(sum.App)).Join()
+	c.Send(`{"value":6}`)
+	c.Send(` {"id":"k:1", "value": -0.5e1} `)
+	c.Send(`{"value":0.1}`)
+	c.Send("0.2")
 	c.Expect("6", "1", "1.1", "1.3")
 }
 
 func TestGreetShowsTheTotalOnJoining(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	route := hubtest.Route(&sum.App{Greet: true})
-	a := w.Join(route)
+	room := appstest.NewRoom(t, &sum.App{Greet: true})
+	a := room.Join()
 	a.Expect("0")
 	a.Send("7")
 	a.Expect("7")
-	w.Join(route).Expect("7")
-	silent := w.Join(hubtest.Route(new(sum.App)))
-	silent.Send("1")
-	silent.Expect("8")
+	room.Join().Expect("7")
+}
+
+func TestNothingIsShownOnJoining(t *testing.T) {
+	appstest.NewRoom(t, new(sum.App)).Join().ExpectNothing()
 }
 
 func TestReplyOnlyTellsNobodyElse(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	route := hubtest.Route(&sum.App{ReplyOnly: true})
-	a, b := w.Join(route), w.Join(route)
+	room := appstest.NewRoom(t, &sum.App{ReplyOnly: true})
+	a, b := room.Join(), room.Join()
 	a.Send("1")
 	a.Expect("1")
 	b.Send("1")
@@ -90,19 +88,16 @@ func TestReplyOnlyTellsNobodyElse(t *testing.T) {
 }
 
 func TestJSONMessages(t *testing.T) {
-	w := hubtest.New(t, new(memory.Engine))
-	route := hubtest.Route(new(sum.App))
-	a, b := w.JoinJSON(route), w.JoinJSON(route)
-	state, err := a.ReadText()
-	if err != nil {
-		t.Fatal(err)
-	}
+	room := appstest.NewRoom(t, new(sum.App))
+	a, b := room.Join(appstest.JSON), room.Join(appstest.JSON)
+	state := a.Receive()
 	b.Expect(state)
 	head, ok := strings.CutSuffix(strings.TrimPrefix(state, `{"type":"state","epoch":"`), `","version":0,"total":0}`)
 	if !ok || len(head) != 8 {
 		t.Fatalf("read %s", state)
 	}
-	a.Send("2.50", "x")
+	a.Send("2.50")
+	a.Send("x")
 	a.Expect(`{"type":"reply","epoch":"`+head+`","version":1,"total":2.5}`, `{"type":"error","error":"not a number"}`)
 	b.Expect(`{"type":"update","epoch":"` + head + `","version":1,"total":2.5}`)
 }

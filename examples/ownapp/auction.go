@@ -70,7 +70,7 @@ func (a *auction) Apply(op apps.Op) (apps.Outcome, error) {
 	return apps.Outcome{Reply: a.View(), Update: a.View()}, nil
 }
 
-// View is the highest bid, in both languages.
+// View is the highest bid, in both formats.
 func (a *auction) View() apps.Body {
 	object, _ := json.Marshal(a) // a number and a string: never fails
 	return apps.Body{Text: fmt.Appendf(nil, "%d by %s", a.Euros, cmp.Or(a.Bidder, "nobody")), JSON: object}

@@ -25,14 +25,14 @@ func TestHighestBidWins(t *testing.T) {
 
 	ann.Send("a lot")
 	ann.Expect("error: a bid is a number of euros, such as 100")
-	room.Post("50").Expect(400, "error: too low, 101 is bid already")
-	room.Post("150", appstest.User("cleo")).Expect(200, "150 by cleo")
+	room.Post("50").ExpectRefused("too low, 101 is bid already")
+	room.Post("150", appstest.User("cleo")).Expect("150 by cleo")
 }
 
 func TestAuctionGoesOnAfterARestart(t *testing.T) {
 	room := appstest.NewRoom(t, new(App))
-	room.Post("100", appstest.User("ann")).Expect(200, "100 by ann")
+	room.Post("100", appstest.User("ann")).Expect("100 by ann")
 	room.Restart()
 	room.ExpectState("100 by ann")
-	room.Post("99").Expect(400, "error: too low, 100 is bid already")
+	room.Post("99").ExpectRefused("too low, 100 is bid already")
 }

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // Stream is the client's end of an event stream.
 type Stream struct {
-	Member *hub.Member
+	Member *room.Member
 
 	t      testing.TB
 	body   *bufio.Reader
@@ -22,9 +23,9 @@ type Stream struct {
 
 // Follow opens an event stream in the room "room" for a client that has seen
 // the event with the given ID, or none. It ends with the test.
-func (w *World) Follow(route *hub.Route, lastID string) *Stream {
+func (w *World) Follow(route *route.Route, lastID string) *Stream {
 	w.t.Helper()
-	m, err := w.Hub.Join(context.Background(), route, hub.Visitor{Room: "room", Events: true, LastEventID: lastID})
+	m, err := w.Hub.Join(context.Background(), route, room.Visitor{Room: "room", Events: true, LastEventID: lastID})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -21,6 +21,9 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -75,19 +78,19 @@ func (w *World) CloseHub() error {
 }
 
 // Route returns a route of an app with wide limits; change may narrow them.
-func Route(app apps.App, change ...func(*socket.Settings)) *hub.Route {
+func Route(app apps.App, change ...func(*socket.Settings)) *route.Route {
 	settings := socket.Settings{MaxMessageSize: 1 << 20, MaxQueue: 64 << 20}
 	for _, c := range change {
 		c(&settings)
 	}
-	return hub.NewRoute("test", "test", hub.Config{App: app, Settings: settings})
+	return route.New("test", "test", route.Config{App: app, Settings: settings})
 }
 
 // Client is the client's end of a connection. Its methods end the test when they
 // fail; those that tests call from many goroutines return errors.
 type Client struct {
 	net.Conn
-	Member *hub.Member
+	Member *room.Member
 
 	t       testing.TB
 	reader  *bufio.Reader
@@ -100,19 +103,19 @@ type frame struct {
 }
 
 // Join lets a client into the room "room".
-func (w *World) Join(route *hub.Route) *Client {
+func (w *World) Join(route *route.Route) *Client {
 	w.t.Helper()
-	return w.Enter(route, hub.Visitor{Room: "room"})
+	return w.Enter(route, room.Visitor{Room: "room"})
 }
 
 // JoinJSON is Join with the subprotocol json.
-func (w *World) JoinJSON(route *hub.Route) *Client {
+func (w *World) JoinJSON(route *route.Route) *Client {
 	w.t.Helper()
-	return w.Enter(route, hub.Visitor{Room: "room", Subprotocol: hub.JSON})
+	return w.Enter(route, room.Visitor{Room: "room", Subprotocol: message.Subprotocol})
 }
 
 // Enter lets a visitor in, which is a member when it returns.
-func (w *World) Enter(route *hub.Route, v hub.Visitor) *Client {
+func (w *World) Enter(route *route.Route, v room.Visitor) *Client {
 	w.t.Helper()
 	m, err := w.Hub.Join(context.Background(), route, v)
 	if err != nil {
@@ -291,11 +294,25 @@ func (c *Client) ExpectClose(code frames.CloseCode) {
 	_, _ = c.Write(frames.AppendMasked(nil, frames.Header{Fin: true, Opcode: frames.Close}, p))
 }
 
-// Leave closes the connection and waits until the member is out of the room.
+// Leave closes the connection and waits until the member is out of the room, which may
+// take as long as its messages are not settled.
 func (c *Client) Leave() {
+	c.t.Helper()
+	c.end(c.Close)
+}
+
+// Cut is Leave with a connection that is lost: nothing of the member is waited for.
+func (c *Client) Cut() {
+	c.t.Helper()
+	c.end(func() error { return errors.Join(c.Conn.(*net.TCPConn).SetLinger(0), c.Close()) })
+}
+
+func (c *Client) end(closing func() error) {
 	c.t.Helper()
 	room := c.Member.App().Room()
 	before := room.Len()
-	c.Close()
+	if err := closing(); err != nil {
+		c.t.Error(err)
+	}
 	Until(c.t, "the member to be out", func() bool { return room.Len() < before })
 }

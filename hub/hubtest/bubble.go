@@ -1,0 +1,34 @@
+package hubtest
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/hub"
+)
+
+// Bubble is a hub in a world in which time passes only when everybody waits.
+type Bubble struct {
+	*hub.Hub
+	End func() // begins to close it, once
+}
+
+// InBubble runs a test in a bubble, and closes the hub afterwards.
+func InBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(t *testing.T, b Bubble)) {
+	synctest.Test(t, func(t *testing.T) {
+		h, ended := hub.New(engine, limits, zap.NewNop), make(chan error)
+		end := sync.OnceFunc(func() {
+			go func() { ended <- h.Close(Patience, frames.GoingAway, "") }()
+		})
+		test(t, Bubble{h, end})
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

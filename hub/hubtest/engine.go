@@ -1,0 +1,68 @@
+package hubtest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/memory"
+)
+
+// Engine is a memory engine that is not Volatile and whose Swap a test decides
+// over.
+type Engine struct {
+	engines.Engine
+	onSwap func(do func() error) error // nil: store
+	Max    int
+
+	mu    sync.Mutex
+	swaps int
+}
+
+func NewEngine() *Engine { return &Engine{Engine: new(memory.Engine), Max: 1 << 20} }
+
+func (e *Engine) MaxState() int { return e.Max }
+
+func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (next uint64, err error) {
+	e.mu.Lock()
+	e.swaps++
+	on := e.onSwap
+	e.mu.Unlock()
+	do := func() (err error) {
+		next, err = e.Engine.Swap(ctx, key, rev, state)
+		return err
+	}
+	if on == nil {
+		return next, do()
+	}
+	err = on(do)
+	return next, err
+}
+
+func (e *Engine) OnSwap(on func(do func() error) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.onSwap = on
+}
+
+func (e *Engine) Swaps() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.swaps
+}
+
+// Gate makes Swap wait: each one is announced on Taken and then needs a go.
+type Gate struct {
+	Taken chan struct{}
+	Pass  chan error
+}
+
+func NewGate() *Gate { return &Gate{make(chan struct{}), make(chan error)} }
+
+func (g *Gate) Swap(do func() error) error {
+	g.Taken <- struct{}{}
+	if err := <-g.Pass; err != nil {
+		return err
+	}
+	return do()
+}

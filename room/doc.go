@@ -1,0 +1,90 @@
+// Package room is the live side of a room: its members, the order of what happens in
+// it, and what is told to which member. It knows no other rooms (package hub does), no
+// sockets ([Conn]), and leaves the stored side to package replica.
+//
+// # Where to look
+//
+//	room.go         a room, and what keeps it in memory; loading.go: reading its state, and
+//	                following a reload; snapshot.go: the last commit; shared.go: what rooms share
+//	admission.go    entering and leaving; visitor.go: who comes; member.go: a client in the room
+//	conn.go         its connection as the room uses it; exchange.go: that of a plain request
+//	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app
+//	turn.go         a room's turn; operations.go, queue.go: operations that wait, and their
+//	                limits; outbox.go: messages that wait; delivery.go: what is told
+//	                afterwards; throttle.go: how often
+//	backpressure.go, patience.go  how publishers wait for members that read
+//	name.go, logging.go           what logs and apps are shown
+//
+// # A room's turn
+//
+// What members do in a room waits in the room: messages to publish, operations
+// on its state. At most one goroutine at a time carries it out, in turns:
+//
+//	take what waits -> send the messages
+//	                -> apply the operations -> store the state -> send the answers
+//
+// While a turn is under way the next one gathers, so that a busy room does more
+// in each turn instead of more turns: one commit for all operations that came
+// meanwhile, one write for everything a member is to be told. A goroutine that adds
+// something to a room without a turn under way takes the turn itself. A room that
+// is large, or whose engine waits for a disk, gets a goroutine that lives while
+// there is something to do. Rooms never wait for each other.
+//
+// # Guarantee
+//
+// **Acknowledged = committed.** Nothing of an operation, neither its reply nor
+// the update that others see, leaves before the engine has stored the state
+// that contains it. Readers are shown the view of the last commit. If storing
+// fails, the state goes back to the bytes stored last and the senders are told.
+//
+// # What a member sees
+//
+// The answers to its own messages, in their order; a text reply looks like an
+// update, so while an answer is owed no update comes before it. After a commit
+// each sender has its replies and every other member the final state, once; the
+// versions that one member sees never fall. Joining takes the view and the
+// place in the order in one step: no gap and no repeat. Messages that one member
+// publishes keep their order, and all members see the same one.
+//
+// # Slow members
+//
+// Sending never waits (package socket). Of the states that a slow member has
+// not read, only the newest is kept; replies, events and published messages are
+// all kept until the queue is full, then the member is closed with 1013.
+//
+// **A member that reads all the time is not closed because others send fast.**
+// While more than half of its queue waits, the messages that are sent to it stay
+// unsettled, so that soon (64 messages or 256 KiB a connection) no more is read
+// from those who publish, and do not count against the queue, up to 16 MiB. They
+// are settled when the member has caught up, or after 2 s. The same holds for
+// operations with events. The turn itself goes on, and so does everybody who
+// publishes less than that.
+//
+// Publishers wait only for members that read. Each member has a patience of its own, which
+// is spent while they wait for it:
+//
+//   - 150 ms to begin with, so a member that reads nothing holds up publishers for
+//     150 ms once;
+//   - it earns 1 s for each 256 KiB that its client takes, but for the first 128
+//     KiB, which kernels take by themselves: at 256 KiB a second it is always
+//     waited for, at 2.5 KiB a second for a hundredth of the time;
+//   - never more than 500 ms, which is how long a reader that stops is waited for.
+//
+// The connection through whose Room an app publishes is held up:
+//
+//   - The client of a WebSocket is not read; its Close is answered after its
+//     messages are settled.
+//   - A POST is answered when its message is settled. Requests that come at the
+//     same time are not counted together.
+//   - Publish itself never waits: an app that publishes from goroutines of its own
+//     is not held up, and can fill the queue of a member that reads.
+//   - An app that publishes into several rooms, through connections of each, is
+//     held up in each by the members there: one room does not wait for another.
+//
+// When everybody has to go nobody is held up any more.
+//
+// # Locks
+//
+// Lock order: Room.mu before those of a Conn before backpressure.mu. No app and no
+// engine is called with one of them held. Shared.Idle is called with none.
+package room

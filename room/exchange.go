@@ -1,0 +1,105 @@
+package room
+
+import (
+	"sync"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
+)
+
+// Answer is what came of a message that was sent by a plain request: a reply; why there
+// is none; or, if all is zero, nothing.
+type Answer struct {
+	Data   []byte // the reply, not nil; or what is wrong, for people
+	Binary bool
+	Err    error            // the message was refused
+	Code   frames.CloseCode // a connection would have been closed with it; 0 if not
+}
+
+// Exchange is the connection of a member that is there for one message. The first thing
+// that it is told is the answer.
+type Exchange struct {
+	silent
+
+	mu sync.Mutex
+	// Guarded by mu.
+	holds  int // while positive, an answer may still come
+	said   bool
+	answer Answer
+	done   chan struct{} // closed once answer is final
+}
+
+// NewExchange returns one without a message yet.
+func NewExchange() *Exchange { return &Exchange{done: make(chan struct{})} }
+
+// Begin hands the message to the app, on behalf of the member.
+func (x *Exchange) Begin(m *Member, msg apps.Message) {
+	x.Hold(0)
+	m.Message(msg.Data, msg.Binary)
+	m.Flush()
+	x.Release(0)
+}
+
+// Done is closed once there is an answer.
+func (x *Exchange) Done() <-chan struct{} { return x.done }
+
+// Answer is what came of the message; Done is closed.
+func (x *Exchange) Answer() Answer { return x.answer }
+
+// say makes the first answer the final one.
+func (x *Exchange) say(a Answer) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.said {
+		x.said, x.answer = true, a
+		close(x.done)
+	}
+}
+
+// Send answers with a message.
+func (x *Exchange) Send(data []byte, binary bool) {
+	x.say(Answer{Data: append([]byte{}, data...), Binary: binary})
+}
+
+// Refuse answers with an error, encoded as payload.
+func (x *Exchange) Refuse(err error, payload []byte) { x.say(Answer{Data: payload, Err: err}) }
+
+// Close answers with what a connection would be closed with.
+func (x *Exchange) Close(code frames.CloseCode, reason string) {
+	x.say(Answer{Data: []byte(reason), Code: code})
+}
+
+// Abort answers that the server is going away.
+func (x *Exchange) Abort() { x.Close(frames.GoingAway, "") }
+
+// Hold reports that an answer may come.
+func (x *Exchange) Hold(int) {
+	x.mu.Lock()
+	x.holds++
+	x.mu.Unlock()
+}
+
+// Release takes a Hold back. With the last one it is sure that none comes.
+func (x *Exchange) Release(int) {
+	x.mu.Lock()
+	x.holds--
+	none := x.holds == 0
+	x.mu.Unlock()
+	if none {
+		x.say(Answer{})
+	}
+}
+
+// silent is what a connection is that is not told what others do in the room.
+type silent struct{}
+
+func (silent) Write(*message.Batch) (behind bool) { return false }
+func (silent) Update(*message.Batch)              {}
+func (silent) Cork()                              {}
+func (silent) Uncork()                            {}
+func (silent) Lag() (taken int64, behind bool)    { return 0, false }
+func (silent) Rearm()                             {}
+
+// Interface guards
+var _ Conn = (*Exchange)(nil)

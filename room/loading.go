@@ -1,0 +1,105 @@
+package room
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/route"
+)
+
+// Load reads the state when the first visitor comes, by a route that leads here. The
+// error wraps ErrUnavailable. The caller has a reference.
+func (r *Room) Load(ctx context.Context, visited *route.Route) error {
+	if r.ReplaceRoute(visited) {
+		r.Renew()
+	}
+	if !r.stateful {
+		return nil
+	}
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	if r.current().epoch != "" {
+		return nil
+	}
+	config := r.config()
+	r.follows = config
+	if err := r.replica.Load(ctx, config.App.(apps.Stateful)); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	r.setLast(r.snapshot())
+	if r.config() != config { // a reload has not seen that the room is loaded
+		r.Renew()
+	}
+	return nil
+}
+
+// ReplaceRoute makes another route that leads here the room's if its own is gone, and
+// reports whether it did.
+func (r *Room) ReplaceRoute(by *route.Route) (replaced bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if replaced = r.route.HasEnded(); replaced {
+		r.route = by
+	}
+	return replaced
+}
+
+// Renew has a turn taken in which the state follows its route's configuration.
+// Before a room is loaded the loader does.
+func (r *Room) Renew() {
+	r.mu.Lock()
+	loaded := r.last.epoch != "" && !r.retired
+	if loaded {
+		r.stale = true
+		r.engage()
+	}
+	r.mu.Unlock()
+	if loaded {
+		r.kick()
+	}
+}
+
+// follow has the replica go on with the app of a configuration.
+func (r *Room) follow(c *route.Config) {
+	if r.follows == c {
+		return
+	}
+	r.follows = c
+	r.replica.Follow(c.App.(apps.Stateful))
+}
+
+// config is what the room's route is configured to be now.
+func (r *Room) config() *route.Config { return r.Route().Config() }
+
+// Route is the one whose app the state is of.
+func (r *Room) Route() *route.Route {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.route
+}
+
+// IsStored reports whether something is stored of the room. No turn is under way.
+func (r *Room) IsStored() bool { return r.replica != nil && r.replica.IsStored() }
+
+// Discard deletes what is stored of the room if nobody but the caller has to do with
+// it. Who comes meanwhile waits in Load, and then finds a new room.
+func (r *Room) Discard(ctx context.Context) error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	if !r.unload() {
+		return nil
+	}
+	return r.replica.Delete(ctx)
+}
+
+// unload has the state loaded by the next visitor, unless there is one already.
+func (r *Room) unload() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refs.Load() > 1 || r.throttle.armed {
+		return false
+	}
+	r.last = snapshot{}
+	return true
+}

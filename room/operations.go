@@ -1,0 +1,72 @@
+package room
+
+import (
+	"bytes"
+
+	"github.com/caddyws/caddy-websocket/replica"
+)
+
+// apply queues an operation of m.
+func (r *Room) apply(m *Member, data []byte) {
+	if !r.stateful {
+		r.refuse(m, ErrStateless)
+		return
+	}
+	r.mu.Lock()
+	if r.retired {
+		r.mu.Unlock()
+		return
+	}
+	if r.full(len(data)) {
+		r.mu.Unlock()
+		r.refuse(m, ErrBusy)
+		return
+	}
+	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data)}, m})
+	r.mu.Unlock()
+	r.kickUnless(m)
+}
+
+// full reports whether n more bytes are too many, for this room or for all.
+func (r *Room) full(n int) bool {
+	return r.operations.full(n) || r.shared.waiting.Load()+int64(n) > maxHubBytes
+}
+
+// enqueue queues an operation, whose sender is held until it is answered. Room.mu is
+// held.
+func (r *Room) enqueue(op operation) {
+	op.from.conn.Hold(len(op.Data))
+	r.engage()
+	r.shared.waiting.Add(int64(len(op.Data)))
+	r.operations.push(op)
+	op.from.unanswered++
+}
+
+// refuse tells m why something it asked for is not done: at once, or in its
+// place if answers to earlier messages are still to come.
+func (r *Room) refuse(m *Member, err error) {
+	r.mu.Lock()
+	if m.unanswered > 0 {
+		r.enqueue(operation{replica.Operation{Refusal: err}, m})
+		r.mu.Unlock()
+		r.kickUnless(m)
+		return
+	}
+	r.mu.Unlock()
+	m.sendError(err)
+}
+
+// settleAll releases the senders of a batch, if need be when the members are no
+// longer behind with its events.
+func (r *Room) settleAll(batch []operation, told *announcement) {
+	var holds []hold
+	for _, op := range batch {
+		r.shared.waiting.Add(-int64(len(op.Data)))
+		if len(told.behind) == 0 {
+			op.from.conn.Release(len(op.Data))
+			continue
+		}
+		holds = append(holds, hold{op.from, len(op.Data)})
+	}
+	r.letGo(holds, told.events.Size(), told.behind)
+}

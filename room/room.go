@@ -1,0 +1,123 @@
+package room
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/route"
+)
+
+// Room is everybody on one URL and, for a stateful app, what they share. Its exported
+// methods may be called concurrently.
+type Room struct {
+	// Immutable.
+	shared   *Shared
+	key      engines.Key
+	stateful bool
+
+	refs     atomic.Int64                 // members, turns and finders; see Release
+	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
+
+	loading sync.Mutex // held while the state is read for the first time
+
+	mu sync.Mutex
+	// Guarded by mu.
+	route      *route.Route // whose app the state is of
+	members    []*Member
+	running    bool // somebody takes turns
+	due        bool // updates have waited long enough
+	stale      bool // the route's configuration may have changed
+	engaged    bool // a reference is taken for what waits or is carried out
+	retired    bool // the room has left memory: nothing is done in it any more
+	outbox     outbox
+	operations operationQueue
+	last       snapshot // the last commit, as members see it
+
+	// Owned by whoever set running; by the loader before that.
+	replica    *replica.Replica // nil without state
+	follows    *route.Config    // whose app the replica has
+	recipients []*Member        // a copy of members; kept for its memory
+	lastUpdate apps.Body        // the last update
+	throttle   throttle
+}
+
+// New returns the room of a key, for visitors of a route, without any reference. It
+// must be loaded before anybody enters.
+func New(key engines.Key, rt *route.Route, shared *Shared) *Room {
+	r := &Room{shared: shared, key: key, route: rt}
+	if _, r.stateful = rt.App().(apps.Stateful); r.stateful {
+		r.replica = replica.New(key, shared.Store, r.report)
+	}
+	return r
+}
+
+// Key names the room for the engine.
+func (r *Room) Key() engines.Key { return r.key }
+
+// Report logs what has gone wrong in the room.
+func (r *Room) Report(err error) { r.report(err) }
+
+func (r *Room) report(err error) {
+	r.shared.Log().Error("room failed", zap.String("app", r.key.App), zap.String("room", displayName(r.key.Room)), zap.Error(err))
+}
+
+func (r *Room) reportPanic(p any) {
+	r.report(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+}
+
+// Retain takes a reference: the room stays in memory until it is given back by
+// Release. Whoever calls Retain has one already, or keeps Retire from being called.
+func (r *Room) Retain() { r.refs.Add(1) }
+
+// Release gives a reference back. With the last one the room is idle.
+func (r *Room) Release() {
+	if r.refs.Add(-1) == 0 {
+		r.shared.Idle(r)
+	}
+}
+
+// engage takes a reference to the room for what is about to wait in it. The turn that
+// finds nothing left to do gives it back. mu is held.
+func (r *Room) engage() {
+	if !r.engaged {
+		r.engaged = true
+		r.Retain()
+	}
+}
+
+// Retire reports whether the room may leave memory, which then is so for good: an
+// operation that comes late is lost.
+func (r *Room) Retire() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retired = r.refs.Load() == 0
+	return r.retired
+}
+
+// Members returns the members there are.
+func (r *Room) Members() []*Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]*Member(nil), r.members...)
+}
+
+func (r *Room) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
+// LetPublishersGo ends the waiting of publishers for members, now that everybody has
+// to go.
+func (r *Room) LetPublishersGo() {
+	if p := r.pressure.Load(); p != nil {
+		p.goOn()
+	}
+}

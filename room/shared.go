@@ -1,0 +1,35 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/replica"
+)
+
+// Shared is what all rooms of a hub share. Its fields are not changed once rooms use
+// it, and its functions may be called concurrently.
+type Shared struct {
+	Store    *replica.Store
+	Volatile bool               // the engine never waits
+	Log      func() *zap.Logger // the logger now: loggers change with the configuration
+	Go       func(f func())     // runs f on a goroutine that closing waits for
+	Idle     func(*Room)        // nothing refers to the room any more: it may be retired
+	Closing  <-chan struct{}    // closed when everybody has to go
+
+	waiting atomic.Int64 // bytes of operations waiting in all rooms
+}
+
+// isClosing reports whether everybody has to go.
+func (s *Shared) isClosing() bool {
+	select {
+	case <-s.Closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// WaitingBytes is the size of the operations that wait or are in a turn, in all rooms.
+func (s *Shared) WaitingBytes() int64 { return s.waiting.Load() }

@@ -1,0 +1,175 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/replica"
+)
+
+const (
+	maxBatch  = 4096 // operations of one commit
+	maxInline = 4    // turns taken for others before a goroutine goes on
+
+	// inlineMembers is the largest room whose turns are taken by whoever has
+	// something to say; in a larger one that would hold up its connection too long.
+	inlineMembers = 64
+)
+
+// kick sees to it that somebody carries out what waits.
+func (r *Room) kick() {
+	r.mu.Lock()
+	if r.running || !r.busy() {
+		r.mu.Unlock()
+		return
+	}
+	r.running = true
+	inline := len(r.members) <= inlineMembers && (r.shared.Volatile || !r.stateful)
+	r.mu.Unlock()
+	if !inline || !r.run(maxInline) {
+		r.shared.Go(r.runOn)
+	}
+}
+
+// runOn takes turns until nothing is left to do.
+func (r *Room) runOn() { r.run(math.MaxInt) }
+
+// busy reports whether anything waits.
+func (r *Room) busy() bool {
+	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale
+}
+
+// run takes at most so many turns and reports whether nothing is left to do.
+func (r *Room) run(turns int) (done bool) {
+	for range turns {
+		if !r.attempt() {
+			r.Release()
+			return true
+		}
+	}
+	return false
+}
+
+// attempt takes a turn and reports whether there may be more to do. What apps
+// and engines do wrong has been caught closer by; anything else must end neither
+// Caddy nor the room.
+func (r *Room) attempt() (more bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			more = true
+			r.reportPanic(p)
+		}
+	}()
+	return r.turn()
+}
+
+// turn carries out what waits. Without anything it ends the running.
+func (r *Room) turn() bool {
+	r.mu.Lock()
+	if !r.busy() {
+		r.running, r.engaged = false, false
+		r.mu.Unlock()
+		return false
+	}
+	sending, batch, due, stale := r.outbox, r.operations.take(maxBatch), r.due, r.stale
+	r.due, r.stale = false, false
+	r.outbox = outbox{}
+	if sending.messages.Len() > 0 {
+		r.recipients = append(r.recipients[:0], r.members...)
+	}
+	r.mu.Unlock()
+
+	if sending.messages.Len() > 0 {
+		r.sendMessages(&sending)
+	}
+	if stale {
+		r.follow(r.config())
+		r.setLast(r.snapshot())
+	}
+	if len(batch) > 0 {
+		r.carryOut(batch)
+	}
+	if due {
+		r.catchUp()
+	}
+	clear(r.recipients[:cap(r.recipients)])
+	return true
+}
+
+// sendMessages sends what was published to the members. A panic ends the sending, and
+// nothing else: the publishers are let go in any case.
+func (r *Room) sendMessages(b *outbox) {
+	var behind []*Member
+	defer func() {
+		if p := recover(); p != nil {
+			r.reportPanic(p)
+		}
+		r.letGo(b.holds, b.messages.Size(), behind)
+	}()
+	behind = b.send(r.recipients)
+}
+
+// carryOut commits a batch and tells everybody what came of it.
+func (r *Room) carryOut(batch []operation) {
+	told := new(announcement)
+	defer func() { r.conclude(batch, told, recover()) }()
+	results := r.commit(batch)
+	for i, res := range results {
+		if res.Panicked {
+			batch[i].from.failed(res.Err)
+		}
+	}
+	now := r.snapshot()
+	r.settle(now)
+	told = r.answer(batch, results, now)
+}
+
+// conclude gives back what the operations of a batch held. After a panic nobody
+// knows what their senders were told: they are closed.
+func (r *Room) conclude(batch []operation, told *announcement, panicked any) {
+	r.mu.Lock()
+	for _, op := range batch {
+		op.from.unanswered--
+		r.greet(op.from)
+	}
+	r.mu.Unlock()
+	for _, op := range batch {
+		if panicked != nil {
+			op.from.conn.Close(frames.InternalError, "internal error")
+		}
+	}
+	r.settleAll(batch, told)
+	if panicked != nil {
+		r.replica.Unload()
+		r.reportPanic(panicked)
+	}
+}
+
+// commit has the replica carry out a batch.
+func (r *Room) commit(batch []operation) []replica.Result {
+	operations := make([]replica.Operation, len(batch))
+	for i, op := range batch {
+		operations[i] = op.Operation
+	}
+	return r.replica.Commit(context.Background(), operations)
+}
+
+// settle shows the commit to visitors that join from now on and keeps the members
+// that are to be told of it: those that joined meanwhile have seen it.
+func (r *Room) settle(now snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = now
+	r.recipients = append(r.recipients[:0], r.members...)
+	for _, m := range r.recipients {
+		m.turn.owed, m.turn.heard = len(m.operations) > 0, 0
+	}
+}
+
+// Errors that end no connection are told to their client; see failed.
+var (
+	ErrBusy      = errors.New("busy, try again later")
+	ErrStateless = errors.New("this room keeps no state")
+)

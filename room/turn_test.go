@@ -1,0 +1,39 @@
+package room
+
+import (
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/route"
+)
+
+// broken is a connection that panics when it is sent messages.
+type broken struct{ *Exchange }
+
+func (broken) Write(*message.Batch) bool { panic("broken") }
+
+// A panic while messages are sent leaves neither their publisher held nor the
+// operations of the same turn undone.
+func TestAPanicOfSendingLetsThePublisherGo(t *testing.T) {
+	r := New(engines.Key{App: "test", Room: "room"}, route.New("", "", route.Config{}), &Shared{Log: zap.NewNop, Idle: func(*Room) {}})
+	r.Retain()
+	publisher := &Member{room: r, conn: NewExchange()}
+	publisher.conn.Hold(0) // as Ask does
+	(&Member{room: r, conn: broken{NewExchange()}}).Enter()
+	r.publish(publisher, apps.Text("hello"), nil)
+	publisher.conn.Release(0)
+	select {
+	case <-publisher.conn.(*Exchange).done:
+	default:
+		t.Error("the publisher is still held")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running || r.busy() {
+		t.Errorf("the room is still running: %v, or busy: %v", r.running, r.busy())
+	}
+}

@@ -1,0 +1,28 @@
+package room
+
+import (
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/message"
+)
+
+// Visitor is a client at the door.
+type Visitor struct {
+	Room        string // its name, which begins with what names it
+	ClientIP    string
+	User        string
+	Subprotocol string // [message.Subprotocol], or one that only the app knows
+	Events      bool   // it only listens, to Server-Sent Events
+	LastEventID string // what a client that listens says it has seen
+	Handshake   apps.Handshake
+}
+
+// format is how the visitor is told what the room says.
+func (v Visitor) format() message.Format {
+	switch {
+	case v.Events:
+		return message.Events
+	case v.Subprotocol == message.Subprotocol:
+		return message.JSON
+	}
+	return message.Text
+}
