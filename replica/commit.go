@@ -8,110 +8,178 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/engines"
 )
 
-// commitTimeout is how long a commit waits for the engine.
-const commitTimeout = 10 * time.Second
+// waitLimit is how long a commit waits for the engine.
+const waitLimit = 10 * time.Second
 
 // Operation is a change of the state. With Refusal it only keeps a place in the
 // order of the answers.
 type Operation struct {
 	Data    []byte
 	Refusal error // the answer of an operation that is not applied
+	Once    *Once // nil: it has no id
 }
 
 // Result is what came of one operation.
 type Result struct {
 	Outcome  apps.Outcome
 	Version  uint64 // of the state after it
-	Err      error  // why it is not in the state; nil if it is stored
+	Err      error  // why it is not in the state, an *Error unless it is of a Refusal or a panic; nil if it is stored
 	Panicked bool   // Err is of a panic of the app
+	Repeat   bool   // it had counted before: this is its first answer, or the present state as the reply
+
+	present bool // the reply is to be the present state
 }
 
 // Commit applies operations and stores the state. The results stand in the order
-// of the operations. What is not stored is not in the state.
-func (r *Replica) Commit(batch []Operation) []Result {
+// of the operations. It returns after ten seconds at the latest, or when ctx ends;
+// operations that may be stored nevertheless then have [ErrUnknown], and no others are
+// stored before the next Commit has settled that. A Commit without operations does
+// only this.
+func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
 	results := make([]Result, len(batch))
-	err := r.tryCommit(batch, results)
-	if errors.Is(err, ErrTooBig) && len(batch) > 1 {
-		half := len(batch) / 2
-		return append(r.Commit(batch[:half]), r.Commit(batch[half:])...)
-	}
-	if err != nil {
-		refuse(results, err)
-	}
+	r.commit(ctx, batch, results)
+	r.showPresent(results)
 	return results
 }
 
-// refuse gives the error to the operations that have none.
-func refuse(results []Result, err error) {
-	for i := range results {
-		if results[i].Err == nil {
-			results[i] = Result{Err: err}
-		}
+// commit carries out a batch: anew when another process has stored something first,
+// and in halves when it makes the state too big.
+func (r *Replica) commit(ctx context.Context, batch []Operation, results []Result) {
+	err := r.try(ctx, batch, results)
+	for err == errBeaten && ctx.Err() == nil {
+		err = r.try(ctx, batch, results)
+	}
+	switch {
+	case err == ErrTooBig && len(batch) > 1:
+		half := len(batch) / 2
+		r.commit(ctx, batch[:half], results[:half])
+		r.commit(ctx, batch[half:], results[half:])
+	case err == errBeaten:
+		r.report(err)
+		r.refuse(batch, results, ErrUnavailable)
+	case err != nil:
+		r.refuse(batch, results, err)
 	}
 }
 
-// tryCommit leaves the state as it was if it returns an error.
-func (r *Replica) tryCommit(batch []Operation, results []Result) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-	defer cancel()
-	if r.state == nil {
-		if err := r.load(ctx); err != nil {
-			return r.told(err)
-		}
+// errBeaten: another process has stored something first, and the state is as it has
+// it. Nothing of the batch is stored.
+var errBeaten = errors.New("storing room: other processes were always first")
+
+// try applies a batch to what is stored and stores what comes of it. After an error the
+// state is as stored; the error is one for clients, or errBeaten.
+func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) error {
+	clear(results)
+	if err := r.ready(ctx); err != nil {
+		return err
 	}
-	next := r.applyAll(batch, results)
-	if next.version == r.stored.version || r.state == nil {
+	next, err := r.applyAll(batch, results)
+	if err != nil {
+		return err
+	}
+	if next.version == r.stored.version && !r.ids.changed {
 		return nil
 	}
-	if err = r.save(ctx, next); err != nil {
+	a, err := r.newAttempt(ctx, next)
+	if err != nil {
 		r.undo()
+		return r.unavailable(err)
 	}
-	return r.told(err)
+	switch r.carryOut(ctx, &a) {
+	case landed:
+		return nil
+	case beaten:
+		return errBeaten
+	case refused:
+		r.undo()
+		return r.unavailable(a.cause)
+	case undecided:
+		r.undo()
+		r.postpone(a, batch, results)
+	}
+	r.report(a.cause)
+	return ErrUnknown
 }
 
-// told reports why a batch is not stored and returns what its senders are told.
-func (r *Replica) told(err error) error {
+// ready sees to it that what is stored is known, and the state is that.
+func (r *Replica) ready(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ErrUnavailable
+	}
+	if err := r.settleLate(ctx); err != nil {
+		return r.unavailable(err)
+	}
+	if r.state != nil {
+		return nil
+	}
+	return r.unavailable(r.load(ctx))
+}
+
+// unavailable returns what clients are told of an error, which it reports unless it is
+// one for them.
+func (r *Replica) unavailable(err error) error {
 	switch err {
 	case nil, ErrTooBig, ErrTooManyRooms:
 		return err
 	}
 	r.report(err)
-	if errors.Is(err, ErrUnknown) {
-		return ErrUnknown
-	}
 	return ErrUnavailable
 }
 
 // applyAll applies what can be applied and returns the envelope to store, as yet
 // without the app's bytes. After a panic the state is brought back and the other
 // operations are applied again.
-func (r *Replica) applyAll(batch []Operation, results []Result) envelope {
+func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error) {
 	next := r.stored
 	next.at = later(r.stored.at, time.Now().Round(0).UTC()) // by the wall clock, as stored
+	var panics map[int]error
 	for i := 0; i < len(batch); i++ {
-		if results[i].Panicked {
+		results[i] = r.applyOne(batch[i], panics[i], &next)
+		if !results[i].Panicked || panics[i] != nil {
 			continue
 		}
-		results[i] = r.applyOne(batch[i], &next)
-		if results[i].Panicked {
-			r.undo()
-			if r.state == nil {
-				refuse(results, ErrUnavailable)
-				return r.stored
-			}
-			next.version, i = r.stored.version, -1
+		r.undo()
+		if r.state == nil {
+			return next, ErrUnavailable
 		}
+		if panics == nil {
+			panics = make(map[int]error)
+		}
+		panics[i] = results[i].Err
+		next.version, i = r.stored.version, -1
 	}
-	return next
+	return next, nil
 }
 
-// applyOne applies one operation and counts it in next.
-func (r *Replica) applyOne(op Operation, next *envelope) (res Result) {
-	if op.Refusal != nil {
+// applyOne carries out one operation and counts it in next, unless it has been counted
+// before or must not be. What the app answers to an operation with an id is
+// remembered.
+func (r *Replica) applyOne(op Operation, panicked error, next *envelope) Result {
+	switch {
+	case op.Refusal != nil:
 		return Result{Err: op.Refusal}
+	case op.Once == nil:
+		return r.answer(op, panicked, next)
+	}
+	m := op.Once.mark(op.Data)
+	res, counts := r.judge(op.Once, m)
+	if !counts {
+		return res
+	}
+	res = r.answer(op, panicked, next)
+	r.remember(op.Once, m, next.version, res)
+	return res
+}
+
+// answer returns the app's answer to an operation. One that is known to panic is left
+// out.
+func (r *Replica) answer(op Operation, panicked error, next *envelope) (res Result) {
+	if panicked != nil {
+		return Result{Panicked: true, Err: panicked}
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -120,79 +188,35 @@ func (r *Replica) applyOne(op Operation, next *envelope) (res Result) {
 	}()
 	outcome, err := r.state.Apply(apps.Op{Data: op.Data, At: next.at})
 	if err != nil {
-		return Result{Err: errors.New(err.Error())} // which may panic too
+		return Result{Err: NewError(CodeRefused, false, err.Error())} // which may panic too
 	}
 	next.version++
 	return Result{Outcome: outcome, Version: next.version}
 }
 
-// save stores the state, which becomes the one of the snapshot.
-func (r *Replica) save(ctx context.Context, next envelope) (err error) {
-	defer recovered(&err)
-	p, view, err := r.encode(&next)
-	if err != nil {
-		return err
-	}
-	if len(p) > r.store.Engine.MaxState() {
-		return ErrTooBig
-	}
-	rev, err := r.swap(ctx, p)
-	if err != nil {
-		return err
-	}
-	r.stored, r.rev, r.view = next, rev, view
-	return nil
-}
-
-// encode returns what to store and to show. The app's bytes in next become a part
-// of the former: those it gave may be its own.
-func (r *Replica) encode(next *envelope) (p []byte, view apps.Body, err error) {
-	if next.app, err = r.state.MarshalBinary(); err != nil {
-		return nil, apps.Body{}, fmt.Errorf("encoding state: %w", err)
-	}
-	p = next.encode()
-	next.app = p[len(p)-len(next.app):]
-	return p, r.state.View(), nil
-}
-
-// swap stores a value, within the limit of rooms if it is the first of its room.
-func (r *Replica) swap(ctx context.Context, p []byte) (rev uint64, err error) {
-	first := r.rev == 0
-	if first {
-		if err := r.store.Limit.Reserve(ctx); err != nil {
-			return 0, err
+// refuse gives the error to the operations that have no answer. An answer to an
+// operation with an id counts only when it is stored.
+func (r *Replica) refuse(batch []Operation, results []Result, err error) {
+	for i, op := range batch {
+		switch {
+		case op.Refusal != nil:
+			results[i] = Result{Err: op.Refusal}
+		case op.Once != nil:
+			results[i] = r.refuseOnce(op, err)
+		case results[i].Err == nil:
+			results[i] = Result{Err: err}
 		}
 	}
-	rev, err = swap(ctx, r.store.Engine, r.key, r.rev, p)
-	if first && !errors.Is(err, engines.ErrRefused) {
-		r.store.epochs.spend(r.key)
-	}
-	if err == nil {
-		return rev, nil
-	}
-	if first {
-		r.unreserve(err)
-	}
-	r.Unload()
-	return 0, fmt.Errorf("storing room: %w", err)
 }
 
-// unreserve undoes Reserve after a failed Swap, as far as its outcome is known.
-func (r *Replica) unreserve(err error) {
-	if errors.Is(err, engines.ErrRefused) {
-		r.store.Limit.Release()
-	} else {
-		r.store.Limit.Recount()
+// refuseOnce is refuse for an operation with an id. If it has been stored before, it
+// has its answer all the same.
+func (r *Replica) refuseOnce(op Operation, err error) Result {
+	if res, _ := r.judge(op.Once, op.Once.mark(op.Data)); res.Repeat {
+		return res
 	}
-}
-
-// swap calls the engine and marks its unknown outcomes, one of which is a panic.
-func swap(ctx context.Context, engine engines.Engine, key engines.Key, rev uint64, p []byte) (next uint64, err error) {
-	defer func() {
-		if err != nil && !errors.Is(err, engines.ErrRefused) && !errors.Is(err, engines.ErrConflict) {
-			err = fmt.Errorf("%w: %w", ErrUnknown, err)
-		}
-	}()
-	defer recovered(&err)
-	return engine.Swap(ctx, key, rev, p)
+	if err == ErrUnknown || r.unsettled.has(op.Once) {
+		return Result{Err: errUnknownID}
+	}
+	return Result{Err: err}
 }

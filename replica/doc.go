@@ -1,22 +1,49 @@
 // Package replica is the stored side of one room: its state as the engine has it,
 // and the commit of operations.
 //
-//	engine -> Load -> state -> View
-//	operations -> Apply each -> Swap the whole state -> a Result each
+//	engine -> Load -> envelope -> state and ids -> View
+//	operations -> judge, Apply each -> an attempt to Swap the whole -> a Result each
 //
 // # Commit
 //
 // A batch of operations is applied to the state and stored as one value. **A Result
-// without an error is of an operation that is stored.** If storing fails, the state
-// goes back to the bytes that were stored last, and every operation of the batch
-// has an error. An operation that panics is left out and the others are applied
-// again, since it may have left half a change behind. A batch whose state is too
-// large for the engine is divided until only the operations that exceed the limit
-// are refused.
+// without an error is of an operation that is stored, and one with [ErrUnavailable] of
+// an operation that never will be.** If storing fails, the state goes back to the bytes
+// that were stored last. An operation that panics is left out and the others are
+// applied again, since it may have left half a change behind. A batch whose state is
+// too large for the engine is divided until only the operations that exceed the limit
+// are refused. Bytes that cannot be read are never overwritten.
 //
-// When it is not known whether a batch was stored, the state is loaded again before
-// the next batch. Bytes that cannot be read are never overwritten.
+// # Settling
+//
+// A Swap stores the value, or certainly does not, or nobody knows: its answer was lost,
+// and it may even be carried out later. It can succeed only while the revision is the
+// one that it replaces. So nothing is decided until a newer revision is seen, and as
+// long as none is, the same bytes are swapped again. The newer value then tells, in its
+// list of writers, whether this batch is in it. If it is, the results stand; if another
+// process was first, the batch is applied anew to what that one has stored. It cannot be
+// told any more if the room is gone or has begun a new life, or if so many other
+// processes have written since that this one is no longer in the list: the answer then
+// is [ErrUnknown].
+//
+// That is also the answer after ten seconds. The attempt is kept, and before it is
+// settled nothing new is stored: other operations are refused, with certainty. An
+// operation gets one answer; see Late for what was found stored after it.
+//
+// # Exactly once
+//
+// An operation with an id, see [Once], counts once, however often and over whatever
+// process it is sent. The state has a table of ids beside it, and both are stored as one
+// value. A client numbers its operations, and only the number behind its last one
+// counts. What is below is a repeat and gets the first answer; what is above has to wait
+// for the ones that are missing. A number is used up by an answer of the app: reply,
+// refusal or panic, which is stored before it is sent. What is refused here does not use
+// it up.
+//
+// The table has a bounded size. When clients are forgotten the room remembers until
+// when, its horizon: the first operation of an unknown client counts if it was made
+// behind the horizon.
 //
 // A Replica knows no members and no connections, and has no lock: its room calls it
-// from one goroutine at a time.
+// from one goroutine at a time. Other processes may write the same room.
 package replica

@@ -11,41 +11,66 @@ import (
 // envelope is what is stored of a room: the app's bytes and what the hub has to
 // remember.
 //
-//	format   1 byte, 1
+//	format   1 byte, 1 to 3
 //	epoch    8 bytes
 //	version  uvarint
 //	at       varint, Unix nanoseconds
+//	writers  see writers.appendTo; not in format 1
+//	ids      uvarint size, then see ids; only in format 3
 //	app      the rest
 type envelope struct {
 	epoch   string    // names this life of the room; see epochs
 	version uint64    // operations applied since
 	at      time.Time // of the last one
-	app     []byte    // nil if nothing was ever applied
+	writers writers
+	ids     []byte // nil if no operation had an id
+	app     []byte // nil if nothing was ever applied
 }
 
+// The formats. Each has what those before have; a room has the first that is enough.
 const (
-	envelopeFormat = 1
-	epochSize      = 8
+	formatPlain   = 1 // read, not written any more
+	formatWriters = 2
+	formatIDs     = 3
 )
+
+const epochSize = 8
 
 var errEnvelope = errors.New("decoding room: damaged")
 
-func (e envelope) encode() []byte {
-	dst := []byte{envelopeFormat}
+// encode returns the bytes to store, with the batch of a writer and a table of ids.
+// The ids and the app's bytes of the envelope become parts of them.
+func (e *envelope) encode(now writer, table *ids) []byte {
+	dst := make([]byte, 0, 64+16*len(e.writers)+table.size()+len(e.app))
+	dst = append(dst, formatWriters)
 	dst = append(dst, e.epoch...)
 	dst = binary.AppendUvarint(dst, e.version)
 	dst = binary.AppendVarint(dst, e.at.UnixNano())
-	return append(dst, e.app...)
+	dst = e.writers.appendTo(dst, now)
+	e.ids = nil
+	if !table.empty() {
+		dst[0] = formatIDs
+		dst = binary.AppendUvarint(dst, uint64(table.size()))
+		start := len(dst)
+		dst = table.appendTo(dst)
+		e.ids = dst[start:]
+	}
+	start := len(dst)
+	dst = append(dst, e.app...)
+	e.app = dst[start:]
+	return dst
 }
 
-func parseEnvelope(p []byte) (envelope, error) {
+// parseEnvelope reads what is stored. The envelope keeps parts of the bytes.
+func parseEnvelope(p []byte) (e envelope, err error) {
 	if len(p) < 1+epochSize {
 		return envelope{}, errEnvelope
 	}
-	if p[0] != envelopeFormat {
-		return envelope{}, fmt.Errorf("decoding room: unknown format %d, written by a newer version", p[0])
+	format := p[0]
+	if format < formatPlain || format > formatIDs {
+		return envelope{}, fmt.Errorf("decoding room: unknown format %d, written by a newer version", format)
 	}
-	epoch, p := string(p[1:1+epochSize]), p[1+epochSize:]
+	e.epoch, p = string(p[1:1+epochSize]), p[1+epochSize:]
 	version, n := binary.Uvarint(p)
 	if n <= 0 {
 		return envelope{}, errEnvelope
@@ -54,8 +79,30 @@ func parseEnvelope(p []byte) (envelope, error) {
 	if k <= 0 {
 		return envelope{}, errEnvelope
 	}
-	app := append([]byte{}, p[n+k:]...)
-	return envelope{epoch: epoch, version: version, at: time.Unix(0, at).UTC(), app: app}, nil
+	e.version, e.at, p = version, time.Unix(0, at).UTC(), p[n+k:]
+	ok := true
+	if format >= formatWriters {
+		e.writers, p, ok = parseWriters(p)
+	}
+	if ok && format >= formatIDs {
+		e.ids, p, ok = parseIDs(p)
+	}
+	if !ok {
+		return envelope{}, errEnvelope
+	}
+	e.app = p
+	return e, nil
+}
+
+// parseIDs returns the table of ids at the beginning of p and the rest.
+func parseIDs(p []byte) (table, rest []byte, ok bool) {
+	size, n := binary.Uvarint(p)
+	if n <= 0 || size > uint64(len(p)-n) {
+		return nil, nil, false
+	}
+	table, rest = p[n:n+int(size)], p[n+int(size):]
+	_, ok = divideIDs(table)
+	return table, rest, ok
 }
 
 // randomEpoch returns 8 characters that nobody can guess (40 bits).

@@ -2,54 +2,114 @@ package replica
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 )
 
+// some is a table of one client and one key.
+func some() *ids {
+	r := new(Replica)
+	for _, id := range []ID{{"client", 7}, {"a key of its own", 0}} {
+		o := &Once{ID: id, User: "alice"}
+		r.remember(o, o.mark([]byte("data")), 5, Result{Version: 5})
+	}
+	return &r.ids
+}
+
+func (e envelope) equal(other envelope) bool {
+	return e.epoch == other.epoch && e.version == other.version && e.at.Equal(other.at) && slices.Equal(e.writers, other.writers) &&
+		bytes.Equal(e.ids, other.ids) && bytes.Equal(e.app, other.app)
+}
+
 func TestEnvelopeComesBackAsItWas(t *testing.T) {
 	for _, e := range []envelope{
 		{epoch: "EPOCHEPO", version: 1, at: time.Unix(0, 1).UTC(), app: []byte{}},
-		{epoch: "EPOCHEPO", version: 1<<64 - 1, at: time.Unix(1<<33, 999999999).UTC(), app: []byte("app\x00")},
+		{epoch: "EPOCHEPO", version: 1<<64 - 1, at: time.Unix(1<<33, 999999999).UTC(), writers: writers{{1, 2}, {3, 4}}, app: []byte("app\x00")},
 		{epoch: "EPOCHEPO", at: time.Unix(-1, 0).UTC(), app: bytes.Repeat([]byte("x"), 1000)},
 	} {
-		got, err := parseEnvelope(e.encode())
-		if err != nil || got.epoch != e.epoch || got.version != e.version || got.at != e.at || !bytes.Equal(got.app, e.app) || got.app == nil {
-			t.Errorf("%+v came back as %+v, %v", e, got, err)
+		for _, table := range []*ids{{}, some()} {
+			now := writer{process: 3, batch: 1 << 40}
+			p := e.encode(now, table)
+			got, err := parseEnvelope(p)
+			want := e
+			want.writers = want.writers.with(now)
+			if err != nil || !got.equal(want) || got.app == nil || (got.ids != nil) != !table.empty() {
+				t.Errorf("%+v came back as %+v, %v", want, got, err)
+			}
+			again := new(ids)
+			again.restore(got.ids)
+			if !bytes.Equal(got.encode(now, again), p) {
+				t.Errorf("%+v is encoded differently", got)
+			}
 		}
 	}
 }
 
+// A room whose operations had no ids has no byte for them.
 func TestEnvelopeByItsBytes(t *testing.T) {
-	e := envelope{epoch: "EPOCHEPO", version: 300, at: time.Unix(0, 5), app: []byte("app")}
-	const want = "\x01EPOCHEPO\xac\x02\x0aapp"
-	if got := e.encode(); string(got) != want {
+	e := envelope{epoch: "EPOCHEPO", version: 300, at: time.Unix(0, 5), writers: writers{{2, 1}, {258, 128}}, app: []byte("app")}
+	const (
+		want = "\x02EPOCHEPO\xac\x02\x0a\x02\x02\x01\x00\x00\x00\x00\x00\x00\x80\x01\x02\x00\x00\x00\x00\x00\x00\x00\x07app"
+		old  = "\x01EPOCHEPO\xac\x02\x0aapp"
+	)
+	got := e.encode(writer{2, 7}, new(ids))
+	if string(got) != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	for n := range len(want) - len("app") {
-		if e, err := parseEnvelope([]byte(want[:n])); err == nil {
-			t.Errorf("%q was read as %+v", want[:n], e)
+	before, err := parseEnvelope([]byte(old))
+	e.writers, e.ids = nil, nil
+	if err != nil || !before.equal(e) {
+		t.Errorf("%q was read as %+v, %v", old, before, err)
+	}
+	e.encode(writer{2, 7}, some())
+	withIDs := string(e.encode(writer{2, 7}, some()))
+	if !bytes.Contains([]byte(withIDs), e.ids) || withIDs[0] != formatIDs {
+		t.Errorf("%q has the ids %q", withIDs, e.ids)
+	}
+	for _, p := range []string{want, old, withIDs} {
+		for n := range len(p) - len("app") {
+			if e, err := parseEnvelope([]byte(p[:n])); err == nil {
+				t.Errorf("%q was read as %+v", p[:n], e)
+			}
 		}
 	}
 }
 
-// An envelope that is read keeps nothing of the bytes; what is read and written
-// again is the same to whoever reads it.
+// What is read and written again is the same to whoever reads it.
 func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte("\x01EPOCHEPO\xac\x02\x0aapp"))
 	f.Add([]byte("\x01EPOCHEPO\x00\x00"))
-	f.Add([]byte("\x02EPOCHEPO\x00\x00"))
+	f.Add([]byte("\x04EPOCHEPO\x00\x00\x00\x00"))
 	f.Add([]byte("\x01EPOCHEPO\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"))
+	e := envelope{epoch: "EPOCHEPO", at: time.Unix(0, 0), app: []byte("app")}
+	f.Add(e.encode(writer{1, 1}, new(ids)))
+	f.Add(e.encode(writer{1, 1}, some()))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		first, err := parseEnvelope(p)
 		if err != nil {
 			return
 		}
-		again := first.encode()
-		clear(p)
+		table, now := new(ids), writer{1, 1}
+		table.restore(first.ids)
+		again := bytes.Clone(first.encode(now, table))
 		second, err := parseEnvelope(again)
-		if err != nil || second.epoch != first.epoch || second.version != first.version || !second.at.Equal(first.at) ||
-			!bytes.Equal(second.app, first.app) || !bytes.Equal(second.encode(), again) {
+		first.writers = first.writers.with(now)
+		if err != nil || !second.equal(first) || !bytes.Equal(second.encode(now, table), again) {
 			t.Errorf("%+v became %+v, %v", first, second, err)
 		}
+		use(table)
 	})
+}
+
+// use does with a table what operations do.
+func use(table *ids) {
+	r := &Replica{ids: *table}
+	for _, id := range []ID{{"client", 7}, {"client", 8}, {"another", 1}, {"a key of its own", 0}, {"another key, another day", 0}} {
+		o := &Once{ID: id, User: "alice"}
+		m := o.mark([]byte("data"))
+		if _, counts := r.judge(o, m); counts {
+			r.remember(o, m, 9, Result{})
+		}
+	}
 }

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -10,41 +9,6 @@ import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 )
-
-// Why operations are refused for no fault of theirs. The texts are for clients;
-// the causes are reported.
-var (
-	// ErrUnavailable: the operation is certainly not stored.
-	ErrUnavailable = errors.New("unavailable, try again later")
-	// ErrUnknown: the engine did not tell whether the operation is stored.
-	ErrUnknown = errors.New("outcome unknown")
-	// ErrTooBig: the state with the operation is larger than the engine takes.
-	ErrTooBig = errors.New("room is full")
-	// ErrTooManyRooms: the room would be one too many; see Limit.
-	ErrTooManyRooms = errors.New("no more rooms can be stored")
-)
-
-// Limit bounds how many rooms are stored. Its methods may be called by replicas of
-// different rooms at the same time.
-type Limit interface {
-	// Reserve counts one more room. The error is ErrTooManyRooms if that is one
-	// too many, else why the stored rooms could not be counted.
-	Reserve(ctx context.Context) error
-	// Release takes one room back.
-	Release()
-	// Recount has the stored rooms counted again, since it is not known whether
-	// one is stored.
-	Recount()
-}
-
-// Store is where the replicas of all rooms are kept. Its fields are not changed once
-// replicas use it. It may be used concurrently.
-type Store struct {
-	Engine engines.Engine
-	Limit  Limit
-
-	epochs epochs
-}
 
 // Replica is the state of one room and what is stored of it. It is not safe for
 // concurrent use.
@@ -54,11 +18,18 @@ type Replica struct {
 	store  *Store
 	report func(error)
 
-	app    apps.Stateful // made the state
-	state  apps.State    // nil: not loaded
-	stored envelope      // the bytes that state can be brought back to
-	rev    uint64        // their revision; 0 if nothing is stored yet
-	view   apps.Body     // of the state as stored
+	app   apps.Stateful // made the state
+	state apps.State    // nil: not loaded
+	ids   ids           // of the state
+
+	// As of the last commit.
+	stored envelope  // what state and ids can be brought back to
+	rev    uint64    // its revision; 0 if nothing is stored yet
+	epoch  string    // that is shown
+	view   apps.Body // of the state
+
+	unsettled *attempt // its operations were answered with ErrUnknown; nothing new is stored before it is settled
+	late      []Result // see Late
 }
 
 // New returns the replica of a room, not loaded. Faults of the engine and of the
@@ -76,7 +47,7 @@ type Snapshot struct {
 
 // Snapshot returns the state as of the last commit.
 func (r *Replica) Snapshot() Snapshot {
-	return Snapshot{Epoch: r.stored.epoch, Version: r.stored.version, View: r.view}
+	return Snapshot{Epoch: r.epoch, Version: r.stored.version, View: r.view}
 }
 
 // IsStored reports whether the engine has a value of the room, as far as the
@@ -91,32 +62,27 @@ func (r *Replica) Load(ctx context.Context, app apps.Stateful) error {
 }
 
 func (r *Replica) load(ctx context.Context) error {
-	stored, rev, err := r.store.readEnvelope(ctx, r.key)
-	if err == nil {
-		err = r.restore(stored)
-	}
+	found, rev, err := r.store.read(ctx, r.key)
 	if err != nil {
 		return err
+	}
+	return r.goTo(found, rev)
+}
+
+// goTo makes the state what is stored at a revision.
+func (r *Replica) goTo(found envelope, rev uint64) error {
+	if err := r.restore(found); err != nil {
+		return err
+	}
+	if r.rev > 0 && rev == 0 { // somebody else has deleted the room
+		r.store.Limit.Recount()
 	}
 	r.rev = rev
 	return nil
 }
 
-// readEnvelope returns what is stored of a room, or the envelope of a new one.
-func (s *Store) readEnvelope(ctx context.Context, key engines.Key) (stored envelope, rev uint64, err error) {
-	defer recovered(&err)
-	p, rev, err := s.Engine.Load(ctx, key)
-	if errors.Is(err, engines.ErrNotFound) {
-		return envelope{epoch: s.epochs.of(key)}, 0, nil
-	}
-	if err != nil {
-		return envelope{}, 0, fmt.Errorf("loading room: %w", err)
-	}
-	stored, err = parseEnvelope(p)
-	return stored, rev, err
-}
-
-// restore makes the state what is stored.
+// restore makes the state, and the ids, what is stored. After an error the state is not
+// loaded.
 func (r *Replica) restore(stored envelope) (err error) {
 	defer recovered(&err)
 	r.state = nil
@@ -128,7 +94,22 @@ func (r *Replica) restore(stored envelope) (err error) {
 	}
 	r.view = state.View()
 	r.state, r.stored = state, stored
+	r.epoch = r.store.shown(stored.epoch)
+	r.ids.restore(stored.ids)
 	return nil
+}
+
+// undo brings the state and the ids back to what is stored. Afterwards the state may
+// be not loaded.
+func (r *Replica) undo() {
+	if r.state != nil {
+		err := r.restore(r.stored)
+		if err == nil {
+			return
+		}
+		r.report(err)
+	}
+	r.ids.restore(r.stored.ids)
 }
 
 // Follow goes on with another instance of the app, which decodes the state anew.
@@ -138,6 +119,9 @@ func (r *Replica) Follow(app apps.Stateful) {
 	r.undo()
 }
 
+// Unload has the next commit load the state: what is stored is not known.
+func (r *Replica) Unload() { r.state = nil }
+
 // Delete removes what is stored of the room. Afterwards the replica must be loaded.
 func (r *Replica) Delete(ctx context.Context) (err error) {
 	defer func() {
@@ -146,6 +130,11 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 		}
 	}()
 	defer recovered(&err)
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	if err := r.settleLate(ctx); err != nil {
+		return fmt.Errorf("deleting room: %w", err)
+	}
 	if r.rev == 0 {
 		return nil
 	}
@@ -157,19 +146,6 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 	r.Unload()
 	return nil
 }
-
-// undo brings the state back to what is stored.
-func (r *Replica) undo() {
-	if r.state == nil {
-		return
-	}
-	if err := r.restore(r.stored); err != nil {
-		r.report(err)
-	}
-}
-
-// Unload has the next commit load the state: what is stored is not known.
-func (r *Replica) Unload() { r.state = nil }
 
 // recovered turns a panic of an engine or a state into an error with its stack.
 func recovered(err *error) {

@@ -24,6 +24,9 @@ type script struct {
 	swaps   []func(store func() error) error
 	deletes []func(do func() error) error
 	calls   []string
+	// What Load and Swap do when nothing is left above.
+	alwaysLoad func() error
+	alwaysSwap func(store func() error) error
 }
 
 // next takes the first of the steps.
@@ -39,10 +42,17 @@ func (e *script) MaxState() int { return e.max }
 
 func (e *script) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
 	e.calls = append(e.calls, "load")
-	if step, ok := next(&e.load); ok {
+	step, ok := next(&e.load)
+	if !ok {
+		step = e.alwaysLoad
+	}
+	if step != nil {
 		if err := step(); err != nil {
 			return nil, 0, err
 		}
+	}
+	if ctx.Err() != nil {
+		return nil, 0, ctx.Err()
 	}
 	return e.Engine.Load(ctx, key)
 }
@@ -53,10 +63,15 @@ func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, state []
 		got, err = e.Engine.Swap(ctx, key, rev, state)
 		return err
 	}
-	if step, ok := next(&e.swaps); ok {
-		return got, step(store)
+	step, ok := next(&e.swaps)
+	if !ok {
+		step = e.alwaysSwap
 	}
-	return got, store()
+	if step == nil {
+		return got, store()
+	}
+	err = step(store)
+	return got, err
 }
 
 func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error {
@@ -67,6 +82,15 @@ func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error 
 	}
 	return do()
 }
+
+// What a Swap may do.
+var errTimeout = errors.New("timeout")
+
+func refuse(func() error) error      { return engines.ErrRefused }
+func conflict(func() error) error    { return engines.ErrConflict }
+func lose(func() error) error        { return errTimeout }
+func hide(store func() error) error  { return errors.Join(store(), errTimeout) }
+func crash(store func() error) error { panic(store()) }
 
 // limit counts what a replica asks of its Limit.
 type limit struct {
@@ -166,6 +190,17 @@ func (r *room) again() {
 	}
 }
 
+// rival returns a replica of the same room in another process, whose calls of the
+// engine are not of the script.
+func (r *room) rival() *room {
+	other := &room{T: r.T, limit: new(limit), app: r.app}
+	other.Replica = New(key, &Store{Engine: &r.engine.Engine, Limit: other.limit}, func(err error) { r.Error(err) })
+	if err := other.Load(r.Context(), r.app); err != nil {
+		r.Fatal(err)
+	}
+	return other
+}
+
 // commit commits numbers and compares what came of each: the reply, or "!" and the
 // error.
 func (r *room) commit(numbers []string, want ...string) {
@@ -174,7 +209,7 @@ func (r *room) commit(numbers []string, want ...string) {
 	for _, n := range numbers {
 		batch = append(batch, Operation{Data: []byte(n)})
 	}
-	if got := told(r.Commit(batch)); !slices.Equal(got, want) {
+	if got := told(r.Commit(r.Context(), batch)); !slices.Equal(got, want) {
 		r.Errorf("committing %q gave %q, expected %q", numbers, got, want)
 	}
 }

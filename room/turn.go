@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"errors"
 	"math"
 
@@ -152,7 +153,7 @@ func (r *Room) commit(batch []operation) []replica.Result {
 	for i, op := range batch {
 		operations[i] = op.Operation
 	}
-	return r.replica.Commit(operations)
+	return r.replica.Commit(context.Background(), operations)
 }
 
 // settle shows the commit to visitors that join from now on and keeps the members

@@ -1,0 +1,108 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// attempt is a value that is to be stored over the one at a revision.
+type attempt struct {
+	next   envelope // with the writers of the value before
+	bytes  []byte
+	view   apps.Body
+	rev    uint64 // of the value before; 0: this one creates the room
+	writer writer // who stores it, as which batch
+	doubt  bool   // a Swap of it may have stored it, or still may
+	cause  error  // why it is not simply stored
+
+	// Once its operations have been answered with ErrUnknown.
+	results []Result
+	ids     map[Once]bool // of its operations, without their points
+}
+
+// fate is what has become of an attempt.
+type fate uint8
+
+const (
+	undecided fate = iota // it may be stored or not, and a Swap of it may still be under way
+	landed                // it is stored
+	refused               // certainly not stored, nor is anything else
+	beaten                // certainly not stored, and the state is what another process has stored
+	lost                  // whether it was stored can no longer be found out
+)
+
+// newAttempt encodes the state. The first value of a room has its place in the limit.
+func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err error) {
+	defer recovered(&err)
+	if next.app, err = r.state.MarshalBinary(); err != nil {
+		return a, fmt.Errorf("encoding state: %w", err)
+	}
+	a = attempt{rev: r.rev, writer: r.store.process.next(), view: r.state.View()}
+	a.bytes = next.encode(a.writer, &r.ids) // the app's bytes may be its own
+	a.next = next
+	if len(a.bytes) > r.store.Engine.MaxState() {
+		return a, ErrTooBig
+	}
+	if a.rev == 0 {
+		return a, r.store.Limit.Reserve(ctx)
+	}
+	return a, nil
+}
+
+// carryOut stores an attempt if it can. Unless it is refused or undecided the state
+// afterwards is what is stored.
+func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
+	f, rev := r.swap(ctx, a)
+	if f == landed {
+		r.stored, r.rev, r.view = a.value(), rev, a.view
+		r.ids.changed = false
+	} else if f == undecided {
+		f = r.settle(ctx, a)
+	}
+	if a.rev == 0 {
+		r.account(f)
+	}
+	return f
+}
+
+// swap stores an attempt once.
+func (r *Replica) swap(ctx context.Context, a *attempt) (f fate, rev uint64) {
+	rev, err := r.store.swap(ctx, r.key, a.rev, a.bytes)
+	if err == nil {
+		return landed, rev
+	}
+	a.cause = fmt.Errorf("storing room: %w", err)
+	switch {
+	case errors.Is(err, engines.ErrRefused):
+		if !a.doubt { // nor was it stored before
+			return refused, 0
+		}
+	case !errors.Is(err, engines.ErrConflict):
+		a.doubt = true
+	}
+	return undecided, 0
+}
+
+// value returns the envelope of an attempt that is stored.
+func (a *attempt) value() envelope {
+	now := a.next
+	now.writers = now.writers.with(a.writer)
+	return now
+}
+
+// account does what the end of an attempt to create the room means for the limit, and
+// for the epoch that it begins with.
+func (r *Replica) account(f fate) {
+	if f == refused {
+		r.store.Limit.Release()
+		return
+	}
+	r.store.epochs.spend(r.key)
+	if f != landed {
+		r.store.Limit.Recount()
+	}
+}

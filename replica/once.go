@@ -1,0 +1,105 @@
+package replica
+
+// Once makes an operation count once, however often, over whatever way and to
+// whichever process it is sent.
+type Once struct {
+	ID      ID
+	User    string // the sender's name if it has proved one: an ID is the user's
+	Network string // the sender's address, or the network of an IPv6 client
+	// At is the point that the client had seen when it made the operation, or
+	// none. It protects the first operation of a client that has been forgotten.
+	At Point
+}
+
+// mark is what is remembered of an operation.
+type mark struct {
+	name   name
+	n      uint64
+	digest digest
+}
+
+func (o *Once) mark(data []byte) mark {
+	return mark{name: nameOf(o.User, o.ID), n: o.ID.N, digest: digestOf(data)}
+}
+
+// judge returns the result of an operation that does not count: a repeat, or one that
+// is refused. counts reports that there is none: the operation is to be applied.
+func (r *Replica) judge(o *Once, m mark) (res Result, counts bool) {
+	if o.ID.N == 0 {
+		return r.judgeKey(m)
+	}
+	known, ok := r.ids.clients.find(m.name)
+	switch {
+	case !ok && m.n == 1:
+		return r.judgeFirst(o.At)
+	case !ok:
+		return Result{Err: errUnknownClient}, false
+	case m.n == known.last+1:
+		return Result{}, true
+	case m.n > known.last:
+		return Result{Err: errExpected(o.ID.Name, known.last+1)}, false
+	case m.n == known.last && m.digest != known.digest:
+		return Result{Err: errReused}, false
+	}
+	return r.repeat(m), false
+}
+
+// judgeKey judges an operation that has a key of its own.
+func (r *Replica) judgeKey(m mark) (res Result, counts bool) {
+	d, ok := r.ids.keys.find(m.name)
+	switch {
+	case !ok:
+		return Result{}, true
+	case d != m.digest:
+		return Result{Err: errReused}, false
+	}
+	return r.repeat(m), false
+}
+
+// judgeFirst judges the first operation of a client that is not known. If it was
+// made before a client was forgotten, or in another life of the room, that may have
+// been this one.
+func (r *Replica) judgeFirst(at Point) (res Result, counts bool) {
+	if at != (Point{}) && (at.Epoch != r.epoch || at.Version < r.ids.clients.horizon) {
+		return Result{Err: errMayHaveCounted}, false
+	}
+	return Result{}, true
+}
+
+// repeat returns the first answer to an operation that has counted, or the present
+// state where that is not kept any more.
+func (r *Replica) repeat(m mark) Result {
+	a, ok := r.ids.answers.find(m.name, m.n)
+	switch {
+	case !ok:
+		return Result{Repeat: true, present: true}
+	case a.digest != m.digest:
+		return Result{Err: errReused}
+	}
+	return a.result()
+}
+
+// remember keeps what came of an operation that counted, with the version behind it.
+func (r *Replica) remember(o *Once, m mark, version uint64, res Result) {
+	t := &r.ids
+	t.changed = true
+	if m.n > 0 {
+		t.clients.put(m.name, client{owner: ownerOf(o.User, o.Network), last: m.n, digest: m.digest, used: version})
+	} else {
+		t.keys.add(m.name, m.digest)
+	}
+	t.answers.add(newAnswer(m, res))
+	t.answers.drop(maxIDsSize - (t.size() - len(t.answers.log)))
+}
+
+// showPresent completes the answers to repeats whose first answer is not kept.
+func (r *Replica) showPresent(results []Result) {
+	if r.ids.empty() {
+		return
+	}
+	for i := range results {
+		if results[i].present {
+			results[i].Outcome.Reply, results[i].Version = r.view, r.stored.version
+		}
+	}
+}

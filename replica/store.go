@@ -1,0 +1,71 @@
+package replica
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// Limit bounds how many rooms are stored. Its methods may be called by replicas of
+// different rooms at the same time.
+type Limit interface {
+	// Reserve counts one more room. The error is ErrTooManyRooms if that is one
+	// too many, else why the stored rooms could not be counted.
+	Reserve(ctx context.Context) error
+	// Release takes one room back.
+	Release()
+	// Recount has the stored rooms counted again, since it is not known whether
+	// one is stored.
+	Recount()
+}
+
+// Store is where the replicas of all rooms are kept, as one process has it. Its fields
+// are not changed once replicas use it. It may be used concurrently.
+type Store struct {
+	Engine engines.Engine
+	Limit  Limit
+	// Mark tells a copy of the stored rooms, restored from a backup, from those
+	// that it is a copy of. Every epoch that is shown depends on it, so that a
+	// point seen before is never taken for one in the copy. Empty: no copy.
+	Mark string
+
+	epochs  epochs
+	process process
+}
+
+// read returns what is stored of a room. Of one that is not stored it returns the
+// envelope that it begins with, and revision 0.
+func (s *Store) read(ctx context.Context, key engines.Key) (stored envelope, rev uint64, err error) {
+	defer recovered(&err)
+	p, rev, err := s.Engine.Load(ctx, key)
+	if errors.Is(err, engines.ErrNotFound) {
+		return envelope{epoch: s.epochs.of(key)}, 0, nil
+	}
+	if err != nil {
+		return envelope{}, 0, fmt.Errorf("loading room: %w", err)
+	}
+	if stored, err = parseEnvelope(p); err != nil {
+		return envelope{}, rev, err
+	}
+	return stored, rev, nil
+}
+
+// swap stores the bytes of a room over those at a revision. A panic is an error like
+// any other that leaves open whether it did.
+func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, p []byte) (next uint64, err error) {
+	defer recovered(&err)
+	return s.Engine.Swap(ctx, key, rev, p)
+}
+
+// shown returns an epoch as clients see it. What is stored does not depend on the mark.
+func (s *Store) shown(epoch string) string {
+	if s.Mark == "" {
+		return epoch
+	}
+	sum := sha256.Sum256([]byte(epoch + s.Mark)) // epochs have one size
+	return base32.StdEncoding.EncodeToString(sum[:8])[:epochSize]
+}
