@@ -191,7 +191,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m app
 	if answerType == typeJSON {
 		v.Subprotocol = message.Subprotocol
 	}
-	answer, err := h.hub.Ask(r.Context(), h.route, v, m)
+	answer, err := h.hub.Ask(r.Context(), h.route, v, m, nil)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}

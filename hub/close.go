@@ -39,6 +39,7 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 	<-told
 	select {
 	case err := <-closed:
+		h.giveUp()
 		return err
 	case <-time.After(grace):
 		return h.abort(closed)
@@ -73,7 +74,7 @@ func (h *Hub) drainAll(why route.CloseReason) {
 
 // abort cuts the members that are left and waits for a moment.
 func (h *Hub) abort(closed <-chan error) error {
-	close(h.over)
+	h.giveUp()
 	left := h.members()
 	if len(left) > 0 {
 		h.log().Warn("clients did not finish the close handshake in time", zap.Int("connections", len(left)))

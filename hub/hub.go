@@ -53,10 +53,11 @@ type Hub struct {
 	unloaded map[engines.Key]*unloadedRoom // stored rooms that are not in memory
 	closed   *route.CloseReason            // to everybody; nil while the hub is open
 
-	work    sync.WaitGroup // goroutines of rooms and of blocking apps
-	closing chan struct{}  // closed when everybody has to go
-	empty   chan struct{}  // closed when the hub is closed and no room is in memory
-	over    chan struct{}  // closed when it is time to cut those that are left
+	work    sync.WaitGroup  // goroutines of rooms and of blocking apps
+	closing chan struct{}   // closed when everybody has to go
+	empty   chan struct{}   // closed when the hub is closed and no room is in memory
+	over    context.Context // ends when it is time to cut those that are left
+	giveUp  context.CancelFunc
 }
 
 // New returns a hub over an engine, which it closes in the end. log is asked for
@@ -69,12 +70,12 @@ func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
 		unloaded: make(map[engines.Key]*unloadedRoom),
 		closing:  make(chan struct{}),
 		empty:    make(chan struct{}),
-		over:     make(chan struct{}),
 	}
+	h.over, h.giveUp = context.WithCancel(context.Background())
 	h.limits.Store(&limits)
 	h.store.Engine, h.store.Limit = engine, storedRooms{h}
 	_, volatile := engine.(engines.Volatile)
-	h.shared = room.Shared{Store: &h.store, Volatile: volatile, Log: log, Go: h.work.Go, Idle: h.idle, Closing: h.closing}
+	h.shared = room.Shared{Store: &h.store, Volatile: volatile, Log: log, Go: h.work.Go, Idle: h.idle, Closing: h.closing, Context: h.over}
 	return h
 }
 

@@ -109,7 +109,7 @@ func TestARouteThatIsGoneRefusesLateJoins(t *testing.T) {
 	if _, err := w.Hub.View(context.Background(), route, "room"); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("looking: %v", err)
 	}
-	if _, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("op")); !errors.Is(err, hub.ErrClosed) {
+	if _, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("op"), nil); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("asking: %v", err)
 	}
 	w.Join(other).Send("op")

@@ -154,7 +154,7 @@ func TestFaults(t *testing.T) {
 		json  string
 	}{
 		{Fault{Text: `no "x"`, Code: "refused"}, `{"type":"error","error":"no \"x\"","code":"refused","retry":false}`},
-		{Fault{Text: "busy", Code: "busy", Retry: true, ID: []byte(`[1]`)}, `{"type":"error","error":"busy","code":"busy","retry":true,"id":[1]}`},
+		{Fault{Text: "busy", Code: "busy", Retry: true, ID: []byte(`[1]`), Repeat: true}, `{"type":"error","error":"busy","code":"busy","retry":true,"id":[1],"repeat":true}`},
 	} {
 		if got := string(test.fault.Payload(JSON)); got != test.json {
 			t.Error(got)

@@ -7,10 +7,11 @@ import (
 
 // Fault is why something that a client has asked for is not done.
 type Fault struct {
-	Text  string // for people
-	Code  string // for programs
-	Retry bool   // it may be sent again as it is
-	ID    []byte // what the client has called its message, as JSON; nil if it has not
+	Text   string // for people
+	Code   string // for programs
+	Retry  bool   // it may be sent again as it is
+	ID     []byte // what the client has called its message, as JSON; nil if it has not
+	Repeat bool   // this is the answer that the message had when it came first
 }
 
 // Payload returns the message that tells the client.
@@ -21,7 +22,7 @@ func (f Fault) Payload(format Format) []byte {
 	p := append([]byte(`{"type":"error","error":`), quoted(f.Text)...)
 	p = append(append(p, `,"code":`...), quoted(f.Code)...)
 	p = strconv.AppendBool(append(p, `,"retry":`...), f.Retry)
-	return append(appendID(p, f.ID), '}')
+	return append(appendRepeat(appendID(p, f.ID), f.Repeat), '}')
 }
 
 // quoted returns a text as JSON.

@@ -57,10 +57,7 @@ func (m Message) Payload(f Format) []byte {
 	p = strconv.AppendUint(p, m.At.Version, 10)
 	p = appendFields(p, m.JSON)
 	p = appendID(p, m.ID)
-	if m.Repeat {
-		p = append(p, `,"repeat":true`...)
-	}
-	return append(p, '}')
+	return append(appendRepeat(p, m.Repeat), '}')
 }
 
 // appendFields appends the fields of a JSON object behind others.
@@ -80,4 +77,12 @@ func appendID(dst, id []byte) []byte {
 		return dst
 	}
 	return append(append(dst, `,"id":`...), id...)
+}
+
+// appendRepeat appends the field repeat behind others, if it is true.
+func appendRepeat(dst []byte, repeat bool) []byte {
+	if !repeat {
+		return dst
+	}
+	return append(dst, `,"repeat":true`...)
 }

@@ -216,7 +216,7 @@ func (r *Room) ask(m apps.Message, options []Option) *Answer {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	answer, err := r.hub.Ask(ctx, r.route, r.visitor(options), m)
+	answer, err := r.hub.Ask(ctx, r.route, r.visitor(options), m, nil)
 	if err != nil {
 		r.t.Fatalf("posting: %v", err)
 	}
