@@ -6,11 +6,17 @@ import (
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
+// Codes of a room, beside those of package replica.
+const (
+	CodeBusy      replica.Code = "busy"      // too much waits already
+	CodeStateless replica.Code = "stateless" // there is nothing that an operation could change
+)
+
 // Why an operation is not even queued. Errors that end no connection are told to their
 // client; see failed.
 var (
-	ErrBusy      = replica.NewError("busy", true, "busy, try again later")
-	ErrStateless = replica.NewError("stateless", false, "this room keeps no state")
+	ErrBusy      = replica.NewError(CodeBusy, true, "busy, try again later")
+	ErrStateless = replica.NewError(CodeStateless, false, "this room keeps no state")
 )
 
 // apply queues an operation of m.
