@@ -220,24 +220,14 @@ func TestAPanicOfEveryHoldsUpNobody(t *testing.T) {
 
 // What an engine does wrong refuses the batch, as what an app does wrong.
 func TestAPanicOfTheEngineRefusesTheBatch(t *testing.T) {
-	for _, method := range []string{"MaxState", "List", "Swap", "Load"} {
+	for _, method := range []string{"MaxState", "List"} { // others are settled, see package replica
 		t.Run(method, func(t *testing.T) {
 			e := &brittleEngine{Engine: new(memory.Engine)}
 			w := hubtest.New(t, e)
 			route := hubtest.Route(hubtest.NewCounterApp())
 			clients, empty := manyClients(t, w, route, 2)
 			e.breaks.Store(&method)
-			if method == "Load" { // which follows a Swap that failed
-				swap := "Swap"
-				e.breaks.Store(&swap)
-				clients[0].Send("op")
-				clients[0].Expect("error: outcome unknown")
-				e.breaks.Store(&method)
-			}
 			refused := "error: unavailable, try again later"
-			if method == "Swap" {
-				refused = "error: outcome unknown"
-			}
 			clients[0].Send("op")
 			clients[0].Expect(refused)
 			hubtest.Post(t, w.Hub, route, "room", "op", refused)
