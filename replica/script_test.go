@@ -177,7 +177,7 @@ type room struct {
 }
 
 func newRoom(t *testing.T) *room {
-	r := &room{T: t, engine: &script{max: 1000}, limit: new(limit), app: &adder{fault: make(map[string]int)}}
+	r := &room{T: t, engine: &script{max: 1 << 20}, limit: new(limit), app: &adder{fault: make(map[string]int)}}
 	r.again()
 	return r
 }

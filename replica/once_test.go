@@ -1,0 +1,334 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/caddyws/caddy-websocket/apps"
+)
+
+// parseOps returns operations in the form "<id> <number>" or "<number>". An id may be
+// behind a user, "alice/c:1", and before a point, "c:1@EPOCHEPO-7".
+func parseOps(t *testing.T, lines ...string) (batch []Operation) {
+	t.Helper()
+	for _, line := range lines {
+		head, number, ok := strings.Cut(line, "=")
+		if !ok {
+			batch = append(batch, Operation{Data: []byte(line)})
+			continue
+		}
+		head, at, hasPoint := strings.Cut(head, "@")
+		user, id, ok := strings.Cut(head, "/")
+		if !ok {
+			user, id = "", head
+		}
+		parsed, err := ParseKey(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &Once{ID: parsed, User: user, Network: "192.0.2.1"}
+		if hasPoint {
+			if o.At, err = ParsePoint(at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		batch = append(batch, Operation{Data: []byte(number), Once: o})
+	}
+	return batch
+}
+
+// does commits operations and compares what came of each; a repeat has a "=" before it.
+func (r *room) does(lines []string, want ...string) {
+	r.Helper()
+	results := r.Commit(r.Context(), parseOps(r.T, lines...))
+	got := told(results)
+	for i := range got {
+		if results[i].Repeat {
+			got[i] = "=" + got[i]
+		}
+	}
+	if !slices.Equal(got, want) {
+		r.Errorf("%q gave %q, expected %q", lines, got, want)
+	}
+}
+
+func do(lines ...string) []string { return lines }
+
+const (
+	theKey      = "a key of somebody"
+	unavailable = "!unavailable, try again later"
+	reused      = "!this id was given to another operation"
+	notKnown    = "!this client is not known here: its operations may have counted"
+	mayHave     = "!may have counted: this is too long ago to know"
+	retryUnsure = "!outcome unknown, retry with the same id"
+)
+
+func TestNumbersOfAClient(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:2=1", "c:1=2", "c:1=2", "c:3=1", "c:2=3"), notKnown, "2@1", "=2@1", "!expected c:2", "5@2")
+	r.does(do("c:1=2", "c:2=3", "c:4=1", "c:3=4"), "=2@1", "=5@2", "!expected c:3", "9@3")
+	r.does(do("c:3=5", "c:1=3", "c:2=3"), reused, reused, "=5@2")
+	r.again()
+	r.does(do("c:1=2", "c:3=4", "c:3=5", "c:5=1", "c:4=1"), "=2@1", "=9@3", reused, "!expected c:4", "10@4")
+	r.shows("10@4")
+}
+
+// A client's name is that of its user; others have their own.
+func TestNamesAreOfTheUser(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:1=1", "alice/c:1=2", "bob/c:1=3", "d:1=4", "c:1=1", "alice/c:1=2"), "1@1", "3@2", "6@3", "10@4", "=1@1", "=3@2")
+	r.does(do(theKey+"=1", "alice/"+theKey+"=2", theKey+"=1", "alice/"+theKey+"=1"), "11@5", "13@6", "=11@5", reused)
+	if nameOf("ab", ID{"c", 1}) == nameOf("a", ID{"bc", 1}) || nameOf("", ID{"a", 1}) == nameOf("a", ID{"", 1}) ||
+		nameOf("", ID{"a", 1}) == nameOf("", ID{"a", 0}) || nameOf("", ID{"a", 1}) != nameOf("", ID{"a", 2}) {
+		t.Error("names are taken for others")
+	}
+	if ownerOf("a", "b") != ownerOf("a", "c") || ownerOf("", "b") == ownerOf("", "c") || ownerOf("a", "") == ownerOf("", "a") {
+		t.Error("owners are taken for others")
+	}
+}
+
+func TestKeysOfTheirOwn(t *testing.T) {
+	r := newRoom(t)
+	r.does(do(theKey+"=2", theKey+"=2", theKey+"=3", "another one of these=3"), "2@1", "=2@1", reused, "5@2")
+	r.again()
+	r.does(do(theKey+"=2", theKey+"=4"), "=2@1", reused)
+	for i := range maxKeys {
+		r.does(do(fmt.Sprintf("key number %08d=0", i)), fmt.Sprintf("5@%d", i+3))
+	}
+	r.does(do(theKey+"=2"), fmt.Sprintf("7@%d", maxKeys+3)) // it is forgotten
+	r.does(do("key number 00000001=0", "key number 00001023=0"), "=5@4", "=5@1026")
+}
+
+// Each answer of the app uses up a number, and is stored before it is told.
+func TestWhatUsesUpANumber(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:1=x"), "!not a number")
+	r.again()
+	r.shows("0@0")
+	if !r.IsStored() {
+		t.Error("a refusal is not stored")
+	}
+	r.does(do("c:1=x", "c:1=1", "c:2=13", "c:3=2"), "=!not a number", reused, "!panic", "2@1")
+	r.does(do("c:2=13", "c:2=1", "c:3=2"), "=!the app failed on this operation", reused, "=2@1")
+	r.does(do("c:4=13", theKey+"=13"), "!panic", "!panic")
+	r.again()
+	r.does(do("c:4=13", theKey+"=13", "c:5=1"), "=!the app failed on this operation", "=!the app failed on this operation", "3@2")
+	var e *Error
+	if res := r.Commit(t.Context(), parseOps(t, "c:4=13", "c:1=x", "c:9=1")); res[0].Panicked || !errors.As(res[0].Err, &e) || e.Code != CodeFailed ||
+		!errors.As(res[1].Err, &e) || e.Code != CodeRefused || !errors.As(res[2].Err, &e) || e.Code != CodeExpected || !e.Retry {
+		t.Errorf("%+v", res)
+	}
+}
+
+// What is refused here uses up no number, and later ones wait for it.
+func TestWhatUsesUpNoNumber(t *testing.T) {
+	r := newRoom(t)
+	ops := parseOps(t, "c:1=1", "c:2=2", "c:3=3")
+	ops[1].Refusal = errors.New("too fast")
+	if got := told(r.Commit(t.Context(), ops)); !slices.Equal(got, do("1@1", "!too fast", "!expected c:2")) {
+		t.Errorf("%q", got)
+	}
+	r.engine.swaps = repeated(1, refuse)
+	r.does(do("c:2=2", "c:3=3", "x", "c:1=1"), unavailable, unavailable, "!not a number", "=1@1")
+	r.does(do("c:3=3", "c:2=2", "c:3=3"), "!expected c:2", "3@2", "6@3")
+	bytes, _, _ := r.engine.Engine.Load(t.Context(), key)
+	r.engine.max = len(bytes) + 90
+	r.does(do("c:4=200", "c:5=1", "c:4=1", "c:5=200", "c:5=2"), "!room is full", "!expected c:4", "7@4", "!room is full", "9@5")
+}
+
+// An answer that depends on what could not be stored is not told.
+func TestAnswersOfAFailedBatch(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:1=1", theKey+"=2"), "1@1", "3@2")
+	r.engine.swaps = repeated(1, refuse)
+	r.does(do("c:2=2", "c:2=2", "c:2=3", "c:4=1", "c:3=x", "c:1=1", theKey+"=2", "c:1=9", "4"),
+		unavailable, unavailable, unavailable, unavailable, unavailable, "=1@1", "=3@2", unavailable, unavailable)
+	r.does(do("c:2=2"), "5@3")
+}
+
+// While an outcome is open, a retry of what it is about is not told that it does not
+// count.
+func TestRetriesWhileAnOutcomeIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		r.does(do("c:1=1"), "1@1")
+		r.engine.alwaysSwap = lose
+		r.does(do("c:2=2", "c:1=1", "alice/"+theKey+"=3", "4", "c:3=x"), retryUnsure, "=1@1", retryUnsure, "!outcome unknown", retryUnsure)
+		r.does(do("c:2=2", "c:3=x", "alice/"+theKey+"=3", theKey+"=3", "4", "c:1=1"), retryUnsure, retryUnsure, retryUnsure, unavailable, unavailable, "=1@1")
+		var e *Error
+		if res := r.Commit(t.Context(), parseOps(t, "c:2=2")); !errors.Is(res[0].Err, ErrUnknown) || !errors.As(res[0].Err, &e) || !e.Retry {
+			t.Errorf("%+v", res)
+		}
+		r.engine.alwaysSwap = nil
+		r.does(do("c:2=2", "c:3=x", "alice/"+theKey+"=3", "c:4=1"), "=3@2", "=!not a number", "=6@3", "11@5")
+		if late := told(r.Late()); !slices.Equal(late, do("3@2", "6@3", "10@4")) {
+			t.Errorf("late are %q", late)
+		}
+	})
+}
+
+// An id counts once over all processes.
+func TestRetriesToAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t)
+		r.does(do("c:1=1"), "1@1")
+		rival := r.rival()
+		rival.does(do("c:1=1", "c:2=2"), "=1@1", "3@2")
+		r.does(do("c:2=2", "c:3=3", "c:4=4"), "=3@2", "6@3", "10@4")
+		rival.does(do("c:3=3"), "=6@3") // which it has not seen
+		rival.does(do("c:4=5"), reused)
+		r.engine.swaps = repeated(1, hide)
+		r.engine.load = append(r.engine.load, func() error { rival.does(do("c:5=5", "c:6=6"), "=15@5", "21@6"); return nil })
+		r.does(do("c:5=5"), "15@5")
+	})
+}
+
+// The first answer is the one of repeats as long as there is place for it, and then the
+// present state.
+func TestAnswersThatAreNotKept(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:1=1", "c:2=2", theKey+"=0"), "1@1", "3@2", "3@3")
+	for i := range 3000 {
+		r.does(do(fmt.Sprintf("d:%d=0", i+1)), fmt.Sprintf("3@%d", i+4))
+	}
+	if size := r.ids.size(); size > maxIDsSize || size < maxIDsSize-100 || len(r.stored.ids) != size {
+		t.Errorf("%d bytes", size)
+	}
+	r.does(do("c:1=9", "c:2=2", "c:2=3", theKey+"=0", theKey+"=1", "d:3000=0", "d:1=0", "1", "c:1=1"),
+		"=4@3004", "=4@3004", reused, "=4@3004", reused, "=3@3003", "=4@3004", "4@3004", "=4@3004")
+	r.again()
+	r.does(do("c:1=1", "c:2=2", "d:3000=0"), "=4@3004", "=4@3004", "=3@3003")
+	r.engine.swaps = repeated(1, refuse)
+	r.does(do("c:1=1", "1"), "=4@3004", unavailable)
+}
+
+// A long answer is not kept; neither text nor JSON is lost otherwise.
+func TestLongAnswers(t *testing.T) {
+	for _, size := range []int{0, 1, maxAnswer - 1, maxAnswer} {
+		r := new(Replica)
+		m := (&Once{ID: ID{"c", 1}}).mark(nil)
+		body := apps.Body{Text: []byte(strings.Repeat("t", size)), JSON: []byte("{")}
+		r.remember(&Once{ID: ID{"c", 1}}, m, 1, Result{Version: 1, Outcome: apps.Outcome{Reply: body}})
+		res := r.repeat(m)
+		if kept := size < maxAnswer; res.present == kept || kept && (string(res.Outcome.Reply.Text) != string(body.Text) || string(res.Outcome.Reply.JSON) != "{") {
+			t.Errorf("%d bytes: %+v", size, res)
+		}
+		if size == maxAnswer && len(r.ids.answers.log) != answerHeader {
+			t.Errorf("%d bytes are kept", len(r.ids.answers.log))
+		}
+	}
+}
+
+// An answer that was given does not change when others are kept.
+func TestAnswersAreTheCallers(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:1=1"), "1@1")
+	first := r.Commit(t.Context(), parseOps(t, "c:1=1"))
+	r.ids.answers.log = append(r.ids.answers.log[:0], make([]byte, len(r.ids.answers.log))...)
+	if got := told(first); got[0] != "1@1" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A client may have seen a point of before a client was forgotten, or of another life
+// of the room.
+func TestPointsOfFirstOperations(t *testing.T) {
+	r := newRoom(t)
+	epoch := r.Snapshot().Epoch
+	r.does(do("a:1@OTHEREPO-0=1", "a:1@"+epoch+"-0=1", "b:1=1", "c:1@"+epoch+"-0=1"), mayHave, "1@1", "2@2", "3@3")
+	for i := range maxClients - 3 {
+		r.Commit(t.Context(), parseOps(t, fmt.Sprintf("more%d:1=0", i)))
+	}
+	v := 3 + maxClients - 3
+	r.does(do("b:2=0", "c:2=0"), fmt.Sprintf("3@%d", v+1), fmt.Sprintf("3@%d", v+2))
+	r.does(do("new:1=0"), fmt.Sprintf("3@%d", v+3)) // and a is forgotten, which was used at 1
+	r.does(do("a:1@"+epoch+"-0=1", "a:2@"+epoch+"-0=1", "b:1@"+epoch+"-0=1"), mayHave, notKnown, "=2@2")
+	r.again()
+	r.does(do("a:1@"+epoch+"-0=1", "a:1@"+epoch+"-1=1"), mayHave, fmt.Sprintf("4@%d", v+4)) // more0 is forgotten, at 4
+	r.does(do("d:1@"+epoch+"-3=1", "d:1@"+epoch+"-4=1"), mayHave, fmt.Sprintf("5@%d", v+5))
+	r.does(do("e:1=1", "e:2@"+epoch+"-0=1"), fmt.Sprintf("6@%d", v+6), fmt.Sprintf("7@%d", v+7))
+}
+
+// Those of an owner with more than its share are forgotten before others, and nobody
+// is refused for lack of places.
+func TestOwnersWithMoreThanTheirShare(t *testing.T) {
+	var c clients
+	put := func(prefix, network string, i int, used uint64) {
+		c.put(nameOf("", ID{prefix + strconv.Itoa(i), 1}), client{owner: ownerOf("", network), last: 1, used: used})
+	}
+	has := func(prefix string, i int) bool {
+		_, ok := c.find(nameOf("", ID{prefix + strconv.Itoa(i), 1}))
+		return ok
+	}
+	version := uint64(0)
+	add := func(prefix, network string, n int) {
+		for i := range n {
+			version++
+			put(prefix, network, i, version)
+		}
+	}
+	add("old", "a", ownerShare)
+	add("greedy", "b", maxClients-ownerShare)
+	add("visitor", "c", 100)
+	for i := range ownerShare {
+		if !has("old", i) {
+			t.Fatalf("old client %d is forgotten", i)
+		}
+	}
+	for i := range maxClients - ownerShare {
+		if has("greedy", i) != (i >= 100) {
+			t.Fatalf("greedy client %d: %v", i, has("greedy", i))
+		}
+	}
+	if c.horizon != ownerShare+100 {
+		t.Errorf("horizon is %d", c.horizon)
+	}
+	for i := range 10000 { // each from an address of its own
+		version++
+		put("honest", strconv.Itoa(i), i, version)
+	}
+	for i := range 10000 {
+		if has("honest", i) != (i >= 10000-maxClients) {
+			t.Fatalf("honest client %d: %v", i, has("honest", i))
+		}
+	}
+	if len(c.records) != maxClients*clientSize || len(c.places) != maxClients || !has("honest", 9999) || c.greedy != 0 {
+		t.Errorf("%d places, %d are greedy", len(c.places), c.greedy)
+	}
+	copied := new(clients)
+	copied.restore(c.horizon, c.records)
+	copied.index()
+	if len(copied.places) != len(c.places) || copied.greedy != c.greedy || len(copied.owners) != len(c.owners) {
+		t.Errorf("%d owners, restored %d", len(c.owners), len(copied.owners))
+	}
+}
+
+// Clients that were used at one version are forgotten in the order in which they came.
+func TestForgettingAtOneVersion(t *testing.T) {
+	var c clients
+	for i := range maxClients + 500 {
+		c.put(nameOf("", ID{strconv.Itoa(i), 1}), client{owner: ownerOf("", strconv.Itoa(i)), last: 1})
+	}
+	for i := range maxClients + 500 {
+		if _, ok := c.find(nameOf("", ID{strconv.Itoa(i), 1})); ok != (i >= 500) {
+			t.Fatalf("client %d: %v", i, ok)
+		}
+	}
+}
+
+// An owner stays the one that it was when the client came.
+func TestAnOwnerStays(t *testing.T) {
+	var c clients
+	n := nameOf("", ID{"c", 1})
+	c.put(n, client{owner: ownerOf("", "a"), last: 1})
+	c.put(n, client{owner: ownerOf("", "b"), last: 2, used: 7, digest: digest{1}})
+	want := client{owner: ownerOf("", "a"), last: 2, used: 7, digest: digest{1}}
+	if got, ok := c.find(n); !ok || got != want || len(c.owners) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
