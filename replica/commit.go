@@ -14,10 +14,11 @@ import (
 const waitLimit = 10 * time.Second
 
 // Operation is a change of the state. With Refusal it is not applied: it only keeps a
-// place in the order of the answers, and if it has an id, its answer is kept.
+// place in the order of the answers.
 type Operation struct {
 	Data    []byte
 	Refusal error // the answer of an operation that is not applied
+	ByApp   bool  // Refusal is the app's answer: with an id it is kept like any other
 	Once    *Once // nil: it has no id
 }
 
@@ -160,7 +161,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 // remembered.
 func (r *Replica) applyOne(op Operation, panicked error, next *envelope) Result {
 	switch {
-	case op.Refusal != nil && op.Once == nil:
+	case op.Refusal != nil && !op.ByApp:
 		return Result{Err: op.Refusal}
 	case op.Once == nil:
 		return r.answer(op, panicked, next)
@@ -202,10 +203,10 @@ func (r *Replica) answer(op Operation, panicked error, next *envelope) (res Resu
 func (r *Replica) refuse(batch []Operation, results []Result, err error) {
 	for i, op := range batch {
 		switch {
+		case op.Refusal != nil && (!op.ByApp || op.Once == nil):
+			results[i] = Result{Err: op.Refusal}
 		case op.Once != nil:
 			results[i] = r.refuseOnce(op, err)
-		case op.Refusal != nil:
-			results[i] = Result{Err: op.Refusal}
 		case results[i].Err == nil:
 			results[i] = Result{Err: err}
 		}

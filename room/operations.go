@@ -66,7 +66,7 @@ func (r *Room) refuse(m *Member, err error, s *stamp) {
 // message is to count once.
 func (r *Room) refuseByApp(m *Member, err error, s *stamp) {
 	once := s.count()
-	r.refuseIn(m, operation{replica.Operation{Refusal: err, Once: once}, m, s}, once != nil)
+	r.refuseIn(m, operation{replica.Operation{Refusal: err, ByApp: true, Once: once}, m, s}, once != nil)
 }
 
 func (r *Room) refuseIn(m *Member, op operation, always bool) {
