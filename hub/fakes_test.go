@@ -181,13 +181,13 @@ func newEngine() *engine { return &engine{Engine: new(memory.Engine), max: 1 << 
 
 func (e *engine) MaxState() int { return e.max }
 
-func (e *engine) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (next uint64, err error) {
+func (e *engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (next uint64, err error) {
 	e.mu.Lock()
 	e.swaps++
 	on := e.onSwap
 	e.mu.Unlock()
 	do := func() (err error) {
-		next, err = e.Engine.Swap(ctx, key, rev, state)
+		next, err = e.Engine.Swap(ctx, key, rev, v)
 		return err
 	}
 	if on == nil {

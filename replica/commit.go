@@ -194,5 +194,5 @@ func swap(ctx context.Context, engine engines.Engine, key engines.Key, rev uint6
 		}
 	}()
 	defer recovered(&err)
-	return engine.Swap(ctx, key, rev, p)
+	return engine.Swap(ctx, key, rev, engines.Value{State: p, Used: time.Now()})
 }

@@ -166,7 +166,7 @@ func TestLoadErrors(t *testing.T) {
 func TestDamagedBytesAreKept(t *testing.T) {
 	for _, damaged := range []string{"", "\x01EPOCHEPO", "\x02EPOCHEPO\x01\x00rest", "\x01EPOCHEPO\x01\x02!"} {
 		r := newRoom(t)
-		if _, err := r.engine.Engine.Swap(t.Context(), key, 0, []byte(damaged)); err != nil {
+		if _, err := r.engine.Engine.Swap(t.Context(), key, 0, engines.Value{State: []byte(damaged)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Load(t.Context(), r.app); err == nil {
@@ -242,7 +242,7 @@ func TestCommitTimesOut(t *testing.T) {
 // slow is an engine whose Swap ends with its context.
 type slow struct{ *script }
 
-func (slow) Swap(ctx context.Context, _ engines.Key, _ uint64, _ []byte) (uint64, error) {
+func (slow) Swap(ctx context.Context, _ engines.Key, _ uint64, _ engines.Value) (uint64, error) {
 	<-ctx.Done()
 	return 0, fmt.Errorf("swapping: %w", ctx.Err())
 }
