@@ -83,12 +83,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading engine: %w", err)
 	}
-	engine, ok := module.(engines.Engine)
+	opener, ok := module.(engines.Opener)
 	if !ok {
 		return fmt.Errorf("loading engine: %T is not an engine", module)
 	}
-	key := identity(module.(caddy.Module), engine)
+	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
+		engine, err := openEngine(ctx, opener)
+		if err != nil {
+			return nil, err
+		}
 		return &sharedHub{Hub: hub.New(engine, a.limits(), logger)}, nil
 	})
 	if err != nil {
@@ -127,12 +131,21 @@ func (a *App) limits() hub.Limits {
 }
 
 // identity tells which engines keep the same rooms.
-func identity(module caddy.Module, engine engines.Engine) string {
+func identity(module caddy.Module, opener engines.Opener) string {
 	key := string(module.CaddyModule().ID)
-	if e, ok := engine.(engines.Identified); ok {
-		key += " " + e.Identity()
+	if place := opener.Identity(); place != "" {
+		key += " " + place
 	}
 	return key
+}
+
+// openTimeout is how long an engine may take to open.
+const openTimeout = 10 * time.Second
+
+func openEngine(ctx context.Context, opener engines.Opener) (engines.Engine, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	return opener.Open(ctx)
 }
 
 // add takes a handler into the configuration, unless it contradicts another.

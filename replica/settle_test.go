@@ -399,7 +399,7 @@ func TestUnreadableBytesOfOthers(t *testing.T) {
 			r.engine.swaps = repeated(1, test.swap)
 			r.engine.load = append(r.engine.load, func() error {
 				_, rev, _ := r.engine.Engine.Load(t.Context(), key)
-				_, err := r.engine.Engine.Swap(t.Context(), key, rev, []byte(test.bytes))
+				_, err := r.engine.Engine.Swap(t.Context(), key, rev, engines.Value{State: []byte(test.bytes)})
 				return err
 			})
 			start := time.Now()

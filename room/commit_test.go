@@ -194,7 +194,7 @@ func TestDamagedStatesAreKept(t *testing.T) {
 		e := hubtest.NewEngine()
 		w := hubtest.New(t, e)
 		route := hubtest.Route(hubtest.NewCounterApp())
-		if _, err := e.Engine.Swap(context.Background(), key, 0, []byte(damaged)); err != nil {
+		if _, err := e.Engine.Swap(context.Background(), key, 0, engines.Value{State: []byte(damaged)}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Hub.Join(context.Background(), route, room.Visitor{Room: "room"}); !errors.Is(err, room.ErrUnavailable) {
@@ -221,7 +221,7 @@ func TestStateDamagedMeanwhileIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rev, err = e.Engine.Swap(ctx, key, rev, []byte("\x01EPOCHEPO\x09\x02damaged")); err != nil {
+	if rev, err = e.Engine.Swap(ctx, key, rev, engines.Value{State: []byte("\x01EPOCHEPO\x09\x02damaged")}); err != nil {
 		t.Fatal(err)
 	}
 	c.Send("op", "op") // a conflict first
@@ -231,7 +231,7 @@ func TestStateDamagedMeanwhileIsKept(t *testing.T) {
 	if s, err := w.JoinJSON(route).ReadSaid(); err != nil || s.Version != 1 || s.N != 1 || s.Epoch == "EPOCHEPO" {
 		t.Errorf("is shown %+v, %v", s, err)
 	}
-	if _, err = e.Engine.Swap(ctx, key, rev, good); err != nil {
+	if _, err = e.Engine.Swap(ctx, key, rev, engines.Value{State: good}); err != nil {
 		t.Fatal(err)
 	}
 	c.Send("op")

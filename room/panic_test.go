@@ -220,7 +220,7 @@ func TestAPanicOfEveryHoldsUpNobody(t *testing.T) {
 
 // What an engine does wrong refuses the batch, as what an app does wrong.
 func TestAPanicOfTheEngineRefusesTheBatch(t *testing.T) {
-	for _, method := range []string{"MaxState", "List"} {
+	for _, method := range []string{"MaxState", "Count"} {
 		t.Run(method, func(t *testing.T) {
 			e := &brittleEngine{Engine: new(memory.Engine)}
 			w := hubtest.New(t, e)
@@ -257,9 +257,9 @@ func (e *brittleEngine) MaxState() int {
 	return e.Engine.MaxState()
 }
 
-func (e *brittleEngine) List(ctx context.Context, after engines.Key, n int) ([]engines.Key, error) {
-	e.hit("List")
-	return e.Engine.List(ctx, after, n)
+func (e *brittleEngine) Count(ctx context.Context) (int, error) {
+	e.hit("Count")
+	return e.Engine.Count(ctx)
 }
 
 func (e *brittleEngine) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
@@ -267,9 +267,9 @@ func (e *brittleEngine) Load(ctx context.Context, key engines.Key) ([]byte, uint
 	return e.Engine.Load(ctx, key)
 }
 
-func (e *brittleEngine) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (uint64, error) {
+func (e *brittleEngine) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
 	e.hit("Swap")
-	return e.Engine.Swap(ctx, key, rev, state)
+	return e.Engine.Swap(ctx, key, rev, v)
 }
 
 func (e *brittleEngine) Close() error {
