@@ -450,7 +450,7 @@ func TestASwapThatHangs(t *testing.T) {
 // slow is an engine whose Swap ends with its context.
 type slow struct{ *script }
 
-func (slow) Swap(ctx context.Context, _ engines.Key, _ uint64, _ []byte) (uint64, error) {
+func (slow) Swap(ctx context.Context, _ engines.Key, _ uint64, _ engines.Value) (uint64, error) {
 	<-ctx.Done()
 	return 0, fmt.Errorf("swapping: %w", ctx.Err())
 }
