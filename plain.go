@@ -12,8 +12,8 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/message"
-	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/page"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // The methods that a plain request may use.

@@ -34,7 +34,9 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 		close(told)
 		<-h.empty
 		h.work.Wait()
-		closed <- h.closeEngine()
+		err := h.closeEngine()
+		close(h.done)
+		closed <- err
 	}()
 	<-told
 	select {
@@ -46,10 +48,8 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 	}
 }
 
-func (h *Hub) closeEngine() (err error) {
-	defer recovered(&err)
-	return h.engine.Close()
-}
+// Done is closed when the hub has closed its engine.
+func (h *Hub) Done() <-chan struct{} { return h.done }
 
 // close lets nobody in any more.
 func (h *Hub) close(why route.CloseReason) {

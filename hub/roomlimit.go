@@ -69,7 +69,7 @@ type storedRooms struct{ hub *Hub }
 
 func (s storedRooms) Reserve(ctx context.Context) error {
 	h := s.hub
-	err := h.roomLimit.reserve(ctx, h.engine, h.limits.Load().MaxStoredRooms)
+	err := h.roomLimit.reserve(ctx, h.store.Engine, h.limits.Load().MaxStoredRooms)
 	if err == replica.ErrTooManyRooms {
 		h.warnOfRoomLimit()
 	}

@@ -14,7 +14,7 @@ import (
 // it, and its functions may be called concurrently.
 type Shared struct {
 	Store    *replica.Store
-	Volatile bool               // the engine never waits
+	Volatile bool               // the engine never waits; known before the first room that keeps something
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired

@@ -24,7 +24,7 @@ func (r *Room) kick() {
 		return
 	}
 	r.running = true
-	inline := len(r.members) <= inlineMembers && (r.shared.Volatile || !r.stateful)
+	inline := len(r.members) <= inlineMembers && (!r.stateful || r.shared.Volatile)
 	r.mu.Unlock()
 	if !inline || !r.run(maxInline) {
 		r.shared.Go(r.runOn)

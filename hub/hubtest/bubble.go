@@ -36,7 +36,7 @@ func (b Bubble) Client(t *testing.T, rt *route.Route) *Client {
 // InBubble runs a test in a bubble, and closes the hub afterwards.
 func InBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(t *testing.T, b Bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		h, ended := hub.New(engine, limits, zap.NewNop), make(chan error)
+		h, ended := hub.New(Opens(engine), hub.OpenTimeout, limits, zap.NewNop), make(chan error)
 		end := sync.OnceFunc(func() {
 			go func() { ended <- h.Close(Patience, frames.GoingAway, "") }()
 		})
