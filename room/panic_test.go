@@ -282,6 +282,9 @@ func TestAPanicOnClosingTheEngineIsItsError(t *testing.T) {
 	e, method := &brittleEngine{Engine: new(memory.Engine)}, "Close"
 	e.breaks.Store(&method)
 	h := hub.New(hubtest.Opens(e), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	if err := h.Open(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err == nil || !strings.Contains(err.Error(), "Close panics") {
 		t.Error(err)
 	}
