@@ -1,0 +1,111 @@
+package caddyws
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+)
+
+// here is where the admin API of the server is.
+func (s *server) here() adminAddress {
+	return adminAddress{address: "unix/" + s.dir + "/admin.sock"}
+}
+
+// A copy made while clients go on has what was acknowledged before. Put back, it goes on
+// from there; nobody takes its points for those seen before.
+func TestABackupIsPutBack(t *testing.T) {
+	s := start(t, total("{message}"))
+	c := s.dial("/sum")
+	c.ask("5", "5")
+	before := s.state("/sum")
+	done, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(end)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				s.request(http.MethodPost, "/other", "1")
+			}
+		}
+	}()
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := backup(s.here(), copied); err != nil {
+		t.Fatal(err)
+	}
+	close(done)
+	<-end
+	c.ask("1", "6")
+	if info, err := os.Stat(copied); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the copy has mode %v, %v", info.Mode(), err)
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(copied, s.defaultFile()); err != nil {
+		t.Fatal(err)
+	}
+	s.load(total("{message}"))
+	after := s.state("/sum")
+	if after.Total != before.Total || after.Version != before.Version || after.Epoch == before.Epoch {
+		t.Errorf("was %+v, is %+v", before, after)
+	}
+	s.dial("/sum").ask("1", "6")
+}
+
+// A backup is written to a new file or not at all, and says why not.
+func TestBackupsThatFail(t *testing.T) {
+	s := start(t, ":PORT {\n websocket /chat broadcast\n}")
+	dir := t.TempDir()
+	fails := func(from adminAddress, name, reason string) {
+		t.Helper()
+		if err := backup(from, name); err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("got %v, want %q", err, reason)
+		}
+	}
+	fails(s.here(), filepath.Join(dir, "a"), "nothing is stored")
+	s.load("GLOBAL websocket {\n engine memory\n}\nEND\n" + total("{message}"))
+	fails(s.here(), filepath.Join(dir, "a"), "nothing is stored")
+	s.load(":PORT {\n respond ok\n}")
+	fails(s.here(), filepath.Join(dir, "a"), "no websocket route")
+	s.load(total("{message}"))
+	fails(adminAddress{address: "unix/" + dir + "/none.sock"}, filepath.Join(dir, "a"), "asking the admin API")
+	fails(s.here(), filepath.Join(dir, "none", "a"), "no such file")
+	existing := filepath.Join(dir, "existing")
+	if err := os.WriteFile(existing, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fails(s.here(), existing, "exists")
+	if p, err := os.ReadFile(existing); err != nil || string(p) != "precious" {
+		t.Errorf("the file has %q, %v", p, err)
+	}
+	if err := writeNew(filepath.Join(dir, "cut"), io.MultiReader(strings.NewReader("half"), cutReader{})); err == nil {
+		t.Error("a copy that was cut counts as whole")
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+	status, body := s.admin(http.MethodPost, backupPath, "", "")
+	if status != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d %s", status, body)
+	}
+}
+
+// cutReader is a transfer that ends too early.
+type cutReader struct{}
+
+func (cutReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+func TestTheCommandIsRegistered(t *testing.T) {
+	if _, ok := caddycmd.Commands()["websocket"]; !ok {
+		t.Error("there is no command websocket")
+	}
+}

@@ -1,0 +1,97 @@
+package caddyws
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "websocket",
+		Usage: "backup <file>",
+		Short: "Looks after the websocket routes of a running Caddy",
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.Args = cobra.ArbitraryArgs
+			cmd.RunE = func(_ *cobra.Command, args []string) error {
+				return fmt.Errorf("unknown command %q, expected backup", args)
+			}
+			cmd.AddCommand(backupCommand())
+		},
+	})
+}
+
+// backupCommand is `caddy websocket backup`.
+func backupCommand() *cobra.Command {
+	var from adminAddress
+	cmd := &cobra.Command{
+		Use:   "backup <file>",
+		Short: "Copies all stored rooms of a running Caddy to a file",
+		Long: `Copies all stored rooms of a running Caddy to a file that must not exist yet, or with "-" to the standard output.
+The copy is of one moment. Caddy goes on meanwhile.
+
+To restore it, stop Caddy, put the copy in the place of the file that the engine keeps
+rooms in (by default websocket/rooms.db in Caddy's data directory), and start Caddy.`,
+		Args:         cobra.ExactArgs(1),
+		SilenceUsage: true,
+		RunE:         func(_ *cobra.Command, args []string) error { return backup(from, args[0]) },
+	}
+	cmd.Flags().StringVar(&from.address, "address", "", "Address of the admin API; if not given, it is taken from the configuration")
+	cmd.Flags().StringVarP(&from.config, "config", "c", "", "Configuration file to take the address from")
+	cmd.Flags().StringVarP(&from.adapter, "adapter", "a", "", "Adapter of that file")
+	return cmd
+}
+
+// adminAddress is how the admin API is found, as with `caddy reload`.
+type adminAddress struct{ address, config, adapter string }
+
+// get asks the admin API. The caller closes the body.
+func (a adminAddress) get(uri string) (io.ReadCloser, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(a.address, nil, a.config, a.adapter)
+	if err != nil {
+		return nil, fmt.Errorf("finding the admin API: %w", err)
+	}
+	response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, uri, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking the admin API: %w", err)
+	}
+	return response.Body, nil
+}
+
+// backup copies the stored rooms to a file. What is not whole is not left behind.
+func backup(from adminAddress, name string) error {
+	body, err := from.get(backupPath)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if name == "-" {
+		_, err := io.Copy(os.Stdout, body)
+		return err
+	}
+	if err := writeNew(name, body); err != nil {
+		return fmt.Errorf("writing backup: %w", err)
+	}
+	return nil
+}
+
+// writeNew writes a file that must not exist yet. It is on disk when there is no error,
+// and gone when there is one.
+func writeNew(name string, content io.Reader) (err error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(name)
+		}
+	}()
+	_, err = io.Copy(f, content)
+	return errors.Join(err, f.Sync(), f.Close())
+}
