@@ -69,7 +69,7 @@ func backup(from adminAddress, name string) error {
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	if name == "-" {
 		_, err := io.Copy(os.Stdout, body)
 		return err
@@ -83,13 +83,13 @@ func backup(from adminAddress, name string) error {
 // writeNew writes a file that must not exist yet. It is on disk when there is no error,
 // and gone when there is one.
 func writeNew(name string, content io.Reader) (err error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // it is the user's
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(name)
+			_ = os.Remove(name)
 		}
 	}()
 	_, err = io.Copy(f, content)

@@ -7,7 +7,7 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 )
 
-// ErrNoBackup: there is nothing that a backup could be made of.
+// ErrNoBackup reports that there is nothing that a backup could be made of.
 var ErrNoBackup = errors.New("nothing is stored that could be backed up")
 
 // Backup writes a consistent copy of all stored rooms, while the hub goes on. The error

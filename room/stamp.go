@@ -29,29 +29,46 @@ var (
 // stampOf returns the stamp of a message in the format JSON, or nil if it has none.
 // The fields are "id" and "at".
 func (m *Member) stampOf(data []byte, binary bool) (*stamp, error) {
-	if m.format != message.JSON || binary || !bytes.Contains(data, []byte(`"id"`)) {
+	if m.format != message.JSON || binary {
 		return nil, nil
+	}
+	raw, at := stampFields(data)
+	if raw == nil {
+		return nil, nil
+	}
+	if len(raw) > maxStampID {
+		return nil, errLongID
+	}
+	s := &stamp{id: raw}
+	if id, ok := operationID(raw); ok {
+		return s, m.countOnce(s, id, at)
+	}
+	return s, nil
+}
+
+// stampFields returns the fields of a message: nil if it is no object with an id.
+func stampFields(data []byte) (id []byte, at string) {
+	if !bytes.Contains(data, []byte(`"id"`)) {
+		return nil, ""
 	}
 	var object struct {
 		ID json.RawMessage `json:"id"`
 		At string          `json:"at"`
 	}
-	if json.Unmarshal(data, &object) != nil || object.ID == nil || string(object.ID) == "null" {
-		return nil, nil
+	if err := json.Unmarshal(data, &object); err != nil || string(object.ID) == "null" {
+		return nil, ""
 	}
-	if len(object.ID) > maxStampID {
-		return nil, errLongID
-	}
-	s := &stamp{id: object.ID}
+	return object.ID, object.At
+}
+
+// operationID returns the ID that a field is, if it is one and not only for the answer.
+func operationID(field []byte) (id replica.ID, ok bool) {
 	var text string
-	if json.Unmarshal(object.ID, &text) != nil {
-		return s, nil
+	if err := json.Unmarshal(field, &text); err != nil {
+		return id, false
 	}
 	id, err := replica.ParseID(text)
-	if err != nil { // it is only for the answer
-		return s, nil
-	}
-	return s, m.countOnce(s, id, object.At)
+	return id, err == nil
 }
 
 // countOnce has what the message does count once under an ID. at is the point that the
