@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -30,6 +31,7 @@ type Result struct {
 	Repeat   bool   // it had counted before: this is its first answer, or the present state as the reply
 
 	present bool // the reply is to be the present state
+	dated   bool // it is refused by what was known, which others may have changed
 }
 
 // Commit applies operations and stores the state. The results stand in the order
@@ -82,7 +84,7 @@ func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) 
 		return err
 	}
 	if next.version == r.stored.version && !r.ids.changed {
-		return nil
+		return r.confirm(ctx, results)
 	}
 	a, err := r.newAttempt(ctx, next)
 	if err != nil {
@@ -117,6 +119,23 @@ func (r *Replica) ready(ctx context.Context) error {
 		return nil
 	}
 	return r.unavailable(r.load(ctx))
+}
+
+// confirm sees to it that nothing is refused for an id by what another process has
+// changed, when there is nothing to store that would show it.
+func (r *Replica) confirm(ctx context.Context, results []Result) error {
+	if !slices.ContainsFunc(results, func(res Result) bool { return res.dated }) {
+		return nil
+	}
+	found, rev, err := r.store.read(ctx, r.key)
+	switch {
+	case err != nil:
+		return r.unavailable(err)
+	case rev == r.rev:
+		return nil
+	}
+	r.adopt(found, rev)
+	return errBeaten
 }
 
 // unavailable returns what clients are told of an error, which it reports unless it is
