@@ -53,10 +53,12 @@ func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
 func (r *Replica) commit(ctx context.Context, batch []Operation, results []Result) {
 	err := r.try(ctx, batch, results)
 	for err == errBeaten && ctx.Err() == nil {
+		clear(results)
 		err = r.try(ctx, batch, results)
 	}
 	switch {
 	case err == ErrTooBig && len(batch) > 1:
+		clear(results)
 		half := len(batch) / 2
 		r.commit(ctx, batch[:half], results[:half])
 		r.commit(ctx, batch[half:], results[half:])
@@ -75,7 +77,6 @@ var errBeaten = errors.New("storing room: other processes were always first")
 // try applies a batch to what is stored and stores what comes of it. After an error the
 // state is as stored; the error is one for clients, or errBeaten.
 func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) error {
-	clear(results)
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 	next.at = later(r.stored.at, time.Now().Round(0).UTC()) // by the wall clock, as stored
 	var panics map[int]error
 	for i := 0; i < len(batch); i++ {
-		results[i] = r.applyOne(batch[i], panics[i], &next)
+		results[i] = r.applyOne(&batch[i], panics[i], &next)
 		if !results[i].Panicked || panics[i] != nil {
 			continue
 		}
@@ -177,7 +178,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 // applyOne carries out one operation and counts it in next, unless it has been counted
 // before or must not be. What the app answers to an operation with an id is
 // remembered.
-func (r *Replica) applyOne(op Operation, panicked error, next *envelope) Result {
+func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result {
 	switch {
 	case op.Refusal != nil:
 		return Result{Err: op.Refusal}
@@ -196,7 +197,7 @@ func (r *Replica) applyOne(op Operation, panicked error, next *envelope) Result 
 
 // answer returns the app's answer to an operation. One that is known to panic is left
 // out.
-func (r *Replica) answer(op Operation, panicked error, next *envelope) (res Result) {
+func (r *Replica) answer(op *Operation, panicked error, next *envelope) (res Result) {
 	if panicked != nil {
 		return Result{Panicked: true, Err: panicked}
 	}
