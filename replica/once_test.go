@@ -380,7 +380,7 @@ func TestDamagedTables(t *testing.T) {
 		t.Fatal("a sound table is not read")
 	}
 	answers := len(sound) - len(table.answers.log)
-	for n := range len(sound) {
+	for n := range sound {
 		if _, ok := divideIDs(sound[:n]); ok && n != answers && n != answers+answerHeader {
 			t.Errorf("%d bytes are read", n)
 		}
