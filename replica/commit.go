@@ -44,7 +44,6 @@ func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
 	defer cancel()
 	results := make([]Result, len(batch))
 	r.commit(ctx, batch, results)
-	r.showPresent(results)
 	return results
 }
 
@@ -62,12 +61,14 @@ func (r *Replica) commit(ctx context.Context, batch []Operation, results []Resul
 		half := len(batch) / 2
 		r.commit(ctx, batch[:half], results[:half])
 		r.commit(ctx, batch[half:], results[half:])
+		return
 	case err == errBeaten:
 		r.report(err)
 		r.refuse(batch, results, ErrUnavailable)
 	case err != nil:
 		r.refuse(batch, results, err)
 	}
+	r.showPresent(results)
 }
 
 // errBeaten: another process has stored something first, and the state is as it has

@@ -433,3 +433,28 @@ func fullReplica() *Replica {
 	}
 	return r
 }
+
+// After many operations of others a client that was used meanwhile is known, and one that
+// was not is not counted twice if it says what it had seen.
+func TestAfterManyOthers(t *testing.T) {
+	r := newRoom(t)
+	at := "@" + r.Snapshot().Epoch + "-0"
+	r.does(do("idle:1"+at+"=1", "busy:1"+at+"=1", theKey+"=0"), "1@1", "2@2", "2@3")
+	var lines []string
+	for i := range 100_000 {
+		lines = append(lines, fmt.Sprintf("other%d:%d=0", i%10_000, 1))
+		if len(lines) < 1000 {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("busy:%d=0", 2+i/1000))
+		for _, res := range r.Commit(t.Context(), parseOps(t, lines...)) {
+			if res.Err != nil || res.Repeat {
+				t.Fatalf("%+v", res)
+			}
+		}
+		lines = lines[:0]
+	}
+	r.again()
+	r.does(do("idle:1"+at+"=1", "idle:2"+at+"=1", "busy:101=0", "busy:1"+at+"=1", "busy:102=1"), mayHave, notKnown, "=2@100103", "=3@100104", "3@100104")
+	r.does(do("idle:1=1"), "4@100105") // it does not say what it had seen
+}
