@@ -458,3 +458,16 @@ func TestAfterManyOthers(t *testing.T) {
 	r.does(do("idle:1"+at+"=1", "idle:2"+at+"=1", "busy:101=0", "busy:1"+at+"=1", "busy:102=1"), mayHave, notKnown, "=2@100103", "=3@100104", "3@100104")
 	r.does(do("idle:1=1"), "4@100105") // it does not say what it had seen
 }
+
+// No answer is forgotten that has place.
+func TestAnswersThatJustFit(t *testing.T) {
+	var a answers
+	for n := range uint64(3) {
+		a.add(answer{n: n})
+	}
+	for _, test := range []struct{ place, kept int }{{4 * answerHeader, 3}, {3 * answerHeader, 3}, {3*answerHeader - 1, 2}, {answerHeader, 1}, {answerHeader - 1, 0}} {
+		if a.drop(test.place); len(a.log) != test.kept*answerHeader {
+			t.Errorf("%d bytes of %d are kept", len(a.log), test.place)
+		}
+	}
+}
