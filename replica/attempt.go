@@ -41,9 +41,10 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 	if next.app, err = r.state.MarshalBinary(); err != nil {
 		return a, fmt.Errorf("encoding state: %w", err)
 	}
-	a = attempt{rev: r.rev, writer: r.store.process.next(), view: r.state.View()}
-	a.bytes = next.encode(a.writer, &r.ids) // the app's bytes may be its own
-	a.next = next
+	a = attempt{rev: r.rev, writer: r.store.process.next()}
+	a.bytes = next.encode(r.spare, a.writer, &r.ids) // at once: the app's bytes may be its own
+	a.next, r.spare = next, nil
+	a.view = r.state.View()
 	if len(a.bytes) > r.store.Engine.MaxState() {
 		return a, ErrTooBig
 	}
@@ -59,6 +60,7 @@ func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
 	f, rev := r.swap(ctx, a)
 	if f == landed {
 		r.stored, r.rev, r.view = a.value(), rev, a.view
+		r.spare, r.bytes = r.bytes, a.bytes
 		r.ids.changed = false
 	} else if f == undecided {
 		f = r.settle(ctx, a)

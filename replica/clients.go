@@ -116,16 +116,13 @@ func (c *clients) oldest() (oldest int) {
 
 // own counts one client of an owner more or less.
 func (c *clients) own(o owner, one int) {
-	before := c.owners[o]
-	after := before + one
-	c.owners[o] = after
-	if after == 0 {
+	c.owners[o] += one
+	switch now := c.owners[o]; {
+	case now == 0:
 		delete(c.owners, o)
-	}
-	switch {
-	case before <= ownerShare && after > ownerShare:
+	case one > 0 && now == ownerShare+1:
 		c.greedy++
-	case before > ownerShare && after <= ownerShare:
+	case one < 0 && now == ownerShare:
 		c.greedy--
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -31,6 +32,7 @@ type Result struct {
 	Repeat   bool   // it had counted before: this is its first answer, or the present state as the reply
 
 	present bool // the reply is to be the present state
+	dated   bool // it is refused by what was known, which others may have changed
 }
 
 // Commit applies operations and stores the state. The results stand in the order
@@ -43,7 +45,6 @@ func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
 	defer cancel()
 	results := make([]Result, len(batch))
 	r.commit(ctx, batch, results)
-	r.showPresent(results)
 	return results
 }
 
@@ -52,19 +53,23 @@ func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
 func (r *Replica) commit(ctx context.Context, batch []Operation, results []Result) {
 	err := r.try(ctx, batch, results)
 	for err == errBeaten && ctx.Err() == nil {
+		clear(results)
 		err = r.try(ctx, batch, results)
 	}
 	switch {
 	case err == ErrTooBig && len(batch) > 1:
+		clear(results)
 		half := len(batch) / 2
 		r.commit(ctx, batch[:half], results[:half])
 		r.commit(ctx, batch[half:], results[half:])
+		return
 	case err == errBeaten:
 		r.report(err)
 		r.refuse(batch, results, ErrUnavailable)
 	case err != nil:
 		r.refuse(batch, results, err)
 	}
+	r.showPresent(results)
 }
 
 // errBeaten: another process has stored something first, and the state is as it has
@@ -74,7 +79,6 @@ var errBeaten = errors.New("storing room: other processes were always first")
 // try applies a batch to what is stored and stores what comes of it. After an error the
 // state is as stored; the error is one for clients, or errBeaten.
 func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) error {
-	clear(results)
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
@@ -83,7 +87,7 @@ func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) 
 		return err
 	}
 	if next.version == r.stored.version && !r.ids.changed {
-		return nil
+		return r.confirm(ctx, results)
 	}
 	a, err := r.newAttempt(ctx, next)
 	if err != nil {
@@ -120,6 +124,23 @@ func (r *Replica) ready(ctx context.Context) error {
 	return r.unavailable(r.load(ctx))
 }
 
+// confirm sees to it that nothing is refused for an id by what another process has
+// changed, when there is nothing to store that would show it.
+func (r *Replica) confirm(ctx context.Context, results []Result) error {
+	if !slices.ContainsFunc(results, func(res Result) bool { return res.dated }) {
+		return nil
+	}
+	found, rev, err := r.store.read(ctx, r.key)
+	switch {
+	case err != nil:
+		return r.unavailable(err)
+	case rev == r.rev:
+		return nil
+	}
+	r.adopt(found, rev)
+	return errBeaten
+}
+
 // unavailable returns what clients are told of an error, which it reports unless it is
 // one for them.
 func (r *Replica) unavailable(err error) error {
@@ -139,7 +160,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 	next.at = later(r.stored.at, time.Now().Round(0).UTC()) // by the wall clock, as stored
 	var panics map[int]error
 	for i := 0; i < len(batch); i++ {
-		results[i] = r.applyOne(batch[i], panics[i], &next)
+		results[i] = r.applyOne(&batch[i], panics[i], &next)
 		if !results[i].Panicked || panics[i] != nil {
 			continue
 		}
@@ -159,7 +180,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 // applyOne carries out one operation and counts it in next, unless it has been counted
 // before or must not be. What the app answers to an operation with an id is
 // remembered.
-func (r *Replica) applyOne(op Operation, panicked error, next *envelope) Result {
+func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result {
 	switch {
 	case op.Refusal != nil && !op.ByApp:
 		return Result{Err: op.Refusal}
@@ -178,7 +199,7 @@ func (r *Replica) applyOne(op Operation, panicked error, next *envelope) Result 
 
 // answer returns the app's answer to an operation. One that is known to panic is left
 // out.
-func (r *Replica) answer(op Operation, panicked error, next *envelope) (res Result) {
+func (r *Replica) answer(op *Operation, panicked error, next *envelope) (res Result) {
 	switch {
 	case op.Refusal != nil:
 		return Result{Err: op.Refusal}

@@ -261,3 +261,43 @@ func TestTheEpochOfARoomThatIsNotStored(t *testing.T) {
 		t.Errorf("epoch %s is stored as %s", before, epoch)
 	}
 }
+
+// sparing is an app whose state has one buffer for all that it returns.
+type sparing struct{ buffer []byte }
+
+func (*sparing) Receive(apps.Conn, apps.Message) error { return nil }
+func (*sparing) NewState() apps.State                  { return new(sparing) }
+func (*sparing) Apply(apps.Op) (apps.Outcome, error)   { return apps.Outcome{}, nil }
+func (s *sparing) View() apps.Body                     { s.fill("view"); return apps.Body{} }
+func (s *sparing) MarshalBinary() ([]byte, error)      { return s.fill("stored"), nil }
+func (s *sparing) UnmarshalBinary(p []byte) error {
+	if string(p) != "stored" {
+		return errors.New(string(p))
+	}
+	return nil
+}
+
+func (s *sparing) fill(with string) []byte {
+	s.buffer = append(s.buffer[:0], with...)
+	return s.buffer
+}
+
+// The bytes of a state are used before the state is asked for anything else, and neither
+// the next commit nor the app changes those that are stored.
+func TestBytesThatTheAppUsesAgain(t *testing.T) {
+	r := newRoom(t)
+	app := new(sparing)
+	if err := r.Load(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		r.Commit(t.Context(), make([]Operation, 1))
+		r.Follow(app)
+		r.engine.swaps = repeated(1, refuse)
+		r.Commit(t.Context(), make([]Operation, 1))
+		r.Follow(app)
+	}
+	if len(r.faults) != 3 || r.Snapshot().Version != 3 {
+		t.Errorf("reported %v", r.faults)
+	}
+}

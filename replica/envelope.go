@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -38,10 +39,11 @@ const epochSize = 8
 
 var errEnvelope = errors.New("decoding room: damaged")
 
-// encode returns the bytes to store, with the batch of a writer and a table of ids.
-// The ids and the app's bytes of the envelope become parts of them.
-func (e *envelope) encode(now writer, table *ids) []byte {
-	dst := make([]byte, 0, 64+16*len(e.writers)+table.size()+len(e.app))
+// encode returns the bytes to store, with the batch of a writer and a table of ids, in
+// the memory of spare if there is enough. The ids and the app's bytes of the envelope
+// become parts of them.
+func (e *envelope) encode(spare []byte, now writer, table *ids) []byte {
+	dst := slices.Grow(spare[:0], 64+20*len(e.writers)+table.size()+len(e.app))
 	dst = append(dst, formatWriters)
 	dst = append(dst, e.epoch...)
 	dst = binary.AppendUvarint(dst, e.version)

@@ -30,7 +30,7 @@ func TestEnvelopeComesBackAsItWas(t *testing.T) {
 	} {
 		for _, table := range []*ids{{}, some()} {
 			now := writer{process: 3, batch: 1 << 40}
-			p := e.encode(now, table)
+			p := e.encode(nil, now, table)
 			got, err := parseEnvelope(p)
 			want := e
 			want.writers = want.writers.with(now)
@@ -39,7 +39,7 @@ func TestEnvelopeComesBackAsItWas(t *testing.T) {
 			}
 			again := new(ids)
 			again.restore(got.ids)
-			if !bytes.Equal(got.encode(now, again), p) {
+			if !bytes.Equal(got.encode(nil, now, again), p) {
 				t.Errorf("%+v is encoded differently", got)
 			}
 		}
@@ -53,7 +53,7 @@ func TestEnvelopeByItsBytes(t *testing.T) {
 		want = "\x02EPOCHEPO\xac\x02\x0a\x02\x02\x01\x00\x00\x00\x00\x00\x00\x80\x01\x02\x00\x00\x00\x00\x00\x00\x00\x07app"
 		old  = "\x01EPOCHEPO\xac\x02\x0aapp"
 	)
-	got := e.encode(writer{2, 7}, new(ids))
+	got := e.encode(nil, writer{2, 7}, new(ids))
 	if string(got) != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -62,8 +62,8 @@ func TestEnvelopeByItsBytes(t *testing.T) {
 	if err != nil || !before.equal(e) {
 		t.Errorf("%q was read as %+v, %v", old, before, err)
 	}
-	e.encode(writer{2, 7}, some())
-	withIDs := string(e.encode(writer{2, 7}, some()))
+	e.encode(nil, writer{2, 7}, some())
+	withIDs := string(e.encode(nil, writer{2, 7}, some()))
 	if !bytes.Contains([]byte(withIDs), e.ids) || withIDs[0] != formatIDs {
 		t.Errorf("%q has the ids %q", withIDs, e.ids)
 	}
@@ -83,8 +83,8 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte("\x04EPOCHEPO\x00\x00\x00\x00"))
 	f.Add([]byte("\x01EPOCHEPO\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"))
 	e := envelope{epoch: "EPOCHEPO", at: time.Unix(0, 0), app: []byte("app")}
-	f.Add(e.encode(writer{1, 1}, new(ids)))
-	f.Add(e.encode(writer{1, 1}, some()))
+	f.Add(e.encode(nil, writer{1, 1}, new(ids)))
+	f.Add(e.encode(nil, writer{1, 1}, some()))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		first, err := parseEnvelope(p)
 		if err != nil {
@@ -92,10 +92,10 @@ func FuzzEnvelope(f *testing.F) {
 		}
 		table, now := new(ids), writer{1, 1}
 		table.restore(first.ids)
-		again := bytes.Clone(first.encode(now, table))
+		again := bytes.Clone(first.encode(nil, now, table))
 		second, err := parseEnvelope(again)
 		first.writers = first.writers.with(now)
-		if err != nil || !second.equal(first) || !bytes.Equal(second.encode(now, table), again) {
+		if err != nil || !second.equal(first) || !bytes.Equal(second.encode(nil, now, table), again) {
 			t.Errorf("%+v became %+v, %v", first, second, err)
 		}
 		use(table)

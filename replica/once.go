@@ -33,13 +33,13 @@ func (r *Replica) judge(o *Once, m mark) (res Result, counts bool) {
 	case !ok && m.n == 1:
 		return r.judgeFirst(o.At)
 	case !ok:
-		return Result{Err: errUnknownClient}, false
+		return Result{Err: errUnknownClient, dated: true}, false
 	case m.n == known.last+1:
 		return Result{}, true
 	case m.n > known.last:
-		return Result{Err: errExpected(o.ID.Name, known.last+1)}, false
+		return Result{Err: errExpected(o.ID.Name, known.last+1), dated: true}, false
 	case m.n == known.last && m.digest != known.digest:
-		return Result{Err: errReused}, false
+		return Result{Err: errReused, dated: true}, false
 	}
 	return r.repeat(m), false
 }
@@ -51,7 +51,7 @@ func (r *Replica) judgeKey(m mark) (res Result, counts bool) {
 	case !ok:
 		return Result{}, true
 	case d != m.digest:
-		return Result{Err: errReused}, false
+		return Result{Err: errReused, dated: true}, false
 	}
 	return r.repeat(m), false
 }
@@ -61,7 +61,7 @@ func (r *Replica) judgeKey(m mark) (res Result, counts bool) {
 // been this one.
 func (r *Replica) judgeFirst(at Point) (res Result, counts bool) {
 	if at != (Point{}) && (at.Epoch != r.epoch || at.Version < r.ids.clients.horizon) {
-		return Result{Err: errMayHaveCounted}, false
+		return Result{Err: errMayHaveCounted, dated: true}, false
 	}
 	return Result{}, true
 }
@@ -74,7 +74,7 @@ func (r *Replica) repeat(m mark) Result {
 	case !ok:
 		return Result{Repeat: true, present: true}
 	case a.digest != m.digest:
-		return Result{Err: errReused}
+		return Result{Err: errReused, dated: true}
 	}
 	return a.result()
 }

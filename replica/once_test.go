@@ -332,3 +332,142 @@ func TestAnOwnerStays(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// What is refused for an id is refused by what all processes have stored.
+func TestRefusalsByWhatIsKnown(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:1=1"), "1@1")
+	rival := r.rival()
+	rival.does(do("c:2=2", "d:1=1", "d:2=2"), "3@2", "4@3", "6@4")
+	r.engine.calls = nil
+	r.does(do("c:3=3"), "9@5") // beyond what it knew, which it looks up
+	if got := strings.Join(r.engine.calls, " "); got != "load swap" {
+		t.Errorf("the engine was asked to %s", got)
+	}
+	rival.does(do("c:4=4", "d:3=1"), "13@6", "14@7")
+	r.does(do("c:5=5", "d:3=1", "e:2=1"), "19@8", "=14@7", notKnown)
+	rival.does(do("c:7=1"), "!expected c:6")
+
+	r.engine.load = append(r.engine.load, fail)
+	r.does(do("c:7=7", "x"), unavailable, "!not a number")
+	r.does(do("c:7=7", "x"), "!expected c:6", "!not a number")
+	if err := rival.Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.does(do("c:7=7"), notKnown)
+	r.shows("0@0")
+	if r.IsStored() {
+		t.Error("it is stored")
+	}
+}
+
+// A place that is kept in the order of the answers stays what it is.
+func TestAPlaceInAFailedBatch(t *testing.T) {
+	r := newRoom(t)
+	ops := parseOps(t, "c:1=1", "c:2=2", "3")
+	ops[1].Refusal, ops[2].Refusal = errors.New("no"), errors.New("nor this")
+	r.engine.swaps = repeated(1, refuse)
+	if got := told(r.Commit(t.Context(), ops)); !slices.Equal(got, do(unavailable, "!no", "!nor this")) {
+		t.Errorf("%q", got)
+	}
+}
+
+// Tables that are cut, or say what is not so, are not read.
+func TestDamagedTables(t *testing.T) {
+	table := some()
+	sound := table.appendTo(nil)
+	if _, ok := divideIDs(sound); !ok {
+		t.Fatal("a sound table is not read")
+	}
+	answers := len(sound) - len(table.answers.log)
+	for n := range sound {
+		if _, ok := divideIDs(sound[:n]); ok && n != answers && n != answers+answerHeader {
+			t.Errorf("%d bytes are read", n)
+		}
+	}
+	for name, damage := range map[string]func(p []byte) []byte{
+		"no clients and keys":   func(p []byte) []byte { return make([]byte, idsHeader) },
+		"more clients":          func(p []byte) []byte { p[8] = 200; return p },
+		"too many clients":      func(p []byte) []byte { p[8], p[9] = 1, 4; return append(p, make([]byte, 1030*clientSize)...) },
+		"more keys":             func(p []byte) []byte { p[10] = 200; return p },
+		"too many keys":         func(p []byte) []byte { p[10], p[11] = 1, 4; return append(p, make([]byte, 1030*keySize)...) },
+		"a shorter answer":      func(p []byte) []byte { p[answers] = 36; return p },
+		"a longer answer":       func(p []byte) []byte { p[answers] = 38; p[answers+answerHeader] = 36; return p },
+		"no size":               func(p []byte) []byte { p[answers] = 0; return p },
+		"another kind":          func(p []byte) []byte { p[answers+2] = answerKinds; return p },
+		"a text that is longer": func(p []byte) []byte { p[answers+3] = 1; return p },
+		"too large":             func(p []byte) []byte { return append(p, make([]byte, maxIDsSize)...) },
+	} {
+		if _, ok := divideIDs(damage(slices.Clone(sound))); ok {
+			t.Errorf("%s is read", name)
+		}
+	}
+}
+
+// Neither the order nor the number of clients and keys is more than there is place for.
+func TestTheSizeOfAFullTable(t *testing.T) {
+	r := fullReplica()
+	size := r.ids.size()
+	if n, k := len(r.ids.clients.records)/clientSize, len(r.ids.keys.records)/keySize; n != maxClients || k != maxKeys || size > maxIDsSize || size < maxIDsSize-200 {
+		t.Errorf("%d clients, %d keys, %d bytes", n, k, size)
+	}
+	p := r.ids.appendTo(nil)
+	again := new(ids)
+	again.restore(p)
+	if _, ok := divideIDs(p); !ok || len(p) != size || string(again.appendTo(nil)) != string(p) {
+		t.Error("it does not come back")
+	}
+}
+
+// fullReplica has a full table.
+func fullReplica() *Replica {
+	r := new(Replica)
+	reply := apps.Outcome{Reply: apps.Body{Text: []byte("1234567"), JSON: []byte(`{"count":1234567,"sum":"123456.78"}`)}}
+	for i := range uint64(2000) {
+		for _, o := range []*Once{
+			{ID: ID{"client" + strconv.FormatUint(i, 10), 1}, Network: strconv.FormatUint(i/2, 10)},
+			{ID: ID{"another key " + strconv.FormatUint(i, 10), 0}},
+		} {
+			r.remember(o, o.mark([]byte("data")), i, Result{Version: i, Outcome: reply})
+		}
+	}
+	return r
+}
+
+// After many operations of others a client that was used meanwhile is known, and one that
+// was not is not counted twice if it says what it had seen.
+func TestAfterManyOthers(t *testing.T) {
+	r := newRoom(t)
+	at := "@" + r.Snapshot().Epoch + "-0"
+	r.does(do("idle:1"+at+"=1", "busy:1"+at+"=1", theKey+"=0"), "1@1", "2@2", "2@3")
+	var lines []string
+	for i := range 100_000 {
+		lines = append(lines, fmt.Sprintf("other%d:%d=0", i%10_000, 1))
+		if len(lines) < 1000 {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("busy:%d=0", 2+i/1000))
+		for _, res := range r.Commit(t.Context(), parseOps(t, lines...)) {
+			if res.Err != nil || res.Repeat {
+				t.Fatalf("%+v", res)
+			}
+		}
+		lines = lines[:0]
+	}
+	r.again()
+	r.does(do("idle:1"+at+"=1", "idle:2"+at+"=1", "busy:101=0", "busy:1"+at+"=1", "busy:102=1"), mayHave, notKnown, "=2@100103", "=3@100104", "3@100104")
+	r.does(do("idle:1=1"), "4@100105") // it does not say what it had seen
+}
+
+// No answer is forgotten that has place.
+func TestAnswersThatJustFit(t *testing.T) {
+	var a answers
+	for n := range uint64(3) {
+		a.add(answer{n: n})
+	}
+	for _, test := range []struct{ place, kept int }{{4 * answerHeader, 3}, {3 * answerHeader, 3}, {3*answerHeader - 1, 2}, {answerHeader, 1}, {answerHeader - 1, 0}} {
+		if a.drop(test.place); len(a.log) != test.kept*answerHeader {
+			t.Errorf("%d bytes of %d are kept", len(a.log), test.place)
+		}
+	}
+}

@@ -27,6 +27,8 @@ type Replica struct {
 	rev    uint64    // its revision; 0 if nothing is stored yet
 	epoch  string    // that is shown
 	view   apps.Body // of the state
+	bytes  []byte    // what stored has its parts in, if a commit has made them
+	spare  []byte    // memory for the next ones
 
 	unsettled *attempt // its operations were answered with ErrUnknown; nothing new is stored before it is settled
 	late      []Result // see Late
@@ -77,7 +79,7 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 	if r.rev > 0 && rev == 0 { // somebody else has deleted the room
 		r.store.Limit.Recount()
 	}
-	r.rev = rev
+	r.rev, r.bytes = rev, nil
 	return nil
 }
 
