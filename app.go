@@ -179,6 +179,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	case event.Origin() != nil: // a module has an event of that name, too
 	case event.Name() == "started":
 		started.Store(a)
+		a.hub.Begin(a.routes())
 	default:
 		a.served = true
 		return a.leave()

@@ -34,14 +34,17 @@ const (
 // acquire takes a reference to the room, which it makes if there is none: two
 // rooms of one key never exist at the same time. Release gives it back. A
 // visitor that stays also takes a seat, which unseat gives back.
-func (h *Hub) acquire(key engines.Key, rt *route.Route, s stay) (*room.Room, error) {
+// It reports whether this is the first visitor since the room came into memory.
+func (h *Hub) acquire(key engines.Key, rt *route.Route, s stay) (r *room.Room, first bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e, err := h.acquireLocked(key, rt, s)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return e.room, nil
+	first = !e.visited
+	e.visited = true
+	return e.room, first, nil
 }
 
 func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, error) {
@@ -56,7 +59,6 @@ func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, e
 		e = &entry{room: room.New(key, rt, &h.shared), unloaded: h.noteLoaded(key)}
 		h.rooms.entries[key] = e
 	}
-	e.visited = true
 	if s == stays {
 		h.rooms.seat(e)
 	}

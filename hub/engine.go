@@ -65,6 +65,7 @@ func (h *Hub) openEngine() (err error) {
 	e.engine = engine
 	h.install(engine)
 	e.opened.Store(true)
+	h.goUnlessClosed(h.sweepOn)
 	return nil
 }
 

@@ -9,8 +9,9 @@ import (
 )
 
 // A stored room of a route that forgets is deleted once it has been out of
-// memory, that is, without members and requests, for that long. The time counts
-// from the last use in this process.
+// memory, that is, without members and requests, for that long. The last use is known
+// exactly for rooms that this process has used, and has a timer. For others, see sweep, it
+// is stored coarsely.
 
 // unloadedRoom is a stored room that has left memory.
 type unloadedRoom struct {
@@ -35,6 +36,8 @@ func (h *Hub) noteUnloaded(e *entry) {
 	switch {
 	case h.closed != nil || !e.room.IsStored() && e.unloaded == nil:
 		return
+	case e.unloaded == nil && e.room.Route().Config().Forget <= 0:
+		return // see sweep, should a reload change that
 	case !e.visited: // deleting it has failed
 		h.unloaded[e.unloaded.key] = e.unloaded
 		h.retry(e.unloaded)
@@ -138,6 +141,5 @@ func (h *Hub) acquireUnloaded(r *unloadedRoom) *entry {
 	if err != nil {
 		return nil // only when it is closed
 	}
-	e.visited = false
 	return e
 }

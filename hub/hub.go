@@ -46,6 +46,8 @@ type Hub struct {
 	engine lazyEngine
 
 	limits      atomic.Pointer[Limits]
+	routes      atomic.Pointer[[]*route.Route] // of the configuration that is running
+	changed     chan struct{}                  // they may have; never closed
 	connections connectionLimit
 	roomLimit   roomLimit
 	store       replica.Store
@@ -74,12 +76,14 @@ func New(opener engines.Opener, openTimeout time.Duration, limits Limits, log fu
 		openTimeout: openTimeout,
 		rooms:       newDirectory(),
 		unloaded:    make(map[engines.Key]*unloadedRoom),
+		changed:     make(chan struct{}, 1),
 		closing:     make(chan struct{}),
 		empty:       make(chan struct{}),
 		done:        make(chan struct{}),
 	}
 	h.over, h.giveUp = context.WithCancel(context.Background())
 	h.limits.Store(&limits)
+	h.routes.Store(new([]*route.Route))
 	h.engine.opener = opener
 	h.store.Limit = storedRooms{h}
 	h.shared = room.Shared{Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, Closing: h.closing, Context: h.over}
@@ -147,7 +151,7 @@ func (h *Hub) find(ctx context.Context, rt *route.Route, name string, s stay) (*
 			return nil, fmt.Errorf("%w: opening engine: %w", room.ErrUnavailable, err)
 		}
 	}
-	r, err := h.acquire(engines.Key{App: rt.AppName, Room: name}, rt, s)
+	r, first, err := h.acquire(engines.Key{App: rt.AppName, Room: name}, rt, s)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +159,9 @@ func (h *Hub) find(ctx context.Context, rt *route.Route, name string, s stay) (*
 		h.unseat(r, s)
 		r.Release()
 		return nil, err
+	}
+	if first {
+		r.Touch()
 	}
 	return r, nil
 }

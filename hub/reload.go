@@ -34,6 +34,7 @@ func (h *Hub) Adopt(before, now []*route.Route, limits Limits) {
 	}
 	h.warn(earlier, ends)
 	h.rescheduleUnloaded()
+	h.setRoutes(now)
 	h.review()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
@@ -41,6 +42,7 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 	if next.app, err = r.state.MarshalBinary(); err != nil {
 		return a, fmt.Errorf("encoding state: %w", err)
 	}
+	next.used, next.route = time.Now().Unix(), r.route
 	a = attempt{rev: r.rev, writer: r.store.process.next()}
 	a.bytes = next.encode(r.spare, a.writer, &r.ids) // at once: the app's bytes may be its own
 	a.next, r.spare = next, nil
@@ -73,7 +75,7 @@ func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
 
 // swap stores an attempt once.
 func (r *Replica) swap(ctx context.Context, a *attempt) (f fate, rev uint64) {
-	rev, err := r.store.swap(ctx, r.key, a.rev, a.bytes)
+	rev, err := r.store.swap(ctx, r.key, a.rev, a.bytes, time.Unix(a.next.used, 0))
 	if err == nil {
 		return landed, rev
 	}

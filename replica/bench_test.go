@@ -12,7 +12,7 @@ func BenchmarkCommit(b *testing.B) {
 	for _, size := range []int{1, 64, 4096} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			r := New(key, &Store{Engine: new(memory.Engine), Limit: new(limit)}, func(err error) { b.Error(err) })
-			if err := r.Load(b.Context(), &adder{fault: make(map[string]int)}); err != nil {
+			if err := r.Load(b.Context(), &adder{fault: make(map[string]int)}, "route"); err != nil {
 				b.Fatal(err)
 			}
 			batch := make([]Operation, size)
@@ -115,7 +115,7 @@ func BenchmarkCommitOnce(b *testing.B) {
 	for _, size := range []int{1, 64, 4096} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			r := New(key, &Store{Engine: new(memory.Engine), Limit: new(limit)}, func(err error) { b.Error(err) })
-			if err := r.Load(b.Context(), &adder{fault: make(map[string]int)}); err != nil {
+			if err := r.Load(b.Context(), &adder{fault: make(map[string]int)}, "route"); err != nil {
 				b.Fatal(err)
 			}
 			r.ids = fullReplica().ids

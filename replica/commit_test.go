@@ -128,7 +128,7 @@ func TestLoadErrors(t *testing.T) {
 			r := newRoom(t)
 			r.commit([]string{"2"}, "2@1")
 			fail(r)
-			if err := r.Load(t.Context(), r.app); err == nil {
+			if err := r.Load(t.Context(), r.app, "route"); err == nil {
 				t.Error("no error")
 			}
 			r.shows("2@1")
@@ -144,7 +144,7 @@ func TestDamagedBytesAreKept(t *testing.T) {
 		if _, err := r.engine.Engine.Swap(t.Context(), key, 0, engines.Value{State: []byte(damaged)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Load(t.Context(), r.app); err == nil {
+		if err := r.Load(t.Context(), r.app, "route"); err == nil {
 			t.Errorf("%q was read", damaged)
 		}
 		r.commit([]string{"1"}, "!unavailable, try again later")
@@ -159,7 +159,7 @@ func TestFollow(t *testing.T) {
 	r := newRoom(t)
 	r.commit([]string{"2"}, "2@1")
 	strict := &adder{fault: map[string]int{"UnmarshalBinary": 1}}
-	r.Follow(strict)
+	r.Follow(strict, "route")
 	r.shows("2@1")
 	if len(r.faults) != 1 {
 		t.Errorf("reported %v", r.faults)
@@ -168,7 +168,7 @@ func TestFollow(t *testing.T) {
 	if s := r.state.(*total); s.app != strict {
 		t.Error("the state is of the app before")
 	}
-	r.Follow(r.app)
+	r.Follow(r.app, "route")
 	r.commit([]string{"2"}, "6@3")
 	if s := r.state.(*total); s.app != r.app {
 		t.Error("the state is of the app before")
@@ -220,7 +220,7 @@ func TestTimeOfOperations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, engine := new(clock), &script{max: 1000}
 		r := New(key, &Store{Engine: engine, Limit: new(limit)}, func(err error) { t.Error(err) })
-		if err := r.Load(t.Context(), app); err != nil {
+		if err := r.Load(t.Context(), app, "route"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
@@ -242,7 +242,7 @@ func TestTheEpochOfARoomThatIsNotStored(t *testing.T) {
 	r := newRoom(t)
 	look := func() string {
 		visitor := New(key, r.store, r.report)
-		if err := visitor.Load(t.Context(), r.app); err != nil {
+		if err := visitor.Load(t.Context(), r.app, "route"); err != nil {
 			t.Fatal(err)
 		}
 		return visitor.Snapshot().Epoch
@@ -287,15 +287,15 @@ func (s *sparing) fill(with string) []byte {
 func TestBytesThatTheAppUsesAgain(t *testing.T) {
 	r := newRoom(t)
 	app := new(sparing)
-	if err := r.Load(t.Context(), app); err != nil {
+	if err := r.Load(t.Context(), app, "route"); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		r.Commit(t.Context(), make([]Operation, 1))
-		r.Follow(app)
+		r.Follow(app, "route")
 		r.engine.swaps = repeated(1, refuse)
 		r.Commit(t.Context(), make([]Operation, 1))
-		r.Follow(app)
+		r.Follow(app, "route")
 	}
 	if len(r.faults) != 3 || r.Snapshot().Version != 3 {
 		t.Errorf("reported %v", r.faults)

@@ -16,13 +16,17 @@ import (
 //	epoch    8 bytes
 //	version  uvarint
 //	at       varint, Unix nanoseconds
-//	writers  see writers.appendTo; not in format 1
+//	used     varint, Unix seconds; this and what follows not in format 1
+//	route    uvarint size, then the name
+//	writers  see writers.appendTo
 //	ids      uvarint size, then see ids; only in format 3
 //	app      the rest
 type envelope struct {
 	epoch   string    // names this life of the room; see epochs
 	version uint64    // operations applied since
 	at      time.Time // of the last one
+	used    int64     // when the room was last used, as far as is stored, in Unix seconds
+	route   string    // name of the route that stored it
 	writers writers
 	ids     []byte // nil if no operation had an id
 	app     []byte // nil if nothing was ever applied
@@ -48,6 +52,9 @@ func (e *envelope) encode(spare []byte, now writer, table *ids) []byte {
 	dst = append(dst, e.epoch...)
 	dst = binary.AppendUvarint(dst, e.version)
 	dst = binary.AppendVarint(dst, e.at.UnixNano())
+	dst = binary.AppendVarint(dst, e.used)
+	dst = binary.AppendUvarint(dst, uint64(len(e.route)))
+	dst = append(dst, e.route...)
 	dst = e.writers.appendTo(dst, now)
 	e.ids = nil
 	if !table.empty() {
@@ -84,6 +91,9 @@ func parseEnvelope(p []byte) (e envelope, err error) {
 	e.version, e.at, p = version, time.Unix(0, at).UTC(), p[n+k:]
 	ok := true
 	if format >= formatWriters {
+		p, ok = e.parseUse(p)
+	}
+	if ok && format >= formatWriters {
 		e.writers, p, ok = parseWriters(p)
 	}
 	if ok && format >= formatIDs {
@@ -94,6 +104,21 @@ func parseEnvelope(p []byte) (e envelope, err error) {
 	}
 	e.app = p
 	return e, nil
+}
+
+// parseUse reads when and by which route the room was used, and returns the rest.
+func (e *envelope) parseUse(p []byte) (rest []byte, ok bool) {
+	used, n := binary.Varint(p)
+	if n <= 0 {
+		return nil, false
+	}
+	size, k := binary.Uvarint(p[n:])
+	p = p[max(n+k, 0):]
+	if k <= 0 || size > uint64(len(p)) {
+		return nil, false
+	}
+	e.used, e.route = used, string(p[:size])
+	return p[size:], true
 }
 
 // parseIDs returns the table of ids at the beginning of p and the rest.

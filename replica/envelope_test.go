@@ -3,6 +3,7 @@ package replica
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -18,15 +19,15 @@ func some() *ids {
 }
 
 func (e envelope) equal(other envelope) bool {
-	return e.epoch == other.epoch && e.version == other.version && e.at.Equal(other.at) && slices.Equal(e.writers, other.writers) &&
+	return e.epoch == other.epoch && e.version == other.version && e.at.Equal(other.at) && e.used == other.used && e.route == other.route && slices.Equal(e.writers, other.writers) &&
 		bytes.Equal(e.ids, other.ids) && bytes.Equal(e.app, other.app)
 }
 
 func TestEnvelopeComesBackAsItWas(t *testing.T) {
 	for _, e := range []envelope{
 		{epoch: "EPOCHEPO", version: 1, at: time.Unix(0, 1).UTC(), app: []byte{}},
-		{epoch: "EPOCHEPO", version: 1<<64 - 1, at: time.Unix(1<<33, 999999999).UTC(), writers: writers{{1, 2}, {3, 4}}, app: []byte("app\x00")},
-		{epoch: "EPOCHEPO", at: time.Unix(-1, 0).UTC(), app: bytes.Repeat([]byte("x"), 1000)},
+		{epoch: "EPOCHEPO", version: 1<<64 - 1, at: time.Unix(1<<33, 999999999).UTC(), used: 1 << 33, route: "chat", writers: writers{{1, 2}, {3, 4}}, app: []byte("app\x00")},
+		{epoch: "EPOCHEPO", at: time.Unix(-1, 0).UTC(), used: -1, route: strings.Repeat("r", 300), app: bytes.Repeat([]byte("x"), 1000)},
 	} {
 		for _, table := range []*ids{{}, some()} {
 			now := writer{process: 3, batch: 1 << 40}
@@ -48,9 +49,9 @@ func TestEnvelopeComesBackAsItWas(t *testing.T) {
 
 // A room whose operations had no ids has no byte for them.
 func TestEnvelopeByItsBytes(t *testing.T) {
-	e := envelope{epoch: "EPOCHEPO", version: 300, at: time.Unix(0, 5), writers: writers{{2, 1}, {258, 128}}, app: []byte("app")}
+	e := envelope{epoch: "EPOCHEPO", version: 300, at: time.Unix(0, 5), used: 3, route: "chat", writers: writers{{2, 1}, {258, 128}}, app: []byte("app")}
 	const (
-		want = "\x02EPOCHEPO\xac\x02\x0a\x02\x02\x01\x00\x00\x00\x00\x00\x00\x80\x01\x02\x00\x00\x00\x00\x00\x00\x00\x07app"
+		want = "\x02EPOCHEPO\xac\x02\x0a\x06\x04chat\x02\x02\x01\x00\x00\x00\x00\x00\x00\x80\x01\x02\x00\x00\x00\x00\x00\x00\x00\x07app"
 		old  = "\x01EPOCHEPO\xac\x02\x0aapp"
 	)
 	got := e.encode(nil, writer{2, 7}, new(ids))
@@ -58,7 +59,7 @@ func TestEnvelopeByItsBytes(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	before, err := parseEnvelope([]byte(old))
-	e.writers, e.ids = nil, nil
+	e.writers, e.ids, e.used, e.route = nil, nil, 0, ""
 	if err != nil || !before.equal(e) {
 		t.Errorf("%q was read as %+v, %v", old, before, err)
 	}

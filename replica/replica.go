@@ -19,6 +19,7 @@ type Replica struct {
 	report func(error)
 
 	app   apps.Stateful // made the state
+	route string        // name of the route that the app is of
 	state apps.State    // nil: not loaded
 	ids   ids           // of the state
 
@@ -56,10 +57,10 @@ func (r *Replica) Snapshot() Snapshot {
 // replica knows.
 func (r *Replica) IsStored() bool { return r.rev > 0 }
 
-// Load reads the state from the engine, or makes a new one. An error leaves the
+// Load reads the state from the engine, or makes a new one, for the app of a route. An error leaves the
 // snapshot as it was.
-func (r *Replica) Load(ctx context.Context, app apps.Stateful) error {
-	r.app = app
+func (r *Replica) Load(ctx context.Context, app apps.Stateful, route string) error {
+	r.app, r.route = app, route
 	return r.load(ctx)
 }
 
@@ -114,10 +115,10 @@ func (r *Replica) undo() {
 	r.ids.restore(r.stored.ids)
 }
 
-// Follow goes on with another instance of the app, which decodes the state anew.
+// Follow goes on with another instance of the app, or another route, which decodes the state anew.
 // A state that the instance cannot read is left as it is stored.
-func (r *Replica) Follow(app apps.Stateful) {
-	r.app = app
+func (r *Replica) Follow(app apps.Stateful, route string) {
+	r.app, r.route = app, route
 	r.undo()
 }
 

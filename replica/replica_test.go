@@ -17,7 +17,7 @@ func TestAMarkedStore(t *testing.T) {
 		for _, key := range []engines.Key{key, other} {
 			copied := New(key, s, r.report)
 			for range 2 {
-				if err := copied.Load(t.Context(), r.app); err != nil {
+				if err := copied.Load(t.Context(), r.app, "route"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -31,7 +31,7 @@ func TestAMarkedStore(t *testing.T) {
 	// What is shown stays when the room is stored, and is what points are compared with.
 	s := &Store{Engine: &r.engine.Engine, Limit: new(limit), Mark: "a"}
 	copied := &room{Replica: New(other, s, r.report), T: t}
-	if err := copied.Load(t.Context(), r.app); err != nil {
+	if err := copied.Load(t.Context(), r.app, "route"); err != nil {
 		t.Fatal(err)
 	}
 	epoch := copied.Snapshot().Epoch
@@ -51,7 +51,7 @@ func TestDeletedByAnotherProcess(t *testing.T) {
 	if err := rival.Delete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Load(t.Context(), r.app); err != nil || r.IsStored() {
+	if err := r.Load(t.Context(), r.app, "route"); err != nil || r.IsStored() {
 		t.Error(err)
 	}
 	r.counts(1, 1)

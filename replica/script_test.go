@@ -185,7 +185,7 @@ func newRoom(t *testing.T) *room {
 // again makes a new replica, as after a restart.
 func (r *room) again() {
 	r.Replica = New(key, &Store{Engine: r.engine, Limit: r.limit}, func(err error) { r.faults = append(r.faults, err) })
-	if err := r.Load(r.Context(), r.app); err != nil {
+	if err := r.Load(r.Context(), r.app, "route"); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -195,7 +195,7 @@ func (r *room) again() {
 func (r *room) rival() *room {
 	other := &room{T: r.T, limit: new(limit), app: r.app}
 	other.Replica = New(key, &Store{Engine: &r.engine.Engine, Limit: other.limit}, func(err error) { r.Error(err) })
-	if err := other.Load(r.Context(), r.app); err != nil {
+	if err := other.Load(r.Context(), r.app, "route"); err != nil {
 		r.Fatal(err)
 	}
 	return other

@@ -369,7 +369,7 @@ func TestAnotherReplicaInThisProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newStoredRoom(t)
 		other := New(key, r.store, r.report)
-		if err := other.Load(t.Context(), r.app); err != nil {
+		if err := other.Load(t.Context(), r.app, "route"); err != nil {
 			t.Fatal(err)
 		}
 		r.engine.swaps = repeated(1, hide)

@@ -121,7 +121,7 @@ func (p *server) run() {
 			p.replica = New(key, p.store, func(error) {})
 			p.load()
 		case p.chance.percent(2):
-			p.replica.Follow(powers{})
+			p.replica.Follow(powers{}, "route")
 		}
 		p.commit()
 	}
@@ -138,7 +138,7 @@ func (p *server) start() {
 }
 
 func (p *server) load() {
-	for p.replica.Load(context.Background(), powers{}) != nil {
+	for p.replica.Load(context.Background(), powers{}, "route") != nil {
 	}
 }
 
@@ -379,7 +379,7 @@ func (s *simulation) read(chance *chance) {
 		}
 		x := reading{start: time.Now()}
 		r := New(key, &Store{Engine: s.network, Limit: new(limit)}, func(error) {})
-		if r.Load(context.Background(), powers{}) != nil {
+		if r.Load(context.Background(), powers{}, "route") != nil {
 			continue
 		}
 		x.end, x.total = time.Now(), string(r.Snapshot().View.Text)
@@ -420,7 +420,7 @@ func simulate(t *testing.T, seed uint64) (s *simulation) {
 // check compares what was told with what is stored.
 func (s *simulation) check() {
 	r := New(key, &Store{Engine: &s.network.Engine, Limit: new(limit)}, func(err error) { s.fault("%v", err) })
-	if err := r.Load(context.Background(), powers{}); err != nil {
+	if err := r.Load(context.Background(), powers{}, "route"); err != nil {
 		s.fault("%v", err)
 	}
 	total := string(r.Snapshot().View.Text)

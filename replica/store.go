@@ -55,11 +55,18 @@ func (s *Store) read(ctx context.Context, key engines.Key) (stored envelope, rev
 	return stored, rev, nil
 }
 
+// RouteOf returns the name of the route that has last stored a room; empty if that is
+// not known.
+func (s *Store) RouteOf(ctx context.Context, key engines.Key) (string, error) {
+	found, _, err := s.read(ctx, key)
+	return found.route, err
+}
+
 // swap stores the bytes of a room over those at a revision. A panic is an error like
 // any other that leaves open whether it did.
-func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, p []byte) (next uint64, err error) {
+func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, p []byte, used time.Time) (next uint64, err error) {
 	defer recovered(&err)
-	return s.Engine.Swap(ctx, key, rev, engines.Value{State: p, Used: time.Now()})
+	return s.Engine.Swap(ctx, key, rev, engines.Value{State: p, Used: used})
 }
 
 // shown returns an epoch as clients see it. What is stored does not depend on the mark.

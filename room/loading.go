@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/route"
@@ -24,7 +25,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	config := r.config()
 	r.follows = config
-	if err := r.replica.Load(ctx, config.App.(apps.Stateful)); err != nil {
+	if err := r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r.setLast(r.snapshot())
@@ -51,7 +52,7 @@ func (r *Room) Renew() {
 	r.mu.Lock()
 	loaded := r.last.epoch != "" && !r.retired
 	if loaded {
-		r.stale = true
+		r.chores.follow = true
 		r.engage()
 	}
 	r.mu.Unlock()
@@ -66,7 +67,7 @@ func (r *Room) follow(c *route.Config) {
 		return
 	}
 	r.follows = c
-	r.replica.Follow(c.App.(apps.Stateful))
+	r.replica.Follow(c.App.(apps.Stateful), r.Route().Name)
 }
 
 // config is what the room's route is configured to be now.
@@ -77,6 +78,36 @@ func (r *Room) Route() *route.Route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.route
+}
+
+// Touch has it stored that the room is used, if a route forgets unused rooms. It does not
+// wait.
+func (r *Room) Touch() {
+	if !r.stateful || r.config().Forget <= 0 {
+		return
+	}
+	r.mu.Lock()
+	if r.retired {
+		r.mu.Unlock()
+		return
+	}
+	r.chores.touch = true
+	r.engage()
+	r.mu.Unlock()
+	r.kick()
+}
+
+// touch is the turn of Touch.
+func (r *Room) touch() {
+	if err := r.replica.Touch(r.shared.Context, TouchStep(r.follows.Forget)); err != nil {
+		r.report(err)
+	}
+}
+
+// TouchStep is how exactly the last use of a room is stored that is forgotten after a
+// time: a quarter of it, between a minute and an hour.
+func TouchStep(forget time.Duration) time.Duration {
+	return min(max(forget/4, time.Minute), time.Hour)
 }
 
 // IsStored reports whether something is stored of the room. No turn is under way.

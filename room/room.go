@@ -32,11 +32,9 @@ type Room struct {
 	route      *route.Route // whose app the state is of
 	members    []*Member
 	running    bool // somebody takes turns
-	due        bool // updates have waited long enough
-	stale      bool // the route's configuration may have changed
-	unsettled  bool // it is time to find out what has become of a commit
 	engaged    bool // a reference is taken for what waits or is carried out
 	retired    bool // the room has left memory: nothing is done in it any more
+	chores     chores
 	outbox     outbox
 	operations operationQueue
 	last       snapshot // the last commit, as members see it

@@ -18,7 +18,7 @@ func (r *Room) settleLater() {
 		defer r.Release()
 		r.shared.sleep(settlePause)
 		r.mu.Lock()
-		r.unsettled = true
+		r.chores.settle = true
 		r.engage()
 		r.mu.Unlock()
 		r.kick()

@@ -41,7 +41,7 @@ func (r *Room) wake() {
 		r.mu.Unlock()
 		return
 	}
-	r.due = true
+	r.chores.update = true
 	r.engage()
 	r.mu.Unlock()
 	r.kick()

@@ -16,6 +16,14 @@ const (
 	inlineMembers = 64
 )
 
+// chores are what there is to do in a turn beside messages and operations.
+type chores struct {
+	follow bool // the route's configuration, which may have changed
+	settle bool // a commit of which it is not known whether it is stored
+	update bool // the members whose updates have waited long enough
+	touch  bool // what is stored of the last use
+}
+
 // kick sees to it that somebody carries out what waits.
 func (r *Room) kick() {
 	r.mu.Lock()
@@ -36,7 +44,7 @@ func (r *Room) runOn() { r.run(math.MaxInt) }
 
 // busy reports whether anything waits.
 func (r *Room) busy() bool {
-	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale || r.unsettled
+	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.chores != chores{}
 }
 
 // run takes at most so many turns and reports whether nothing is left to do.
@@ -71,9 +79,8 @@ func (r *Room) turn() bool {
 		r.mu.Unlock()
 		return false
 	}
-	sending, batch, due, stale, unsettled := r.outbox, r.operations.take(maxBatch), r.due, r.stale, r.unsettled
-	r.due, r.stale, r.unsettled = false, false, false
-	r.outbox = outbox{}
+	sending, batch, todo := r.outbox, r.operations.take(maxBatch), r.chores
+	r.outbox, r.chores = outbox{}, chores{}
 	if sending.messages.Len() > 0 {
 		r.recipients = append(r.recipients[:0], r.members...)
 	}
@@ -82,18 +89,21 @@ func (r *Room) turn() bool {
 	if sending.messages.Len() > 0 {
 		r.sendMessages(&sending)
 	}
-	if stale {
+	if todo.follow {
 		r.follow(r.config())
 		r.setLast(r.snapshot())
 	}
-	if unsettled {
+	if todo.settle {
 		r.settling = false
 	}
-	if len(batch) > 0 || unsettled {
+	if len(batch) > 0 || todo.settle {
 		r.carryOut(batch)
 	}
-	if due {
+	if todo.update {
 		r.catchUp()
+	}
+	if todo.touch {
+		r.touch()
 	}
 	clear(r.recipients[:cap(r.recipients)])
 	return true

@@ -1,0 +1,32 @@
+package replica
+
+import (
+	"context"
+	"time"
+)
+
+// Touch stores that the room is used now, unless it is stored that it was used within
+// step, or nothing is stored. It returns after ten seconds at the latest.
+func (r *Replica) Touch(ctx context.Context, step time.Duration) error {
+	if r.rev == 0 || time.Since(time.Unix(r.stored.used, 0)) < step {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
+	a, err := r.newAttempt(ctx, r.stored)
+	if err != nil {
+		r.undo()
+		return err
+	}
+	switch r.carryOut(ctx, &a) {
+	case landed, beaten: // then somebody else has just used it
+		return nil
+	case undecided:
+		r.postpone(a, nil, nil)
+	}
+	r.undo()
+	return a.cause
+}
