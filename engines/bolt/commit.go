@@ -129,8 +129,14 @@ func (e *Engine) writableFile() (*file, error) {
 // reopen opens the file anew. Nobody reads meanwhile.
 func (e *Engine) reopen() error {
 	if e.file != nil {
+		if e.file.stuck.Load() {
+			e.panics++
+		}
 		e.retire(e.file)
 		e.file = nil
+	}
+	if e.panics > maxPanics {
+		return cure(errStuck)
 	}
 	f, err := openFile(e.path, e.info)
 	if err != nil {
@@ -140,10 +146,13 @@ func (e *Engine) reopen() error {
 	return nil
 }
 
+// maxPanics is how many files may be stuck: each one stays in the address space.
+const maxPanics = 100
+
 // retire closes a file. A backup that is being made of it may still wait for its
 // writer; nobody else has to wait for that.
 func (e *Engine) retire(f *file) {
-	_ = f.os.Close() // with bbolt's lock on the file
+	f.closeDescriptor()
 	e.retired.Go(f.close)
 }
 
