@@ -50,18 +50,22 @@ func childOpens(path string, then func(*Engine)) {
 const childRooms = 4
 
 // childWrites adds operations to each room, and tells for each one what has become
-// of it.
+// of it, and what a reader sees.
 func childWrites(e *Engine, ops int) {
-	var wg sync.WaitGroup
+	var writers, readers sync.WaitGroup
+	over := make(chan struct{})
 	for room := range childRooms {
-		wg.Go(func() {
-			w := &writer{e: e, key: key(room), room: room, pid: os.Getpid()}
-			for op := 0; op < ops; op++ {
+		w := &writer{e: e, key: key(room), room: room, pid: os.Getpid()}
+		writers.Go(func() {
+			for op := range ops {
 				w.add(op)
 			}
 		})
+		readers.Go(func() { w.watch(over) })
 	}
-	wg.Wait()
+	writers.Wait()
+	close(over)
+	readers.Wait()
 }
 
 // writer adds to one room.
@@ -106,7 +110,23 @@ func (w *writer) add(n int) {
 	}
 }
 
-// start runs the child, behind a command such as strace. It is killed in the end.
+// watch tells each operation that Load shows as the newest.
+func (w *writer) watch(over <-chan struct{}) {
+	for last := ""; ; {
+		select {
+		case <-over:
+			return
+		default:
+		}
+		p, _, err := w.e.Load(context.Background(), w.key)
+		if ops := parseLedger(p); err == nil && len(ops) > 0 && ops[len(ops)-1] != last {
+			last = ops[len(ops)-1]
+			w.tell("shown", last)
+		}
+	}
+}
+
+// startChild runs the child, behind a command such as strace. It is killed in the end.
 func startChild(t *testing.T, mode, path string, env []string, before ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	self, err := os.Executable()
@@ -155,7 +175,7 @@ func (b book) note(line string) {
 		b[room] = &told{make(map[string]bool), make(map[string]bool), make(map[string]bool)}
 	}
 	switch of := b[room]; what {
-	case "done":
+	case "done", "shown": // which must be there from now on
 		of.done[op] = true
 	case "refused":
 		of.refused[op] = true

@@ -92,17 +92,29 @@ func (e *Engine) finish(f *file, tx *bbolt.Tx, batch []*request) {
 	defer e.admit()
 	txid := uint64(tx.ID())
 	err := f.commit(tx)
-	if err == nil {
+	if e.log(err); err == nil {
 		return
 	}
 	again := e.reopen()
-	logger().Error("a commit has failed", zap.String("file", e.path), zap.Error(err), zap.NamedError("opening_anew", again))
 	switch {
 	case again != nil: // and so unknown
 		fail(batch, fmt.Errorf("committing: %w; opening the file anew: %w", err, again))
 	case e.file.txid < txid:
 		fail(batch, refused(fmt.Errorf("committing: %w", err)))
 	}
+}
+
+// log tells when the disk begins to refuse what is committed, and when that is over;
+// each caller gets its own error.
+func (e *Engine) log(err error) {
+	file := zap.String("file", e.path)
+	switch {
+	case err != nil && !e.failing:
+		logger().Error("rooms cannot be stored", file, zap.Error(err))
+	case err == nil && e.failing:
+		logger().Info("rooms can be stored again", file)
+	}
+	e.failing = err != nil
 }
 
 // fail gives the error to the requests that would have been done.
