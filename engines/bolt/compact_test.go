@@ -12,7 +12,7 @@ import (
 // makeWasteful leaves rooms 0 to 9 in a file that had many large ones.
 func makeWasteful(t testing.TB, e *Engine) {
 	t.Helper()
-	const large = 40
+	const large = 28
 	revs := fill(t, e, large, strings.Repeat("x", maxState))
 	for i, rev := range revs {
 		rev = swap(t, e, key(i), rev, "small")
@@ -53,7 +53,7 @@ func TestCompaction(t *testing.T) {
 	before := mustStat(t, path).Size()
 	e = openEngine(t, path)
 	after := mustStat(t, path)
-	if before < 40*maxState || after.Size() > 1<<20 || after.Mode() != 0o640 {
+	if before < 28*maxState || after.Size() > 1<<20 || after.Mode() != 0o640 {
 		t.Errorf("%d bytes became %d, mode %v", before, after.Size(), after.Mode())
 	}
 	expectSmall(t, e)

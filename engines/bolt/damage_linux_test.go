@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -339,6 +340,55 @@ func TestDamagedPage(t *testing.T) {
 		t.Errorf("loading: %v", err)
 	}
 	expect(t, e, key(0), "new")
+}
+
+// A page that bbolt meets when it commits: nothing of that transaction is stored, and the
+// file is opened anew. When that goes on, the engine gives up and says why.
+func TestDamageThatPanicsOnCommit(t *testing.T) {
+	path := temporary(t)
+	e := openEngine(t, path)
+	revs := fill(t, e, 20, strings.Repeat("x", 1000))
+	p, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := e.List(t.Context(), engines.Key{}, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := leafOf(t, e, keys[0])
+	second, inFirst := first, 1
+	for ; second == first; inFirst++ {
+		second = leafOf(t, e, keys[inFirst])
+	}
+	clear(p[second : second+pageHeader]) // into which an emptied first page is merged
+	rewrite(t, path, p)
+	room := func(key engines.Key) (n int) {
+		_, _ = fmt.Sscanf(key.Room, "room %d", &n)
+		return n
+	}
+	for i := 1; i < inFirst-2; i++ {
+		if err := e.Delete(t.Context(), keys[i], revs[room(keys[i])]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := keys[inFirst-2]
+	remove := func() error { return e.Delete(t.Context(), last, revs[room(last)]) }
+	for range maxPanics {
+		if err := remove(); !errors.Is(err, engines.ErrRefused) || !strings.Contains(err.Error(), "committing") {
+			t.Fatalf("deleting: %v", err)
+		}
+		expect(t, e, last, strings.Repeat("x", 1000))
+	}
+	if err := remove(); !errors.Is(err, errStuck) || isAnswer(err) {
+		t.Errorf("deleting once more: %v", err)
+	}
+	if err := remove(); !errors.Is(err, errStuck) || !errors.Is(err, engines.ErrRefused) || !strings.Contains(err.Error(), "restore it from a backup") {
+		t.Errorf("deleting in the end: %v", err)
+	}
+	if _, _, err := e.Load(t.Context(), last); err == nil || errors.Is(err, engines.ErrNotFound) {
+		t.Errorf("loading: %v", err)
+	}
 }
 
 // leafOf returns where the page begins that has a room.
