@@ -92,17 +92,29 @@ func (e *Engine) finish(f *file, tx *bbolt.Tx, batch []*request) {
 	defer e.admit()
 	txid := uint64(tx.ID())
 	err := f.commit(tx)
-	if err == nil {
+	if e.log(err); err == nil {
 		return
 	}
 	again := e.reopen()
-	logger().Error("a commit has failed", zap.String("file", e.path), zap.Error(err), zap.NamedError("opening_anew", again))
 	switch {
 	case again != nil: // and so unknown
 		fail(batch, fmt.Errorf("committing: %w; opening the file anew: %w", err, again))
 	case e.file.txid < txid:
 		fail(batch, refused(fmt.Errorf("committing: %w", err)))
 	}
+}
+
+// log tells when the disk begins to refuse what is committed, and when that is over;
+// each caller gets its own error.
+func (e *Engine) log(err error) {
+	file := zap.String("file", e.path)
+	switch {
+	case err != nil && !e.failing:
+		logger().Error("rooms cannot be stored", file, zap.Error(err))
+	case err == nil && e.failing:
+		logger().Info("rooms can be stored again", file)
+	}
+	e.failing = err != nil
 }
 
 // fail gives the error to the requests that would have been done.
@@ -129,8 +141,14 @@ func (e *Engine) writableFile() (*file, error) {
 // reopen opens the file anew. Nobody reads meanwhile.
 func (e *Engine) reopen() error {
 	if e.file != nil {
+		if e.file.stuck.Load() {
+			e.panics++
+		}
 		e.retire(e.file)
 		e.file = nil
+	}
+	if e.panics > maxPanics {
+		return cure(errStuck)
 	}
 	f, err := openFile(e.path, e.info)
 	if err != nil {
@@ -140,10 +158,13 @@ func (e *Engine) reopen() error {
 	return nil
 }
 
+// maxPanics is how many files may be stuck: each one stays in the address space.
+const maxPanics = 100
+
 // retire closes a file. A backup that is being made of it may still wait for its
 // writer; nobody else has to wait for that.
 func (e *Engine) retire(f *file) {
-	_ = f.os.Close() // with bbolt's lock on the file
+	f.closeDescriptor()
 	e.retired.Go(f.close)
 }
 

@@ -32,6 +32,10 @@ type Engine struct {
 	readers *semaphore.Weighted // one for each of them; everybody while a commit is under way
 	file    *file               // changed by the committer while it excludes readers; nil: cannot be opened
 
+	// Owned by the committer.
+	panics  int  // how many files are stuck
+	failing bool // the last commit has failed
+
 	committer sync.WaitGroup
 	retired   sync.WaitGroup // files that are being closed
 }

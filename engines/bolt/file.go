@@ -56,10 +56,10 @@ func addressSpace() int {
 func openFile(path string, same os.FileInfo) (*file, error) {
 	info, err := os.Stat(path)
 	switch {
+	case same != nil && !os.SameFile(info, same): // or it is not there
+		return nil, errors.Join(errReplaced, err)
 	case err != nil:
 		return nil, err
-	case same != nil && !os.SameFile(info, same):
-		return nil, errReplaced
 	}
 	newest, err := settleMetas(path)
 	if err != nil {
@@ -96,7 +96,7 @@ func openDB(path string, mmapSize int) (*file, error) {
 	})
 	if err != nil {
 		if f.os != nil { // after a panic it is open still
-			_ = f.os.Close()
+			f.closeDescriptor()
 		}
 		return nil, err
 	}
@@ -162,16 +162,23 @@ func (f *file) usable() bool { return f != nil && !f.broken.Load() && !f.stuck.L
 // reports no errors: what counts is on disk already. A file that is stuck stays in
 // the address space.
 func (f *file) close() {
-	_ = f.os.Close()
+	f.closeDescriptor()
 	if !f.stuck.Load() {
 		_ = f.guard(f.db.Close)
 	}
+}
+
+// closeDescriptor lets the file be opened again.
+func (f *file) closeDescriptor() {
+	unlockDB(f.os)
+	_ = f.os.Close()
 }
 
 // Why a file is not used.
 var (
 	errReplaced = errors.New("it has been removed or replaced while it is in use: restart Caddy")
 	errForeign  = errors.New("it is a bbolt file of another program")
+	errStuck    = errors.New("it is damaged in many places")
 	errEmpty    = errors.New("it is empty, as no file of this engine ever is")
 )
 
@@ -234,7 +241,7 @@ func cure(err error) error {
 	var advice string
 	_, damaged := errors.AsType[*panicError](err)
 	switch {
-	case damaged, errors.Is(err, errNoRooms), errors.Is(err, errCut), errors.Is(err, errEmpty), errors.Is(err, errDamaged):
+	case damaged, errors.Is(err, errStuck), errors.Is(err, errNoRooms), errors.Is(err, errCut), errors.Is(err, errEmpty), errors.Is(err, errDamaged):
 		advice = "restore it from a backup, or move it away to begin without rooms"
 	case errors.Is(err, errForeign), errors.Is(err, syscall.EISDIR):
 		advice = "name another file (engine bolt <path>)"

@@ -17,5 +17,8 @@ func tryLock(file *os.File) (taken bool, err error) {
 	return err == nil, err
 }
 
+// unlockDB does nothing: closing the file is enough.
+func unlockDB(*os.File) {}
+
 // syncFolder does nothing: folders cannot be synced.
 func syncFolder(string) error { return nil }

@@ -15,6 +15,7 @@ import (
 // machine.
 type meta struct {
 	pageSize int64
+	free     int64 // the page where the list of free pages begins
 	pages    int64 // the file has at least so many
 	txid     uint64
 }
@@ -36,7 +37,7 @@ func parseMeta(p []byte) (m meta, ok bool) {
 	order := binary.NativeEndian
 	sum := fnv.New64a()
 	sum.Write(p[:metaSize-8])
-	m = meta{pageSize: int64(order.Uint32(p[8:])), pages: int64(order.Uint64(p[40:])), txid: order.Uint64(p[48:])}
+	m = meta{pageSize: int64(order.Uint32(p[8:])), free: int64(order.Uint64(p[32:])), pages: int64(order.Uint64(p[40:])), txid: order.Uint64(p[48:])}
 	ok = order.Uint32(p) == metaMagic && order.Uint32(p[4:]) == metaVersion && order.Uint64(p[metaSize-8:]) == sum.Sum64()
 	return m, ok && m.pageSize >= 1<<10 && m.pageSize <= maxPage
 }
@@ -46,7 +47,7 @@ const maxPage = 16 << 20
 
 // What is wrong with a file whose meta pages are not.
 var (
-	errNoRooms = errors.New("it is not a file of this engine, or it is damaged")
+	errNoRooms = errors.New("it is not a file of this engine, or damaged")
 	errCut     = errors.New("it is cut")
 )
 
@@ -106,6 +107,9 @@ func settleMetas(path string) (newest meta, err error) {
 	}
 	if want := newest.pages * newest.pageSize; size < want {
 		return meta{}, fmt.Errorf("%w: it has %d bytes, and should have %d", errCut, size, want)
+	}
+	if err := checkFreeList(file, newest); err != nil {
+		return meta{}, err
 	}
 	if _, err := file.WriteAt(both, 0); err != nil {
 		return meta{}, err

@@ -1,0 +1,216 @@
+package bolt
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// child is the other process. It tells on stdout, in one write a line, what it has
+// done.
+func child(mode, path string) {
+	switch mode {
+	case "open":
+		runtime.LockOSThread() // so that its system calls can be counted
+		childOpens(path, func(*Engine) {})
+	case "hold":
+		childOpens(path, func(*Engine) { _, _ = io.Copy(io.Discard, os.Stdin) })
+	case "write":
+		ops, _ := strconv.Atoi(os.Getenv("BOLT_TEST_OPS"))
+		childOpens(path, func(e *Engine) { childWrites(e, ops) })
+	}
+}
+
+func childOpens(path string, then func(*Engine)) {
+	e, err := tryOpen(path)
+	if err != nil {
+		fmt.Println("error", strings.ReplaceAll(err.Error(), "\n", " "))
+		return
+	}
+	fmt.Println("open")
+	then(e)
+	if err := e.Close(); err != nil {
+		fmt.Println("error", err)
+	}
+	fmt.Println("closed")
+}
+
+// childRooms is how many rooms a child writes to at the same time.
+const childRooms = 4
+
+// childWrites adds operations to each room, and tells for each one what has become
+// of it, and what a reader sees.
+func childWrites(e *Engine, ops int) {
+	var writers, readers sync.WaitGroup
+	over := make(chan struct{})
+	for room := range childRooms {
+		w := &writer{e: e, key: key(room), room: room, pid: os.Getpid()}
+		writers.Go(func() {
+			for op := range ops {
+				w.add(op)
+			}
+		})
+		readers.Go(func() { w.watch(over) })
+	}
+	writers.Wait()
+	close(over)
+	readers.Wait()
+}
+
+// writer adds to one room.
+type writer struct {
+	e         *Engine
+	key       engines.Key
+	room, pid int
+}
+
+func (w *writer) tell(what, op string) { fmt.Println(what, w.room, op) }
+
+// add stores one operation and settles what is unknown, as callers do: until a
+// revision above the one it met is there, the same bytes are swapped again.
+func (w *writer) add(n int) {
+	ctx := context.Background()
+	op := fmt.Sprintf("%d.%d", w.pid, n)
+	p, rev, err := w.e.Load(ctx, w.key)
+	if err != nil && !errors.Is(err, engines.ErrNotFound) {
+		return
+	}
+	v := value(parseLedger(p).with(op))
+	for unknown := false; ; {
+		_, err = w.e.Swap(ctx, w.key, rev, v)
+		if err == nil {
+			w.tell("done", op)
+			return
+		}
+		if errors.Is(err, engines.ErrRefused) && !unknown {
+			w.tell("refused", op)
+			return
+		}
+		unknown = true
+		w.tell("unknown", op)
+		p, now, err := w.e.Load(ctx, w.key)
+		if err != nil && !errors.Is(err, engines.ErrNotFound) {
+			return // until the disk is better; it stays unknown
+		}
+		if now != rev {
+			w.tell(map[bool]string{true: "done", false: "refused"}[strings.HasSuffix(" "+string(p), " "+op)], op)
+			return
+		}
+	}
+}
+
+// watch tells each operation that Load shows as the newest.
+func (w *writer) watch(over <-chan struct{}) {
+	for last := ""; ; {
+		select {
+		case <-over:
+			return
+		default:
+		}
+		p, _, err := w.e.Load(context.Background(), w.key)
+		if ops := parseLedger(p); err == nil && len(ops) > 0 && ops[len(ops)-1] != last {
+			last = ops[len(ops)-1]
+			w.tell("shown", last)
+		}
+	}
+}
+
+// startChild runs the child, behind a command such as strace. It is killed in the end.
+func startChild(t *testing.T, mode, path string, env []string, before ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := append(before, self)
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = append(append(os.Environ(), "BOLT_TEST_CHILD="+mode, "BOLT_TEST_FILE="+path), env...)
+	cmd.Stderr = os.Stderr
+	if testing.Verbose() {
+		cmd.Stderr = os.Stderr
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil && mode == "hold" {
+		_, err = cmd.StdinPipe()
+	}
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd, bufio.NewScanner(out)
+}
+
+// told is what a child has told of one room.
+type told struct {
+	done, refused, open map[string]bool
+}
+
+// book has what children told, by room.
+type book map[string]*told
+
+func (b book) note(line string) {
+	what, rest, _ := strings.Cut(line, " ")
+	room, op, ok := strings.Cut(rest, " ")
+	if !ok {
+		return
+	}
+	if b[room] == nil {
+		b[room] = &told{make(map[string]bool), make(map[string]bool), make(map[string]bool)}
+	}
+	switch of := b[room]; what {
+	case "done", "shown": // which must be there from now on
+		of.done[op] = true
+	case "refused":
+		of.refused[op] = true
+	case "unknown":
+		of.open[op] = true
+	}
+}
+
+// contradicts returns what a file tells that is not what its writers were told.
+func (b book) contradicts(e *Engine) error {
+	for room := range childRooms {
+		of := b[strconv.Itoa(room)]
+		if of == nil {
+			continue
+		}
+		p, _, err := e.Load(context.Background(), key(room))
+		if err != nil && (len(of.done) > 0 || !errors.Is(err, engines.ErrNotFound)) {
+			return fmt.Errorf("room %d: %w", room, err)
+		}
+		ops := parseLedger(p)
+		if op := ops.twice(); op != "" {
+			return fmt.Errorf("room %d has operation %s twice", room, op)
+		}
+		there := make(map[string]bool)
+		for _, op := range ops {
+			there[op] = true
+			if of.refused[op] {
+				return fmt.Errorf("room %d has operation %s, which was refused", room, op)
+			}
+		}
+		for op := range of.done {
+			if !there[op] {
+				return fmt.Errorf("room %d lacks operation %s, which was acknowledged", room, op)
+			}
+		}
+	}
+	return sound(e)
+}
