@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -43,13 +44,23 @@ func statusOf(a room.Answer) int {
 
 // statusOfRefusal is the status for what a message was refused for.
 func statusOfRefusal(err error) int {
-	switch err {
-	case room.ErrBusy, replica.ErrUnavailable:
+	e, ok := errors.AsType[*replica.Error](err)
+	if !ok {
+		return http.StatusBadRequest // by the app
+	}
+	switch e.Code {
+	case room.CodeBusy, replica.CodeUnavailable:
 		return http.StatusServiceUnavailable
-	case replica.ErrUnknown:
+	case replica.CodeUnknown:
 		return http.StatusGatewayTimeout
-	case replica.ErrTooBig, replica.ErrTooManyRooms:
+	case replica.CodeTooBig, replica.CodeTooManyRooms:
 		return http.StatusInsufficientStorage
+	case replica.CodeExpected, replica.CodeUnknownClient, replica.CodeMayHaveCounted:
+		return http.StatusConflict
+	case replica.CodeReused:
+		return http.StatusUnprocessableEntity
+	case replica.CodeFailed:
+		return http.StatusInternalServerError
 	}
 	return http.StatusBadRequest
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
@@ -25,7 +26,7 @@ func init() { caddy.RegisterModule(App{}) }
 // App is what all websocket routes of the process share. It need not be
 // configured.
 type App struct {
-	// Where the state of rooms is kept. Default: memory.
+	// Where the state of rooms is kept. Default: bolt, a file in Caddy's data directory.
 	EngineRaw json.RawMessage `json:"engine,omitempty" caddy:"namespace=websocket.engines inline_key=name"`
 
 	// Where many connections have to be closed, because Caddy stops or its
@@ -83,16 +84,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading engine: %w", err)
 	}
-	engine, ok := module.(engines.Engine)
+	opener, ok := module.(engines.Opener)
 	if !ok {
 		return fmt.Errorf("loading engine: %T is not an engine", module)
 	}
-	key := identity(module.(caddy.Module), engine)
+	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &sharedHub{Hub: hub.New(engine, a.limits(), logger)}, nil
+		return newSharedHub(key, opener, a.limits()), nil
 	})
 	if err != nil {
-		return fmt.Errorf("opening engine: %w", err)
+		return err
 	}
 	a.hub, a.poolKey = shared.(*sharedHub), key
 	return a.followEvents(ctx)
@@ -100,7 +101,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) setDefaults() {
 	if a.EngineRaw == nil {
-		a.EngineRaw = json.RawMessage(`{"name":"memory"}`)
+		a.EngineRaw = json.RawMessage(`{"name":"bolt"}`)
 	}
 	setDefault(&a.Drain, defaultDrain)
 	setDefault(&a.MaxRooms, defaultMaxRooms)
@@ -127,10 +128,10 @@ func (a *App) limits() hub.Limits {
 }
 
 // identity tells which engines keep the same rooms.
-func identity(module caddy.Module, engine engines.Engine) string {
+func identity(module caddy.Module, opener engines.Opener) string {
 	key := string(module.CaddyModule().ID)
-	if e, ok := engine.(engines.Identified); ok {
-		key += " " + e.Identity()
+	if place := opener.Identity(); place != "" {
+		key += " " + place
 	}
 	return key
 }
@@ -204,8 +205,26 @@ func (a *App) handOver(next *App) {
 	}
 }
 
-// Start does nothing: the first request does what there is to do.
-func (*App) Start() error { return nil }
+// Start opens the engine if a route keeps something, unless it is open already.
+func (a *App) Start() error {
+	if !a.keepsSomething() {
+		return nil
+	}
+	if err := a.hub.Open(a.ctx); err != nil {
+		return fmt.Errorf("opening engine: %w", err)
+	}
+	return nil
+}
+
+// keepsSomething reports whether a route has an app with state.
+func (a *App) keepsSomething() bool {
+	for _, h := range a.handlers {
+		if _, ok := h.app.(apps.Stateful); ok {
+			return true
+		}
+	}
+	return false
+}
 
 // Stop does nothing: connections outlive a configuration.
 func (*App) Stop() error { return nil }
@@ -231,7 +250,33 @@ var hubs = caddy.NewUsagePool()
 // sharedHub is a hub in the pool.
 type sharedHub struct {
 	*hub.Hub
+	key     string
 	closing sync.Once
+}
+
+// unfinished holds, by the keys of hubs, what is closed once the engine of one is that
+// could not be closed in time.
+var unfinished sync.Map
+
+// reopenTimeout is how long an engine may take to open whose predecessor in this process
+// has not been closed yet.
+const reopenTimeout = 10 * time.Second
+
+func newSharedHub(key string, opener engines.Opener, limits hub.Limits) *sharedHub {
+	timeout := hub.OpenTimeout
+	if closed, ok := unfinished.Load(key); ok && !isClosed(closed.(<-chan struct{})) {
+		timeout = reopenTimeout
+	}
+	return &sharedHub{Hub: hub.New(opener, timeout, limits, logger), key: key}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // closeTimeout is how long clients are waited for once all have been told to go.
@@ -248,6 +293,7 @@ func (h *sharedHub) Destruct() (err error) {
 		}
 		if err = h.Close(closeTimeout, code, reason); errors.Is(err, hub.ErrUnfinished) {
 			logger().Warn(err.Error())
+			unfinished.Store(h.key, h.Done())
 			err = nil
 		}
 	})

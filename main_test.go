@@ -48,6 +48,7 @@ type server struct {
 func start(t *testing.T, config string) *server {
 	t.Helper()
 	s := &server{t: t, dir: t.TempDir(), Port: freePort(t), TLSPort: freePort(t), OtherPort: freePort(t)}
+	t.Setenv("XDG_DATA_HOME", s.dir)
 	t.Cleanup(s.stop)
 	logged.reset()
 	s.load(config)
@@ -60,14 +61,21 @@ func (s *server) stop() {
 	if err := caddy.Stop(); err != nil {
 		s.t.Error(err)
 	}
-	if n, ok := hubs.References(memoryEngine); ok {
+	if n := references(); n > 0 {
 		s.t.Errorf("%d references to a hub are left", n)
 	}
 	waitForGoroutines(s.t)
 }
 
-// memoryEngine is the engine's key in the pool.
-const memoryEngine = "websocket.engines.memory"
+// references is how many configurations use the hubs there are.
+func references() (n int) {
+	hubs.Range(func(key, _ any) bool {
+		count, _ := hubs.References(key)
+		n += count
+		return true
+	})
+	return n
+}
 
 // json adapts a Caddyfile, with what all servers have in common put before it.
 func (s *server) json(config string) []byte {
@@ -118,12 +126,6 @@ func (s *server) loadFails(config []byte, reason string) {
 	if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), reason) {
 		s.t.Fatalf("reload: got %v, want an error with %q", err, reason)
 	}
-}
-
-// references returns how many configurations use the hub.
-func references() int {
-	n, _ := hubs.References(memoryEngine)
-	return n
 }
 
 // admin asks Caddy's admin API.

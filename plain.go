@@ -13,6 +13,7 @@ import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/page"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // The methods that a plain request may use.
@@ -154,7 +155,7 @@ func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, room, messa
 		w.Header().Set("Cache-Control", "no-store")
 		return nil
 	}
-	return h.ask(w, r, room, apps.Text(message))
+	return h.ask(w, r, room, apps.Text(message), nil)
 }
 
 // servePost takes the body as one message. Each POST counts against message_rate,
@@ -163,11 +164,15 @@ func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string)
 	if !h.rates.allow(rateKey(r)) {
 		return tooFast(w)
 	}
+	key, err := once(r)
+	if err != nil {
+		return err
+	}
 	message, err := h.readMessage(w, r)
 	if err != nil {
 		return err
 	}
-	return h.ask(w, r, room, message)
+	return h.ask(w, r, room, message, key)
 }
 
 // tooFast refuses a client that sends more messages than it may.
@@ -176,8 +181,9 @@ func tooFast(w http.ResponseWriter) error {
 	return caddyhttp.Error(http.StatusTooManyRequests, errTooFast)
 }
 
-// ask hands one message to the app and answers with its reply.
-func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m apps.Message) error {
+// ask hands one message to the app and answers with its reply. key is nil, or names what
+// the message does.
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, roomName string, m apps.Message, key *room.Once) error {
 	types := []mediaType{typeText}
 	if h.speaksJSON() {
 		types = append(types, typeJSON)
@@ -186,12 +192,12 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, room string, m app
 	if err != nil {
 		answerType = typeText // a message has an effect: it is not refused for the look of its answer
 	}
-	v := h.visitor(r, room)
+	v := h.visitor(r, roomName)
 	v.Subprotocol = ""
 	if answerType == typeJSON {
 		v.Subprotocol = message.Subprotocol
 	}
-	answer, err := h.hub.Ask(r.Context(), h.route, v, m)
+	answer, err := h.hub.Ask(r.Context(), h.route, v, m, key)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}

@@ -222,7 +222,7 @@ func TestContradictingRoutes(t *testing.T) {
 
 // placedEngine is the memory engine in one of several places.
 type placedEngine struct {
-	memory.Engine
+	memory.Opener
 	Place string `json:"place"`
 }
 

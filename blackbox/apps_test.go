@@ -245,7 +245,7 @@ func TestSumInJSON(t *testing.T) {
 		c.expect(`{"type":"state","epoch":"E","version":0,"total":0}`)
 	}
 	a.send("2.50", "x", `{"value":1}`)
-	a.expect(`{"type":"reply","epoch":"E","version":1,"total":2.5}`, `{"type":"error","error":"not a number"}`, `{"type":"reply","epoch":"E","version":2,"total":3.5}`)
+	a.expect(`{"type":"reply","epoch":"E","version":1,"total":2.5}`, `{"type":"error","error":"not a number","code":"refused","retry":false}`, `{"type":"reply","epoch":"E","version":2,"total":3.5}`)
 	b.expect(`{"type":"update","epoch":"E","version":2,"total":3.5}`) // of a batch the last
 	text.expect("3.5")
 }

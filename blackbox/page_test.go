@@ -152,7 +152,7 @@ func TestPageSaysOneThingAtATime(t *testing.T) {
 	c := stage.enter(t)
 	w.waitFor("value", "5")
 	send("six")
-	c.answer(t, "six", `{"type":"error","error":"not a number"}`)
+	c.answer(t, "six", `{"type":"error","error":"not a number","code":"refused","retry":false}`)
 	says("Live", "", "Error: not a number")
 
 	stage.refuses.Store(true)
@@ -165,7 +165,7 @@ func TestPageSaysOneThingAtATime(t *testing.T) {
 	w.waitForTitle("5 – total – " + stage.host)
 
 	send("six")
-	c.answer(t, "six", `{"type":"error","error":"not a number"}`)
+	c.answer(t, "six", `{"type":"error","error":"not a number","code":"refused","retry":false}`)
 	says("Live", "", "Error: not a number")
 	w.run(`String(document.getElementById("one").click())`)
 	says("Live", "", "")

@@ -151,7 +151,7 @@ var transports = []row{
 	head("post of binary", "POST", "/echo", asBinary).with("\x00\xff").is(200, "\x00\xff", "Content-Type: application/octet-stream\nCache-Control: no-store"),
 	head("post of nothing", "POST", "/echo").is(200, "", answerHeaders),
 	head("post of no number", "POST", "/sum/a").with("six").is(400, "error: not a number", answerHeaders),
-	head("post of no number for JSON", "POST", "/sum/a", wantsJSON).with("six").is(400, `{"type":"error","error":"not a number"}`, "Content-Type: application/json\nCache-Control: no-store"),
+	head("post of no number for JSON", "POST", "/sum/a", wantsJSON).with("six").is(400, `{"type":"error","error":"not a number","code":"refused","retry":false}`, "Content-Type: application/json\nCache-Control: no-store"),
 	head("post of a wrong field", "POST", "/sum/a").with(`{"count":6}`).is(400, `error: no number, send 6 or {"value":6}`, answerHeaders),
 	head("post of a binary number", "POST", "/sum/a", asBinary).with("6").is(400, "error: binary message, send a number as text", answerHeaders),
 	head("post of a form", "POST", "/sum/a", "Content-Type: application/x-www-form-urlencoded").with("value=6").is(400, "error: not a number", answerHeaders),

@@ -4,10 +4,41 @@
 // An engine is a map from room to bytes with one rule: a value is replaced only
 // by a caller that has seen the current one ([Engine.Swap]). Everything above that, such
 // as the order of operations, batching and what members are told, is the hub's.
-// Engines are Caddy guest modules in the namespace websocket.engines.
 //
 // **What Swap has acknowledged is kept as long as the engine promises to keep
-// anything**: the life of the process, of the disk, or of a cluster.
+// anything**: the life of the process, of the disk, or of a cluster. Nothing else
+// is ever shown: what Load returns will not be taken back.
+//
+// # Outcomes
+//
+// A Swap or a Delete ends in one of three ways:
+//
+//   - done: the error is nil;
+//   - certainly not done, neither now nor later: the error is [ErrConflict] or
+//     [ErrRefused], or [ErrNotFound] of Delete;
+//   - unknown: any other error. It may have been done, or may be done a moment
+//     later. Load tells, once its revision is another one.
+//
+// An engine that is not sure must not say ErrRefused. One that can find out should
+// do so before it returns: callers have to do much more to settle an unknown
+// outcome.
+//
+// # Contexts
+//
+// A context bounds how long the caller waits, not what is done. If it ends before
+// the engine has begun with a Swap, that is an ErrRefused; once it has begun, the
+// Swap goes on, and the caller is told the error of the context: unknown.
+//
+// # Damage
+//
+// A value that cannot be read, or is not what was stored, is an error of Load that
+// is none of those below. ErrNotFound would invite the caller to begin anew:
+// Swap and Delete refuse to touch such a value, so that somebody can repair it.
+//
+// # Modules
+//
+// Engines are Caddy guest modules in the namespace websocket.engines. The module
+// is an [Opener]. Package enginestest holds an engine to this contract.
 //
 // This package imports the standard library only.
 package engines
@@ -15,52 +46,110 @@ package engines
 import (
 	"context"
 	"errors"
+	"io"
+	"time"
 )
 
-// Key names a room: the app's name and the room's.
+// Opener is the configuration of an engine. A configuration that is only loaded,
+// as by `caddy validate` or before a reload that fails, is never opened: an Opener
+// touches no file and no network before Open.
+type Opener interface {
+	// Identity tells what the rooms are kept in, such as the absolute path of a
+	// file. Openers of one kind with the same identity have the same rooms: a
+	// reload goes on with the engine that is open. It is empty if all of a kind
+	// are the same.
+	Identity() string
+	// Open returns the engine, which belongs to the caller until Close. It waits
+	// for what another holds, such as a lock, until ctx ends. An error leaves
+	// nothing open, says what to do about it if that is known, and has changed
+	// nothing that is stored. Open may be called again.
+	Open(ctx context.Context) (Engine, error)
+}
+
+// Key names a room: the app's name and the room's. App is not empty and has
+// no NUL, Room is any bytes; an engine takes both up to 512 bytes together and may
+// refuse longer ones. Keys are ordered by App, then Room, by their bytes.
 type Key struct {
 	App  string
 	Room string
 }
 
-// Engine keeps one value for each room. All methods may be called from many
-// goroutines; the hub never calls Swap for one room twice at the same time.
+// Value is what is stored of a room.
+type Value struct {
+	State []byte
+	// Used is when the room was last used. The engine finds rooms by it
+	// ([Engine.Unused]) and need not keep it exactly.
+	Used time.Time
+}
+
+// Engine keeps one value for each room. Its methods may be called from many
+// goroutines: Swap for many rooms at once, never twice at once for one. A Swap
+// whose context has ended may still be under way when the next one of its room
+// is called; they are done in the order of the calls.
 type Engine interface {
-	// Load returns the bytes of a room and their revision, or [ErrNotFound].
-	// Revisions are opaque but rise with every Swap of a room; never 0. The
-	// bytes belong to the caller.
+	// Load returns the state of a room and its revision, or [ErrNotFound].
+	// Revisions are opaque, never 0, and rise with every Swap of a room, also past
+	// its deletion and past a reopening of the engine. The bytes belong to the
+	// caller.
 	Load(ctx context.Context, key Key) (state []byte, rev uint64, err error)
-	// Swap replaces the bytes stored under revision rev and returns the new
-	// revision; rev 0 creates the room. It keeps no reference to state.
-	// [ErrConflict]: the current revision is another one, nothing was stored.
-	// [ErrRefused]: certainly nothing was stored. With any other error, also
-	// that of a context that ended, it is unknown whether it was stored.
-	Swap(ctx context.Context, key Key, rev uint64, state []byte) (uint64, error)
+	// Swap replaces the value stored under revision rev and returns the new
+	// revision; rev 0 creates the room. If the current revision is another one,
+	// that is an [ErrConflict]; a state larger than MaxState is an [ErrRefused].
+	// Swap keeps no reference to the bytes of v once it has returned.
+	Swap(ctx context.Context, key Key, rev uint64, v Value) (uint64, error)
 	// Delete removes a room if its revision is rev, else [ErrConflict]. A room
 	// that does not exist is [ErrNotFound].
 	Delete(ctx context.Context, key Key, rev uint64) error
-	// List returns at most n keys, ordered by app and room, that come after
-	// the given one; the zero Key starts.
+	// List returns at most n keys, in order, that come after the given one; the
+	// zero Key starts.
 	List(ctx context.Context, after Key, n int) ([]Key, error)
-	// MaxState is the largest value in bytes that Swap takes.
+	// Count returns how many rooms are stored. It reads no values and takes less
+	// than a second for a million rooms.
+	Count(ctx context.Context) (int, error)
+	// Unused returns at most n rooms that were last used before a time, those
+	// unused for longest first, then in the order of their keys. It goes on
+	// behind the given one, the last of the call before; the zero Use starts. An
+	// index finds them: the rooms that are in use cost nothing. Since the index
+	// need not be exact, a room may be missing for up to an hour; a room that was
+	// used at or after that time is never returned.
+	Unused(ctx context.Context, before time.Time, after Use, n int) ([]Use, error)
+	// MaxState is the largest state in bytes that Swap takes, at least 1 KiB.
 	MaxState() int
-	// Close releases what the engine holds; no other call is under way.
+	// Close waits for what is under way and releases what the engine holds.
+	// Afterwards Swap and Delete are [ErrRefused] and everything else fails too,
+	// but not with ErrNotFound.
 	Close() error
 }
 
-// Volatile marks an Engine whose rooms live as long as the process and whose
+// Use tells when a room was last used: at Used or up to an hour before.
+type Use struct {
+	Key  Key
+	Used time.Time
+}
+
+// Volatile marks an Engine whose rooms live as long as it is open and whose
 // Load and Swap never wait, so that the hub commits where a message was read.
 // Engines without it are committed to on a goroutine of the room.
 type Volatile interface {
 	Volatile()
 }
 
-// Identified is an Engine of a kind of which there may be several, such as one
-// file each. Without it all of a kind are taken to keep the same rooms: a reload
-// of the configuration goes on with the one that is running.
-type Identified interface {
-	// Identity tells what the rooms are kept in: path, or addresses and bucket.
-	Identity() string
+// Backuper is an Engine that can be copied while it is in use.
+type Backuper interface {
+	// Backup writes a copy of all rooms as of one moment, which may be opened in
+	// place of the original. Swaps go on meanwhile. After an error what was
+	// written is worthless.
+	Backup(w io.Writer) error
+}
+
+// Marked is an Engine whose rooms may run backwards between one Open and another:
+// somebody puts a copy back that is older than what clients have seen.
+type Marked interface {
+	// Mark returns a random text that stays the same as long as the rooms go on
+	// where they were, also past Close and Open, and is another one each time a
+	// copy that Backup made is opened for the first time. It does not change while
+	// the engine is open.
+	Mark() string
 }
 
 // What an Engine reports; compare with errors.Is.

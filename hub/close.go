@@ -34,21 +34,22 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 		close(told)
 		<-h.empty
 		h.work.Wait()
-		closed <- h.closeEngine()
+		err := h.closeEngine()
+		close(h.done)
+		closed <- err
 	}()
 	<-told
 	select {
 	case err := <-closed:
+		h.giveUp()
 		return err
 	case <-time.After(grace):
 		return h.abort(closed)
 	}
 }
 
-func (h *Hub) closeEngine() (err error) {
-	defer recovered(&err)
-	return h.engine.Close()
-}
+// Done is closed when the hub has closed its engine.
+func (h *Hub) Done() <-chan struct{} { return h.done }
 
 // close lets nobody in any more.
 func (h *Hub) close(why route.CloseReason) {
@@ -73,7 +74,7 @@ func (h *Hub) drainAll(why route.CloseReason) {
 
 // abort cuts the members that are left and waits for a moment.
 func (h *Hub) abort(closed <-chan error) error {
-	close(h.over)
+	h.giveUp()
 	left := h.members()
 	if len(left) > 0 {
 		h.log().Warn("clients did not finish the close handshake in time", zap.Int("connections", len(left)))

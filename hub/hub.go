@@ -3,12 +3,14 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/room"
@@ -38,8 +40,10 @@ type Limits struct {
 // Hub is all rooms over one engine. Its methods may be called concurrently,
 // Adopt by one goroutine at a time.
 type Hub struct {
-	engine engines.Engine
-	log    func() *zap.Logger
+	log         func() *zap.Logger
+	openTimeout time.Duration
+
+	engine lazyEngine
 
 	limits      atomic.Pointer[Limits]
 	connections connectionLimit
@@ -53,28 +57,32 @@ type Hub struct {
 	unloaded map[engines.Key]*unloadedRoom // stored rooms that are not in memory
 	closed   *route.CloseReason            // to everybody; nil while the hub is open
 
-	work    sync.WaitGroup // goroutines of rooms and of blocking apps
-	closing chan struct{}  // closed when everybody has to go
-	empty   chan struct{}  // closed when the hub is closed and no room is in memory
-	over    chan struct{}  // closed when it is time to cut those that are left
+	work    sync.WaitGroup  // goroutines of rooms and of blocking apps
+	closing chan struct{}   // closed when everybody has to go
+	empty   chan struct{}   // closed when the hub is closed and no room is in memory
+	over    context.Context // ends when it is time to cut those that are left
+	giveUp  context.CancelFunc
+	done    chan struct{} // closed when the engine is
 }
 
-// New returns a hub over an engine, which it closes in the end. log is asked for
-// a logger each time, since loggers change with the configuration.
-func New(engine engines.Engine, limits Limits, log func() *zap.Logger) *Hub {
+// New returns a hub over an engine, which it opens when something is to be kept, within
+// openTimeout, and closes in the end. log is asked for a logger each time, since loggers
+// change with the configuration.
+func New(opener engines.Opener, openTimeout time.Duration, limits Limits, log func() *zap.Logger) *Hub {
 	h := &Hub{
-		engine:   engine,
-		log:      log,
-		rooms:    newDirectory(),
-		unloaded: make(map[engines.Key]*unloadedRoom),
-		closing:  make(chan struct{}),
-		empty:    make(chan struct{}),
-		over:     make(chan struct{}),
+		log:         log,
+		openTimeout: openTimeout,
+		rooms:       newDirectory(),
+		unloaded:    make(map[engines.Key]*unloadedRoom),
+		closing:     make(chan struct{}),
+		empty:       make(chan struct{}),
+		done:        make(chan struct{}),
 	}
+	h.over, h.giveUp = context.WithCancel(context.Background())
 	h.limits.Store(&limits)
-	h.store.Engine, h.store.Limit = engine, storedRooms{h}
-	_, volatile := engine.(engines.Volatile)
-	h.shared = room.Shared{Store: &h.store, Volatile: volatile, Log: log, Go: h.work.Go, Idle: h.idle, Closing: h.closing}
+	h.engine.opener = opener
+	h.store.Limit = storedRooms{h}
+	h.shared = room.Shared{Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, Closing: h.closing, Context: h.over}
 	return h
 }
 
@@ -133,6 +141,11 @@ func (h *Hub) admit(ctx context.Context, rt *route.Route, v room.Visitor, s stay
 func (h *Hub) find(ctx context.Context, rt *route.Route, name string, s stay) (*room.Room, error) {
 	if rt.HasEnded() {
 		return nil, ErrClosed
+	}
+	if _, keeps := rt.App().(apps.Stateful); keeps {
+		if err := h.Open(ctx); err != nil {
+			return nil, fmt.Errorf("%w: opening engine: %w", room.ErrUnavailable, err)
+		}
 	}
 	r, err := h.acquire(engines.Key{App: rt.AppName, Room: name}, rt, s)
 	if err != nil {

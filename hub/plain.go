@@ -27,22 +27,22 @@ const askTimeout = 30 * time.Second
 
 // Ask hands one message to the app on behalf of a visitor that is a member for
 // just that long: the app's Join and Leave are called, but others neither see
-// nor count it. The errors are those of Join.
-func (h *Hub) Ask(ctx context.Context, rt *route.Route, v room.Visitor, msg apps.Message) (room.Answer, error) {
+// nor count it. once is nil, or has what the message does count once. The errors are those of Join.
+func (h *Hub) Ask(ctx context.Context, rt *route.Route, v room.Visitor, msg apps.Message, once *room.Once) (room.Answer, error) {
 	x := room.NewExchange()
 	m, err := h.admit(ctx, rt, v, passes, func(*room.Member) room.Conn { return x })
 	if err != nil {
 		return room.Answer{}, err
 	}
-	x.Begin(m, msg)
+	x.Begin(m, msg, once)
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	select {
 	case <-x.Done():
-	case <-h.over:
+	case <-h.over.Done():
 		x.Abort()
 	case <-ctx.Done():
-		x.Refuse(replica.ErrUnknown, message.Error(message.Text, replica.ErrUnknown.Error()))
+		x.Refuse(replica.ErrUnknown, message.Fault{Text: replica.ErrUnknown.Error()}.Payload(message.Text))
 	}
 	m.Depart()
 	return x.Answer(), nil

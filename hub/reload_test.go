@@ -109,7 +109,7 @@ func TestARouteThatIsGoneRefusesLateJoins(t *testing.T) {
 	if _, err := w.Hub.View(context.Background(), route, "room"); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("looking: %v", err)
 	}
-	if _, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("op")); !errors.Is(err, hub.ErrClosed) {
+	if _, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("op"), nil); !errors.Is(err, hub.ErrClosed) {
 		t.Errorf("asking: %v", err)
 	}
 	w.Join(other).Send("op")
@@ -286,7 +286,7 @@ func TestAdoptFindsARoomMadeMeanwhile(t *testing.T) {
 		named = route.New("a", "test", route.Config{App: hubtest.NewCounterApp(), Source: "1"})
 		enter sync.Once
 	)
-	h = hub.New(new(memory.Engine), hub.Limits{}, func() *zap.Logger { // is asked when there is something to log
+	h = hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, func() *zap.Logger { // is asked when there is something to log
 		enter.Do(func() {
 			var err error
 			if late, err = h.Join(context.Background(), named, room.Visitor{Room: "late"}); err != nil {

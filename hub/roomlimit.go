@@ -20,8 +20,7 @@ func (h *Hub) warnOfRoomLimit() {
 	}
 }
 
-// roomLimit counts the rooms that the engine keeps. Counting them takes the engine
-// some time: it is done when the first new room is to be stored, and again after
+// roomLimit counts the rooms that the engine keeps. The engine is asked when the first new room is to be stored, and again after
 // one of which it is not known whether it was; rooms that are just being stored
 // may be missed by that.
 type roomLimit struct {
@@ -33,15 +32,12 @@ type roomLimit struct {
 	rooms int
 }
 
-// page is how many rooms an engine is asked for at once.
-const page = 1000
-
 // reserve counts one more room, unless that is one too many.
 func (s *roomLimit) reserve(ctx context.Context, engine engines.Engine, most int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.known {
-		n, err := count(ctx, engine)
+		n, err := engine.Count(ctx)
 		if err != nil {
 			return err
 		}
@@ -68,27 +64,12 @@ func (s *roomLimit) recount() {
 	s.known = false
 }
 
-func count(ctx context.Context, engine engines.Engine) (n int, err error) {
-	var last engines.Key
-	for {
-		keys, err := engine.List(ctx, last, page)
-		if err != nil {
-			return 0, err
-		}
-		n += len(keys)
-		if len(keys) < page {
-			return n, nil
-		}
-		last = keys[len(keys)-1]
-	}
-}
-
 // storedRooms is the hub's [replica.Limit].
 type storedRooms struct{ hub *Hub }
 
 func (s storedRooms) Reserve(ctx context.Context) error {
 	h := s.hub
-	err := h.roomLimit.reserve(ctx, h.engine, h.limits.Load().MaxStoredRooms)
+	err := h.roomLimit.reserve(ctx, h.store.Engine, h.limits.Load().MaxStoredRooms)
 	if err == replica.ErrTooManyRooms {
 		h.warnOfRoomLimit()
 	}

@@ -148,12 +148,45 @@ func TestControlFramesInEachForm(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
-	if got := string(Error(Text, `no "x"`)); got != `error: no "x"` {
-		t.Error(got)
+func TestFaults(t *testing.T) {
+	for _, test := range []struct {
+		fault Fault
+		json  string
+	}{
+		{Fault{Text: `no "x"`, Code: "refused"}, `{"type":"error","error":"no \"x\"","code":"refused","retry":false}`},
+		{Fault{Text: "busy", Code: "busy", Retry: true, ID: []byte(`[1]`), Repeat: true}, `{"type":"error","error":"busy","code":"busy","retry":true,"id":[1],"repeat":true}`},
+	} {
+		if got := string(test.fault.Payload(JSON)); got != test.json {
+			t.Error(got)
+		}
+		if got := string(test.fault.Payload(Text)); got != "error: "+test.fault.Text {
+			t.Error(got)
+		}
 	}
-	if got := string(Error(JSON, `no "x"`)); got != `{"type":"error","error":"no \"x\""}` {
-		t.Error(got)
+}
+
+// A reply has the fields of the app between those of the room and those that are about
+// the message it answers.
+func TestReplies(t *testing.T) {
+	reply := Message{Kind: Reply, At: Point{"EPOCH", 7}, Text: []byte("5"), JSON: []byte(` { "total" : 5 } `)}
+	for _, test := range []struct {
+		id, json string
+		repeat   bool
+		want     string
+	}{
+		{"", `{"total":5}`, false, `{"type":"reply","epoch":"EPOCH","version":7,"total":5}`},
+		{"", ` { "total": 5 } `, false, `{"type":"reply","epoch":"EPOCH","version":7,"total": 5}`},
+		{`"k:1"`, `{"total":5}`, true, `{"type":"reply","epoch":"EPOCH","version":7,"total":5,"id":"k:1","repeat":true}`},
+		{`7`, `{}`, false, `{"type":"reply","epoch":"EPOCH","version":7,"id":7}`},
+		{``, ``, false, `{"type":"reply","epoch":"EPOCH","version":7}`},
+	} {
+		reply.ID, reply.JSON, reply.Repeat = []byte(test.id), []byte(test.json), test.repeat
+		if got := string(reply.Payload(JSON)); got != test.want {
+			t.Errorf("%s, want %s", got, test.want)
+		}
+		if got := string(reply.Payload(Text)); got != "5" {
+			t.Error(got)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package message
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 )
 
@@ -39,6 +38,8 @@ type Message struct {
 	Number int    // of an Event, from 1, among those of its operation
 	Text   []byte // for the formats Text and Events
 	JSON   []byte // an object, for the format JSON; Published has only Text
+	ID     []byte // what the client has called its message, as JSON; only for Reply
+	Repeat bool   // the operation had counted before; only for Reply
 }
 
 // Payload returns the message in a format. It is empty if there is nothing to say
@@ -54,24 +55,34 @@ func (m Message) Payload(f Format) []byte {
 	p = append(p, m.At.Epoch...)
 	p = append(p, `","version":`...)
 	p = strconv.AppendUint(p, m.At.Version, 10)
-	return appendFields(p, m.JSON)
+	p = appendFields(p, m.JSON)
+	p = appendID(p, m.ID)
+	return append(appendRepeat(p, m.Repeat), '}')
 }
 
-// appendFields goes on with the fields of a JSON object, and closes it.
+// appendFields appends the fields of a JSON object behind others.
 func appendFields(dst, object []byte) []byte {
 	fields := bytes.TrimSpace(object)
-	fields = bytes.TrimSpace(bytes.TrimPrefix(fields, []byte("{")))
-	if len(fields) <= 1 {
-		return append(dst, '}')
+	fields = bytes.TrimPrefix(fields, []byte("{"))
+	fields = bytes.TrimSpace(bytes.TrimSuffix(fields, []byte("}")))
+	if len(fields) == 0 {
+		return dst
 	}
 	return append(append(dst, ','), fields...)
 }
 
-// Error returns the payload that tells a client why something is not done.
-func Error(f Format, text string) []byte {
-	if f != JSON {
-		return []byte("error: " + text)
+// appendID appends the field id behind others, if there is one.
+func appendID(dst, id []byte) []byte {
+	if len(id) == 0 {
+		return dst
 	}
-	quoted, _ := json.Marshal(text) // a string always can be
-	return append(append([]byte(`{"type":"error","error":`), quoted...), '}')
+	return append(append(dst, `,"id":`...), id...)
+}
+
+// appendRepeat appends the field repeat behind others, if it is true.
+func appendRepeat(dst []byte, repeat bool) []byte {
+	if !repeat {
+		return dst
+	}
+	return append(dst, `,"repeat":true`...)
 }

@@ -14,11 +14,12 @@ import (
 // waitLimit is how long a commit waits for the engine.
 const waitLimit = 10 * time.Second
 
-// Operation is a change of the state. With Refusal it only keeps a place in the
-// order of the answers.
+// Operation is a change of the state. With Refusal it is not applied: it only keeps a
+// place in the order of the answers.
 type Operation struct {
 	Data    []byte
 	Refusal error // the answer of an operation that is not applied
+	ByApp   bool  // Refusal is the app's answer: with an id it is kept like any other
 	Once    *Once // nil: it has no id
 }
 
@@ -181,7 +182,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 // remembered.
 func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result {
 	switch {
-	case op.Refusal != nil:
+	case op.Refusal != nil && !op.ByApp:
 		return Result{Err: op.Refusal}
 	case op.Once == nil:
 		return r.answer(op, panicked, next)
@@ -199,7 +200,10 @@ func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result
 // answer returns the app's answer to an operation. One that is known to panic is left
 // out.
 func (r *Replica) answer(op *Operation, panicked error, next *envelope) (res Result) {
-	if panicked != nil {
+	switch {
+	case op.Refusal != nil:
+		return Result{Err: op.Refusal}
+	case panicked != nil:
 		return Result{Panicked: true, Err: panicked}
 	}
 	defer func() {
@@ -220,7 +224,7 @@ func (r *Replica) answer(op *Operation, panicked error, next *envelope) (res Res
 func (r *Replica) refuse(batch []Operation, results []Result, err error) {
 	for i, op := range batch {
 		switch {
-		case op.Refusal != nil:
+		case op.Refusal != nil && (!op.ByApp || op.Once == nil):
 			results[i] = Result{Err: op.Refusal}
 		case op.Once != nil:
 			results[i] = r.refuseOnce(op, err)

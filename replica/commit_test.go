@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"github.com/caddyws/caddy-websocket/engines"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -140,7 +141,7 @@ func TestLoadErrors(t *testing.T) {
 func TestDamagedBytesAreKept(t *testing.T) {
 	for _, damaged := range []string{"", "\x01EPOCHEPO", "\x00EPOCHEPO\x01\x00rest", "\x04EPOCHEPO\x01\x00\x00\x00rest", "\x01EPOCHEPO\x01\x02!"} {
 		r := newRoom(t)
-		if _, err := r.engine.Engine.Swap(t.Context(), key, 0, []byte(damaged)); err != nil {
+		if _, err := r.engine.Engine.Swap(t.Context(), key, 0, engines.Value{State: []byte(damaged)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Load(t.Context(), r.app); err == nil {

@@ -66,22 +66,23 @@ func (e *network) Load(ctx context.Context, key engines.Key) ([]byte, uint64, er
 	return p, rev, err
 }
 
-func (e *network) Swap(ctx context.Context, key engines.Key, rev uint64, p []byte) (uint64, error) {
+func (e *network) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
 	err := e.travel(ctx)
 	if err == nil && e.chance.percent(e.faults) {
 		return 0, engines.ErrRefused
 	}
 	if err != nil || e.chance.percent(e.faults) {
 		if e.chance.percent(70) { // else it is lost
-			copied, d := append([]byte(nil), p...), e.chance.upTo(20*time.Second)
+			d := e.chance.upTo(20 * time.Second)
+			v.State = append([]byte(nil), v.State...)
 			go func() {
 				time.Sleep(d)
-				_, _ = e.Engine.Swap(context.Background(), key, rev, copied)
+				_, _ = e.Engine.Swap(context.Background(), key, rev, v)
 			}()
 		}
 		return 0, errNetwork
 	}
-	next, err := e.Engine.Swap(ctx, key, rev, p)
+	next, err := e.Engine.Swap(ctx, key, rev, v)
 	if late := e.travel(ctx); late != nil {
 		return 0, late
 	}

@@ -57,10 +57,10 @@ func (e *script) Load(ctx context.Context, key engines.Key) ([]byte, uint64, err
 	return e.Engine.Load(ctx, key)
 }
 
-func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (got uint64, err error) {
+func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (got uint64, err error) {
 	e.calls = append(e.calls, "swap")
 	store := func() (err error) {
-		got, err = e.Engine.Swap(ctx, key, rev, state)
+		got, err = e.Engine.Swap(ctx, key, rev, v)
 		return err
 	}
 	step, ok := next(&e.swaps)

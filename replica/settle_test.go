@@ -399,7 +399,7 @@ func TestUnreadableBytesOfOthers(t *testing.T) {
 			r.engine.swaps = repeated(1, test.swap)
 			r.engine.load = append(r.engine.load, func() error {
 				_, rev, _ := r.engine.Engine.Load(t.Context(), key)
-				_, err := r.engine.Engine.Swap(t.Context(), key, rev, []byte(test.bytes))
+				_, err := r.engine.Engine.Swap(t.Context(), key, rev, engines.Value{State: []byte(test.bytes)})
 				return err
 			})
 			start := time.Now()
@@ -450,7 +450,7 @@ func TestASwapThatHangs(t *testing.T) {
 // slow is an engine whose Swap ends with its context.
 type slow struct{ *script }
 
-func (slow) Swap(ctx context.Context, _ engines.Key, _ uint64, _ []byte) (uint64, error) {
+func (slow) Swap(ctx context.Context, _ engines.Key, _ uint64, _ engines.Value) (uint64, error) {
 	<-ctx.Done()
 	return 0, fmt.Errorf("swapping: %w", ctx.Err())
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -58,7 +59,7 @@ func (s *Store) read(ctx context.Context, key engines.Key) (stored envelope, rev
 // any other that leaves open whether it did.
 func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, p []byte) (next uint64, err error) {
 	defer recovered(&err)
-	return s.Engine.Swap(ctx, key, rev, p)
+	return s.Engine.Swap(ctx, key, rev, engines.Value{State: p, Used: time.Now()})
 }
 
 // shown returns an epoch as clients see it. What is stored does not depend on the mark.

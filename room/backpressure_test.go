@@ -198,7 +198,7 @@ func TestAPostWaitsForReaders(t *testing.T) {
 
 // post publishes by a plain request.
 func post(t *testing.T, h hubtest.Bubble, msg apps.Message) {
-	a, err := h.Ask(context.Background(), others(), room.Visitor{Room: "room"}, msg)
+	a, err := h.Ask(context.Background(), others(), room.Visitor{Room: "room"}, msg, nil)
 	if err != nil || (a.Err != nil || a.Code != 0 || a.Data != nil) {
 		t.Errorf("answered with %+v, %v", a, err)
 	}

@@ -49,7 +49,11 @@ func (m *Member) callLeave() (err error) {
 }
 
 // receive hands a message to the app and acts on what it returns.
-func (m *Member) receive(msg apps.Message) {
+func (m *Member) receive(msg apps.Message, s *stamp) {
+	if s != nil {
+		m.stamp.Store(s)
+		defer m.stamp.Store(nil)
+	}
 	if err := m.callReceive(msg); err != nil {
 		m.failed(err)
 	}
@@ -88,7 +92,7 @@ func (m *Member) failed(err error) {
 	var closing *apps.CloseError
 	switch {
 	case apps.IsRefusal(err):
-		m.room.refuse(m, errors.New(err.Error())) // read now, as that may panic
+		m.room.refuseByApp(m, errors.New(err.Error()), m.takeStamp()) // read now, as that may panic
 	case errors.As(err, &closing):
 		m.App().Close(closing.Code, closing.Reason)
 	default:
@@ -97,5 +101,7 @@ func (m *Member) failed(err error) {
 	}
 }
 
-// sendError tells m why what it asked for is not done.
-func (m *Member) sendError(err error) { m.conn.Refuse(err, message.Error(m.format, err.Error())) }
+// tellFault tells m why what it asked for is not done.
+func (m *Member) tellFault(err error, s *stamp, repeat bool) {
+	m.conn.Refuse(err, s.fault(err, repeat).Payload(m.format))
+}

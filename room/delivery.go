@@ -9,15 +9,15 @@ import (
 // answer tells everybody what came of a batch: the senders their replies, then
 // everybody the events and the final state. A sender is told the events before
 // its reply before it: versions never fall.
-func (r *Room) answer(batch []operation, results []replica.Result, now snapshot) *announcement {
-	a := newAnnouncement(results, now, r.lastUpdate)
+func (r *Room) answer(batch []operation, results, late []replica.Result, now snapshot) *announcement {
+	a := newAnnouncement(results, late, now, r.lastUpdate)
 	r.lastUpdate = a.update
 	a.held = a.updated && r.throttle.holds(r)
 	senders := gather(batch)
 	defer letGo(senders)
 	for i, op := range batch {
 		a.tellEvents(op.from, i)
-		op.from.reply(results[i], now)
+		op.reply(results[i], now)
 	}
 	r.announce(a, senders)
 	return a
@@ -47,20 +47,26 @@ func letGo(senders []*Member) {
 	}
 }
 
-// reply tells m the result of one of its operations.
-func (m *Member) reply(res replica.Result, now snapshot) {
+// reply tells the sender of an operation its result.
+func (op operation) reply(res replica.Result, now snapshot) {
+	m := op.from
 	switch {
 	case res.Panicked:
 		return
 	case res.Err != nil:
-		m.sendError(res.Err)
+		m.tellFault(res.Err, op.stamp, res.Repeat)
 		return
 	}
 	m.turn.version = res.Version
-	if res.Outcome.Reply.Empty() {
+	if res.Repeat && res.Version < now.version {
+		m.turn.missed = true // the answer is of the past: the present state follows
+	}
+	reply := now.said(message.Reply, res.Version, res.Outcome.Reply)
+	reply.ID, reply.Repeat = op.stamp.answerID(), res.Repeat
+	if res.Outcome.Reply.Empty() && reply.ID == nil {
 		return
 	}
-	if p := now.said(message.Reply, res.Version, res.Outcome.Reply).Payload(m.format); len(p) > 0 {
+	if p := reply.Payload(m.format); len(p) > 0 {
 		m.conn.Send(p, false)
 	}
 }
@@ -78,10 +84,16 @@ type announcement struct {
 	updates *message.Batch // the update, once somebody is told it
 }
 
-func newAnnouncement(results []replica.Result, now snapshot, lastUpdate apps.Body) *announcement {
-	a := &announcement{now: now, update: lastUpdate, ends: make([]int, 1, 1+len(results))}
+// newAnnouncement is for the results of a batch, and of earlier operations that have been
+// found stored late.
+func newAnnouncement(results, late []replica.Result, now snapshot, lastUpdate apps.Body) *announcement {
+	a := &announcement{now: now, update: lastUpdate, ends: make([]int, 0, 1+len(results))}
+	for i := range late {
+		a.add(&late[i])
+	}
+	a.ends = append(a.ends, a.events.Len())
 	for i := range results {
-		if results[i].Err == nil {
+		if results[i].Err == nil && !results[i].Repeat {
 			a.add(&results[i])
 		}
 		a.ends = append(a.ends, a.events.Len())
@@ -120,6 +132,9 @@ func (a *announcement) tellEvents(m *Member, n int) {
 // tellUpdate sends m the update.
 func (a *announcement) tellUpdate(m *Member) {
 	if a.updates == nil {
+		if a.update.Empty() { // nothing has been updated since the room was loaded
+			a.update = a.now.view
+		}
 		a.updates = message.NewBatch(a.now.said(message.Update, a.now.version, a.update))
 	}
 	m.conn.Update(a.updates)

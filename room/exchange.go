@@ -6,6 +6,7 @@ import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/replica"
 )
 
 // Answer is what came of a message that was sent by a plain request: a reply; why there
@@ -33,12 +34,30 @@ type Exchange struct {
 // NewExchange returns one without a message yet.
 func NewExchange() *Exchange { return &Exchange{done: make(chan struct{})} }
 
-// Begin hands the message to the app, on behalf of the member.
-func (x *Exchange) Begin(m *Member, msg apps.Message) {
+// Once names an operation that counts once, however often it is sent.
+type Once struct {
+	ID replica.ID
+	At string // the point that the client had seen, "<epoch>-<version>"; or empty
+}
+
+// Begin hands the message to the app, on behalf of the member. once is what the
+// request says beside the message, or nil; it goes before what the message says.
+func (x *Exchange) Begin(m *Member, msg apps.Message, once *Once) {
 	x.Hold(0)
-	m.Message(msg.Data, msg.Binary)
+	defer x.Release(0)
+	s, err := m.stampOf(msg.Data, msg.Binary)
+	if once != nil && err == nil {
+		if s == nil {
+			s = new(stamp)
+		}
+		err = m.countOnce(s, once.ID, once.At)
+	}
+	if err != nil {
+		m.room.refuse(m, err, s)
+		return
+	}
+	m.take(msg, s)
 	m.Flush()
-	x.Release(0)
 }
 
 // Done is closed once there is an answer.

@@ -10,17 +10,24 @@ import (
 // through them and lives while there are any; the connection is held for each,
 // so that its reading stops at 64.
 type inbox struct {
-	messages []apps.Message
+	messages []stamped
 	working  bool
 }
 
+// stamped is a message with its stamp, which may be nil.
+type stamped struct {
+	apps.Message
+	stamp *stamp
+}
+
 // deposit copies a message into the inbox.
-func (m *Member) deposit(data []byte, binary bool) {
-	m.conn.Hold(len(data))
+func (m *Member) deposit(msg apps.Message, s *stamp) {
+	m.conn.Hold(len(msg.Data))
+	msg.Data = bytes.Clone(msg.Data)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	in := &m.needExtras().inbox
-	in.messages = append(in.messages, apps.Message{Data: bytes.Clone(data), Binary: binary})
+	in.messages = append(in.messages, stamped{msg, s})
 	if !in.working {
 		in.working = true
 		m.room.shared.Go(m.workThrough)
@@ -32,7 +39,7 @@ func (m *Member) workThrough() {
 	for {
 		messages, last := m.collect()
 		for _, msg := range messages {
-			m.receive(msg)
+			m.receive(msg.Message, msg.stamp)
 			m.conn.Release(len(msg.Data))
 		}
 		if last {
@@ -46,7 +53,7 @@ func (m *Member) workThrough() {
 
 // collect takes all messages; without any, the work is over, and last tells
 // that it is so for good.
-func (m *Member) collect() (messages []apps.Message, last bool) {
+func (m *Member) collect() (messages []stamped, last bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	in := &m.extras.inbox

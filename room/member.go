@@ -24,7 +24,8 @@ type Member struct {
 	conn     Conn
 	format   message.Format
 
-	handing atomic.Bool // messages are being handed over: Flush will follow
+	handing atomic.Bool           // messages are being handed over: Flush will follow
+	stamp   atomic.Pointer[stamp] // of the message that the app is being handed; see takeStamp
 
 	// Owned by the room's turn.
 	turn struct {
@@ -113,12 +114,22 @@ func (m *Member) Rearm() { m.conn.Rearm() }
 // Message takes one message of the client. Flush must follow, at the latest when no
 // other message is at hand.
 func (m *Member) Message(data []byte, binary bool) {
+	s, err := m.stampOf(data, binary)
+	if err != nil {
+		m.room.refuse(m, err, s)
+		return
+	}
+	m.take(apps.Message{Data: data, Binary: binary}, s)
+}
+
+// take hands a message to the app, now or when it comes to it.
+func (m *Member) take(msg apps.Message, s *stamp) {
 	if !m.route.Inline {
-		m.deposit(data, binary)
+		m.deposit(msg, s)
 		return
 	}
 	m.handing.Store(true)
-	m.receive(apps.Message{Data: data, Binary: binary})
+	m.receive(msg, s)
 }
 
 // Flush lets the room carry out what the messages before led to.

@@ -6,10 +6,24 @@ import (
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
+// Codes of a room, beside those of package replica.
+const (
+	CodeBusy      replica.Code = "busy"      // too much waits already
+	CodeStateless replica.Code = "stateless" // there is nothing that an operation could change
+)
+
+// Why an operation is not even queued. Errors that end no connection are told to their
+// client; see failed.
+var (
+	ErrBusy      = replica.NewError(CodeBusy, true, "busy, try again later")
+	ErrStateless = replica.NewError(CodeStateless, false, "this room keeps no state")
+)
+
 // apply queues an operation of m.
 func (r *Room) apply(m *Member, data []byte) {
+	s := m.takeStamp()
 	if !r.stateful {
-		r.refuse(m, ErrStateless)
+		r.refuse(m, ErrStateless, s)
 		return
 	}
 	r.mu.Lock()
@@ -19,10 +33,10 @@ func (r *Room) apply(m *Member, data []byte) {
 	}
 	if r.full(len(data)) {
 		r.mu.Unlock()
-		r.refuse(m, ErrBusy)
+		r.refuse(m, ErrBusy, s)
 		return
 	}
-	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data)}, m})
+	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data), Once: s.count()}, m, s})
 	r.mu.Unlock()
 	r.kickUnless(m)
 }
@@ -44,16 +58,27 @@ func (r *Room) enqueue(op operation) {
 
 // refuse tells m why something it asked for is not done: at once, or in its
 // place if answers to earlier messages are still to come.
-func (r *Room) refuse(m *Member, err error) {
+func (r *Room) refuse(m *Member, err error, s *stamp) {
+	r.refuseIn(m, operation{replica.Operation{Refusal: err}, m, s}, false)
+}
+
+// refuseByApp is refuse with an answer of the app, which is kept for repeats if the
+// message is to count once.
+func (r *Room) refuseByApp(m *Member, err error, s *stamp) {
+	once := s.count()
+	r.refuseIn(m, operation{replica.Operation{Refusal: err, ByApp: true, Once: once}, m, s}, once != nil)
+}
+
+func (r *Room) refuseIn(m *Member, op operation, always bool) {
 	r.mu.Lock()
-	if m.unanswered > 0 {
-		r.enqueue(operation{replica.Operation{Refusal: err}, m})
+	if !r.retired && (always || m.unanswered > 0) {
+		r.enqueue(op)
 		r.mu.Unlock()
 		r.kickUnless(m)
 		return
 	}
 	r.mu.Unlock()
-	m.sendError(err)
+	m.tellFault(op.Refusal, op.stamp, false)
 }
 
 // settleAll releases the senders of a batch, if need be when the members are no

@@ -220,7 +220,7 @@ func TestAPanicOfEveryHoldsUpNobody(t *testing.T) {
 
 // What an engine does wrong refuses the batch, as what an app does wrong.
 func TestAPanicOfTheEngineRefusesTheBatch(t *testing.T) {
-	for _, method := range []string{"MaxState", "List"} { // others are settled, see package replica
+	for _, method := range []string{"MaxState", "Count"} {
 		t.Run(method, func(t *testing.T) {
 			e := &brittleEngine{Engine: new(memory.Engine)}
 			w := hubtest.New(t, e)
@@ -257,9 +257,9 @@ func (e *brittleEngine) MaxState() int {
 	return e.Engine.MaxState()
 }
 
-func (e *brittleEngine) List(ctx context.Context, after engines.Key, n int) ([]engines.Key, error) {
-	e.hit("List")
-	return e.Engine.List(ctx, after, n)
+func (e *brittleEngine) Count(ctx context.Context) (int, error) {
+	e.hit("Count")
+	return e.Engine.Count(ctx)
 }
 
 func (e *brittleEngine) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
@@ -267,9 +267,9 @@ func (e *brittleEngine) Load(ctx context.Context, key engines.Key) ([]byte, uint
 	return e.Engine.Load(ctx, key)
 }
 
-func (e *brittleEngine) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (uint64, error) {
+func (e *brittleEngine) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
 	e.hit("Swap")
-	return e.Engine.Swap(ctx, key, rev, state)
+	return e.Engine.Swap(ctx, key, rev, v)
 }
 
 func (e *brittleEngine) Close() error {
@@ -281,7 +281,7 @@ func (e *brittleEngine) Close() error {
 func TestAPanicOnClosingTheEngineIsItsError(t *testing.T) {
 	e, method := &brittleEngine{Engine: new(memory.Engine)}, "Close"
 	e.breaks.Store(&method)
-	h := hub.New(e, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(e), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
 	if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err == nil || !strings.Contains(err.Error(), "Close panics") {
 		t.Error(err)
 	}
@@ -315,7 +315,7 @@ func panickingLog(message string) *zap.Logger {
 // A member whose end cannot be logged has left all the same.
 func TestAPanicOfTheLastLineKeepsNobody(t *testing.T) {
 	log := panickingLog("connection ended")
-	w := hubtest.Over(t, hub.New(new(memory.Engine), hub.Limits{MaxConnections: 1}, func() *zap.Logger { return log }))
+	w := hubtest.Over(t, hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{MaxConnections: 1}, func() *zap.Logger { return log }))
 	app, left := hubtest.NewCounterApp(), make(chan struct{}, 1)
 	app.OnLeave = func(apps.Conn) { left <- struct{}{} }
 	w.Join(hubtest.Route(app)).Leave()
@@ -331,7 +331,7 @@ func TestAPanicOfATurnClosesItsSenders(t *testing.T) {
 	for _, members := range []int{3, 70} {
 		t.Run(strconv.Itoa(members), func(t *testing.T) {
 			log := panickingLog("app failed")
-			w := hubtest.Over(t, hub.New(new(memory.Engine), hub.Limits{}, func() *zap.Logger { return log }))
+			w := hubtest.Over(t, hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, func() *zap.Logger { return log }))
 			route := hubtest.Route(hubtest.NewCounterApp())
 			clients, empty := manyClients(t, w, route, members)
 			clients[0].Send("op")
@@ -340,12 +340,12 @@ func TestAPanicOfATurnClosesItsSenders(t *testing.T) {
 			}
 			clients[0].Send("boom")
 			clients[0].ExpectClose(1011)
-			a, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("op"))
+			a, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("op"), nil)
 			if err != nil || string(a.Data) != "2" {
 				t.Errorf("%+v, %v", a, err)
 			}
 			clients[1].Expect("2")
-			if a, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("boom")); err != nil || a.Code != frames.InternalError {
+			if a, err := w.Hub.Ask(context.Background(), route, room.Visitor{Room: "room"}, apps.Text("boom"), nil); err != nil || a.Code != frames.InternalError {
 				t.Errorf("%+v, %v", a, err)
 			}
 			clients[1].Send("op")

@@ -13,7 +13,8 @@ const (
 // order of its answers for something that is refused already.
 type operation struct {
 	replica.Operation
-	from *Member
+	from  *Member
+	stamp *stamp // of the message that it is for, or nil
 }
 
 // operationQueue is the operations that wait in a room: those of each member in their

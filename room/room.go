@@ -34,6 +34,7 @@ type Room struct {
 	running    bool // somebody takes turns
 	due        bool // updates have waited long enough
 	stale      bool // the route's configuration may have changed
+	unsettled  bool // it is time to find out what has become of a commit
 	engaged    bool // a reference is taken for what waits or is carried out
 	retired    bool // the room has left memory: nothing is done in it any more
 	outbox     outbox
@@ -46,6 +47,7 @@ type Room struct {
 	recipients []*Member        // a copy of members; kept for its memory
 	lastUpdate apps.Body        // the last update
 	throttle   throttle
+	settling   bool // settleLater is under way
 }
 
 // New returns the room of a key, for visitors of a route, without any reference. It

@@ -1,7 +1,9 @@
 package room
 
 import (
+	"context"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -12,11 +14,12 @@ import (
 // it, and its functions may be called concurrently.
 type Shared struct {
 	Store    *replica.Store
-	Volatile bool               // the engine never waits
+	Volatile bool               // the engine never waits; known before the first room that keeps something
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired
 	Closing  <-chan struct{}    // closed when everybody has to go
+	Context  context.Context    // ends when it is time to give up what is not done yet
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 }
@@ -28,6 +31,16 @@ func (s *Shared) isClosing() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// sleep waits for a while, or until everybody has to go.
+func (s *Shared) sleep(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.Closing:
 	}
 }
 

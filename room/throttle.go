@@ -51,8 +51,8 @@ func (r *Room) wake() {
 func (r *Room) catchUp() {
 	r.throttle.armed, r.throttle.told = false, time.Now()
 	now := r.snapshot()
-	r.settle(now)
-	a := newAnnouncement(nil, now, r.lastUpdate)
+	r.show(now)
+	a := newAnnouncement(nil, nil, now, r.lastUpdate)
 	for _, m := range r.recipients {
 		a.tell(m)
 	}

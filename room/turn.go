@@ -1,8 +1,6 @@
 package room
 
 import (
-	"context"
-	"errors"
 	"math"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -26,7 +24,7 @@ func (r *Room) kick() {
 		return
 	}
 	r.running = true
-	inline := len(r.members) <= inlineMembers && (r.shared.Volatile || !r.stateful)
+	inline := len(r.members) <= inlineMembers && (!r.stateful || r.shared.Volatile)
 	r.mu.Unlock()
 	if !inline || !r.run(maxInline) {
 		r.shared.Go(r.runOn)
@@ -38,7 +36,7 @@ func (r *Room) runOn() { r.run(math.MaxInt) }
 
 // busy reports whether anything waits.
 func (r *Room) busy() bool {
-	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale
+	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.due || r.stale || r.unsettled
 }
 
 // run takes at most so many turns and reports whether nothing is left to do.
@@ -73,8 +71,8 @@ func (r *Room) turn() bool {
 		r.mu.Unlock()
 		return false
 	}
-	sending, batch, due, stale := r.outbox, r.operations.take(maxBatch), r.due, r.stale
-	r.due, r.stale = false, false
+	sending, batch, due, stale, unsettled := r.outbox, r.operations.take(maxBatch), r.due, r.stale, r.unsettled
+	r.due, r.stale, r.unsettled = false, false, false
 	r.outbox = outbox{}
 	if sending.messages.Len() > 0 {
 		r.recipients = append(r.recipients[:0], r.members...)
@@ -88,7 +86,10 @@ func (r *Room) turn() bool {
 		r.follow(r.config())
 		r.setLast(r.snapshot())
 	}
-	if len(batch) > 0 {
+	if unsettled {
+		r.settling = false
+	}
+	if len(batch) > 0 || unsettled {
 		r.carryOut(batch)
 	}
 	if due {
@@ -122,8 +123,9 @@ func (r *Room) carryOut(batch []operation) {
 		}
 	}
 	now := r.snapshot()
-	r.settle(now)
-	told = r.answer(batch, results, now)
+	r.show(now)
+	told = r.answer(batch, results, r.replica.Late(), now)
+	r.settleLater()
 }
 
 // conclude gives back what the operations of a batch held. After a panic nobody
@@ -153,12 +155,12 @@ func (r *Room) commit(batch []operation) []replica.Result {
 	for i, op := range batch {
 		operations[i] = op.Operation
 	}
-	return r.replica.Commit(context.Background(), operations)
+	return r.replica.Commit(r.shared.Context, operations)
 }
 
-// settle shows the commit to visitors that join from now on and keeps the members
+// show shows the commit to visitors that join from now on and keeps the members
 // that are to be told of it: those that joined meanwhile have seen it.
-func (r *Room) settle(now snapshot) {
+func (r *Room) show(now snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = now
@@ -167,9 +169,3 @@ func (r *Room) settle(now snapshot) {
 		m.turn.owed, m.turn.heard = len(m.operations) > 0, 0
 	}
 }
-
-// Errors that end no connection are told to their client; see failed.
-var (
-	ErrBusy      = errors.New("busy, try again later")
-	ErrStateless = errors.New("this room keeps no state")
-)

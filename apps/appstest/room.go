@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
@@ -68,13 +69,15 @@ func NewRoom(t testing.TB, app apps.App) *Room {
 }
 
 func (r *Room) open() {
-	r.hub = hub.New(lasting{r.engine}, hub.Limits{}, func() *zap.Logger { return r.log })
+	r.hub = hub.New(lasting{r.engine}, hub.OpenTimeout, hub.Limits{}, func() *zap.Logger { return r.log })
 }
 
-// lasting is an engine that outlives its hub.
+// lasting is an engine that outlives its hub, and its opener.
 type lasting struct{ *memory.Engine }
 
-func (lasting) Close() error { return nil }
+func (lasting) Identity() string                               { return "" }
+func (e lasting) Open(context.Context) (engines.Engine, error) { return e, nil }
+func (lasting) Close() error                                   { return nil }
 
 // close lets all clients go and waits for the app.
 func (r *Room) close() {
@@ -216,7 +219,7 @@ func (r *Room) ask(m apps.Message, options []Option) *Answer {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	answer, err := r.hub.Ask(ctx, r.route, r.visitor(options), m)
+	answer, err := r.hub.Ask(ctx, r.route, r.visitor(options), m, nil)
 	if err != nil {
 		r.t.Fatalf("posting: %v", err)
 	}

@@ -82,7 +82,11 @@ func (*App) Receive(c apps.Conn, m apps.Message) error {
 	if m.Binary {
 		return apps.Refuse(errBinary)
 	}
-	c.Room().Apply(c, m.Data)
+	number, err := numberIn(m.Data)
+	if err != nil {
+		return apps.Refuse(err)
+	}
+	c.Room().Apply(c, number)
 	return nil
 }
 

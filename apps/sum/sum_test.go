@@ -98,7 +98,7 @@ func TestJSONMessages(t *testing.T) {
 	}
 	a.Send("2.50")
 	a.Send("x")
-	a.Expect(`{"type":"reply","epoch":"`+head+`","version":1,"total":2.5}`, `{"type":"error","error":"not a number"}`)
+	a.Expect(`{"type":"reply","epoch":"`+head+`","version":1,"total":2.5}`, `{"type":"error","error":"not a number","code":"refused","retry":false}`)
 	b.Expect(`{"type":"update","epoch":"` + head + `","version":1,"total":2.5}`)
 }
 

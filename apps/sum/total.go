@@ -21,13 +21,9 @@ type total struct {
 	silent bool // only the sender is told
 }
 
-// Apply adds the number of one message.
+// Apply adds a number.
 func (t *total) Apply(op apps.Op) (apps.Outcome, error) {
-	text, err := numberIn(op.Data)
-	if err != nil {
-		return apps.Outcome{}, err
-	}
-	n, err := aggregate.ParseNumber(text)
+	n, err := aggregate.ParseNumber(op.Data)
 	if err != nil {
 		return apps.Outcome{}, err
 	}

@@ -1,6 +1,8 @@
 package hubtest
 
 import (
+	"context"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,6 +12,8 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // Bubble is a hub in a world in which time passes only when everybody waits.
@@ -18,10 +22,21 @@ type Bubble struct {
 	End func() // begins to close it, once
 }
 
+// Client lets a client into the room "room".
+func (b Bubble) Client(t *testing.T, rt *route.Route) *Client {
+	t.Helper()
+	m, err := b.Hub.Join(context.Background(), rt, room.Visitor{Room: "room"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, client := net.Pipe()
+	return Connect(t, m, server, client)
+}
+
 // InBubble runs a test in a bubble, and closes the hub afterwards.
 func InBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(t *testing.T, b Bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		h, ended := hub.New(engine, limits, zap.NewNop), make(chan error)
+		h, ended := hub.New(Opens(engine), hub.OpenTimeout, limits, zap.NewNop), make(chan error)
 		end := sync.OnceFunc(func() {
 			go func() { ended <- h.Close(Patience, frames.GoingAway, "") }()
 		})

@@ -23,13 +23,13 @@ func NewEngine() *Engine { return &Engine{Engine: new(memory.Engine), Max: 1 << 
 
 func (e *Engine) MaxState() int { return e.Max }
 
-func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, state []byte) (next uint64, err error) {
+func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (next uint64, err error) {
 	e.mu.Lock()
 	e.swaps++
 	on := e.onSwap
 	e.mu.Unlock()
 	do := func() (err error) {
-		next, err = e.Engine.Swap(ctx, key, rev, state)
+		next, err = e.Engine.Swap(ctx, key, rev, v)
 		return err
 	}
 	if on == nil {

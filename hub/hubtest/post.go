@@ -13,7 +13,7 @@ import (
 // Post sends a text by a plain request, which must be answered with want.
 func Post(t testing.TB, h *hub.Hub, rt *route.Route, name, text, want string) {
 	t.Helper()
-	a, err := h.Ask(context.Background(), rt, room.Visitor{Room: name}, apps.Text(text))
+	a, err := h.Ask(context.Background(), rt, room.Visitor{Room: name}, apps.Text(text), nil)
 	if err != nil || string(a.Data) != want {
 		t.Errorf("%s in %s: %q, %v, want %q", text, name, a.Data, err, want)
 	}

@@ -1,0 +1,156 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/bbolt"
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// run is the committer: it does what waits, one transaction after another, until the
+// engine is closed.
+func (e *Engine) run() {
+	for batch := e.queue.take(); len(batch) > 0; batch = e.queue.take() {
+		e.commit(batch)
+		for _, r := range batch {
+			close(r.done)
+		}
+	}
+}
+
+// commit does all requests of a batch, or tells them why not. A request that cannot be
+// done because of damage is left out.
+func (e *Engine) commit(batch []*request) {
+	batch = slices.Clone(batch)
+	for len(batch) > 0 {
+		f, err := e.writableFile()
+		if err != nil {
+			fail(batch, refused(err))
+			return
+		}
+		culprit, err := e.try(f, batch)
+		if err == nil {
+			return
+		}
+		if culprit == nil {
+			fail(batch, refused(err))
+			return
+		}
+		culprit.err = refused(err)
+		batch = slices.DeleteFunc(batch, func(r *request) bool { return r == culprit })
+	}
+}
+
+// try does the requests in one transaction. With an error, which may be a certain
+// request's, nothing has been done.
+func (e *Engine) try(f *file, batch []*request) (culprit *request, err error) {
+	tx, err := f.begin(true)
+	if err != nil {
+		return nil, err
+	}
+	changed, culprit, err := apply(tx, batch)
+	if err != nil || !changed {
+		f.rollback(tx)
+		return culprit, err
+	}
+	e.finish(f, tx, batch)
+	return nil, nil
+}
+
+// apply does the requests. An error is not the answer to a request, but why the
+// transaction is of no use.
+func apply(tx *bbolt.Tx, batch []*request) (changed bool, current *request, err error) {
+	err = guard(func() error {
+		t, err := tablesOf(tx)
+		if err != nil {
+			return err
+		}
+		for _, current = range batch {
+			if current.rev, current.err = current.do(t); !isAnswer(current.err) {
+				return current.err
+			}
+		}
+		current, changed = nil, t.changed
+		return t.finish()
+	})
+	return changed, current, err
+}
+
+func isAnswer(err error) bool {
+	return err == nil || errors.Is(err, engines.ErrConflict) || errors.Is(err, engines.ErrNotFound) || errors.Is(err, engines.ErrRefused)
+}
+
+// finish commits a transaction. Nobody reads before it is known to be on disk, or
+// not to be.
+func (e *Engine) finish(f *file, tx *bbolt.Tx, batch []*request) {
+	e.exclude()
+	defer e.admit()
+	txid := uint64(tx.ID())
+	err := f.commit(tx)
+	if err == nil {
+		return
+	}
+	again := e.reopen()
+	logger().Error("a commit has failed", zap.String("file", e.path), zap.Error(err), zap.NamedError("opening_anew", again))
+	switch {
+	case again != nil: // and so unknown
+		fail(batch, fmt.Errorf("committing: %w; opening the file anew: %w", err, again))
+	case e.file.txid < txid:
+		fail(batch, refused(fmt.Errorf("committing: %w", err)))
+	}
+}
+
+// fail gives the error to the requests that would have been done.
+func fail(batch []*request, err error) {
+	for _, r := range batch {
+		if r.err == nil {
+			r.rev, r.err = 0, err
+		}
+	}
+}
+
+// writableFile returns the file for writing, opened anew if it has to be.
+func (e *Engine) writableFile() (*file, error) {
+	if !e.file.usable() {
+		e.exclude()
+		defer e.admit()
+		if err := e.reopen(); err != nil {
+			return nil, fmt.Errorf("opening %s anew: %w", e.path, err)
+		}
+	}
+	return e.file, e.file.inPlace(e.path)
+}
+
+// reopen opens the file anew. Nobody reads meanwhile.
+func (e *Engine) reopen() error {
+	if e.file != nil {
+		e.retire(e.file)
+		e.file = nil
+	}
+	f, err := openFile(e.path, e.info)
+	if err != nil {
+		return cure(err)
+	}
+	e.file = f
+	return nil
+}
+
+// retire closes a file. A backup that is being made of it may still wait for its
+// writer; nobody else has to wait for that.
+func (e *Engine) retire(f *file) {
+	_ = f.os.Close() // with bbolt's lock on the file
+	e.retired.Go(f.close)
+}
+
+// everybody is more than all readers that there can be.
+const everybody = 1 << 40
+
+// exclude lets no reader in and waits for those that read.
+func (e *Engine) exclude() { _ = e.readers.Acquire(context.Background(), everybody) }
+
+func (e *Engine) admit() { e.readers.Release(everybody) }

@@ -1,0 +1,106 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"strings"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// A key in the file is the app's name, NUL and the room's, so that the order of
+// bytes is the order of keys. A value is the revision (8 bytes), the hour of the
+// last use (4), a checksum (4), all big-endian, and the state.
+
+// maxKey is the longest key in bytes. bbolt takes 32 KiB, of which the index needs
+// some itself.
+const maxKey = 16 << 10
+
+var errKey = errors.New("the names of app and room are too long, or the app's has a NUL")
+
+func encodeKey(key engines.Key) ([]byte, error) {
+	if len(key.App)+len(key.Room) >= maxKey || strings.IndexByte(key.App, 0) >= 0 {
+		return nil, errKey
+	}
+	return startKey(key), nil
+}
+
+// startKey is encodeKey for a key that only tells where to begin.
+func startKey(key engines.Key) []byte {
+	p := make([]byte, 0, len(key.App)+1+len(key.Room))
+	return append(append(append(p, key.App...), 0), key.Room...)
+}
+
+func decodeKey(p []byte) engines.Key {
+	app, room, _ := strings.Cut(string(p), "\x00")
+	return engines.Key{App: app, Room: room}
+}
+
+// hour is a time as the index has it: whole hours since 1970, rounded up, so that
+// a room is never taken to be unused for longer than it is. Within an hour a Swap
+// leaves the index alone.
+type hour uint32
+
+func hourOf(t time.Time) hour {
+	h := t.Add(time.Hour-1).Truncate(time.Hour).Unix() / 3600
+	return hour(min(max(h, 0), 1<<32-1))
+}
+
+func (h hour) time() time.Time { return time.Unix(3600*int64(h), 0).UTC() }
+
+// indexKey is where the index has a room.
+func indexKey(h hour, key []byte) []byte {
+	p := make([]byte, 0, 4+len(key))
+	return append(binary.BigEndian.AppendUint32(p, uint32(h)), key...)
+}
+
+func decodeIndexKey(p []byte) engines.Use {
+	h := hour(binary.BigEndian.Uint32(p))
+	return engines.Use{Key: decodeKey(p[4:]), Used: h.time()}
+}
+
+// headerSize is what stands before the state.
+const headerSize = 16
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+	errDamaged = errors.New("the value in the file is damaged: restore the file from a backup")
+)
+
+// stored is a value of the file. Its state is the file's own bytes.
+type stored struct {
+	rev   uint64 // 0: there is none
+	used  hour
+	state []byte
+}
+
+// encodeValue leaves the revision, which is not known yet, to seal. The sum is that of
+// the rest.
+func encodeValue(key []byte, v engines.Value) (p []byte, sum uint32) {
+	p = make([]byte, headerSize, headerSize+len(v.State))
+	binary.BigEndian.PutUint32(p[8:], uint32(hourOf(v.Used)))
+	p = append(p, v.State...)
+	return p, checksum(key, p)
+}
+
+func checksum(key, p []byte) uint32 {
+	sum := crc32.Update(0, castagnoli, key)
+	sum = crc32.Update(sum, castagnoli, p[8:12])
+	return crc32.Update(sum, castagnoli, p[headerSize:])
+}
+
+// seal completes a value.
+func seal(p []byte, sum uint32, rev uint64) {
+	binary.BigEndian.PutUint64(p, rev)
+	binary.BigEndian.PutUint32(p[12:], crc32.Update(sum, castagnoli, p[:8]))
+}
+
+func decodeValue(key, p []byte) (stored, error) {
+	if len(p) < headerSize || crc32.Update(checksum(key, p), castagnoli, p[:8]) != binary.BigEndian.Uint32(p[12:]) {
+		return stored{}, errDamaged
+	}
+	return stored{binary.BigEndian.Uint64(p), hour(binary.BigEndian.Uint32(p[8:])), p[headerSize:]}, nil
+}

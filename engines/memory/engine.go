@@ -1,0 +1,156 @@
+package memory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// maxState is the largest state of a room. A state is sent whole to joining
+// members, so that a larger one would help nobody.
+const maxState = 1 << 20
+
+// Engine is a map of rooms. Its zero value is ready to use.
+type Engine struct {
+	mu sync.RWMutex
+	// Guarded by mu.
+	rooms  map[engines.Key]value
+	last   uint64 // the newest revision of all rooms
+	used   index
+	closed bool
+}
+
+type value struct {
+	state []byte
+	rev   uint64
+	used  hour
+}
+
+var errClosed = errors.New("engine is closed")
+
+// Load returns a copy of a room's bytes.
+func (e *Engine) Load(_ context.Context, key engines.Key) ([]byte, uint64, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	v, ok := e.rooms[key]
+	switch {
+	case e.closed:
+		return nil, 0, errClosed
+	case !ok:
+		return nil, 0, engines.ErrNotFound
+	}
+	return bytes.Clone(v.state), v.rev, nil
+}
+
+// Swap stores a copy of the state if rev is the room's revision.
+func (e *Engine) Swap(_ context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
+	if len(v.State) > maxState {
+		return 0, engines.ErrRefused
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := e.rooms[key]
+	switch {
+	case e.closed:
+		return 0, refusedClosed()
+	case old.rev != rev:
+		return 0, engines.ErrConflict
+	case e.rooms == nil:
+		e.rooms, e.used = make(map[engines.Key]value), make(index)
+	}
+	used := hourOf(v.Used)
+	if used != old.used || old.rev == 0 {
+		e.used.move(key, old.used, used)
+	}
+	e.last++
+	e.rooms[key] = value{append(old.state[:0], v.State...), e.last, used}
+	return e.last, nil
+}
+
+func refusedClosed() error { return fmt.Errorf("%w: %w", engines.ErrRefused, errClosed) }
+
+// Delete removes a room.
+func (e *Engine) Delete(_ context.Context, key engines.Key, rev uint64) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v, ok := e.rooms[key]
+	switch {
+	case e.closed:
+		return refusedClosed()
+	case !ok:
+		return engines.ErrNotFound
+	case v.rev != rev:
+		return engines.ErrConflict
+	}
+	delete(e.rooms, key)
+	e.used.remove(key, v.used)
+	return nil
+}
+
+// List returns up to n keys after the given one.
+func (e *Engine) List(_ context.Context, after engines.Key, n int) ([]engines.Key, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return nil, errClosed
+	}
+	var keys []engines.Key
+	for key := range e.rooms {
+		if compare(key, after) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, compare)
+	return keys[:min(n, len(keys))], nil
+}
+
+func compare(a, b engines.Key) int {
+	return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Room, b.Room))
+}
+
+// Count returns how many rooms there are.
+func (e *Engine) Count(context.Context) (int, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return 0, errClosed
+	}
+	return len(e.rooms), nil
+}
+
+// Unused returns up to n rooms that were last used before a time.
+func (e *Engine) Unused(_ context.Context, before time.Time, after engines.Use, n int) ([]engines.Use, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return nil, errClosed
+	}
+	return e.used.before(before, after, n), nil
+}
+
+// MaxState is 1 MiB.
+func (*Engine) MaxState() int { return maxState }
+
+// Volatile marks the engine as one that never waits.
+func (*Engine) Volatile() {}
+
+// Close forgets every room.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rooms, e.used, e.closed = nil, nil, true
+	return nil
+}
+
+// Interface guards
+var (
+	_ engines.Engine   = (*Engine)(nil)
+	_ engines.Volatile = (*Engine)(nil)
+)
