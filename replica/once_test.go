@@ -471,3 +471,27 @@ func TestAnswersThatJustFit(t *testing.T) {
 		}
 	}
 }
+
+// A table may have any size up to its bound, and no answers.
+func TestTheBoundsOfAStoredTable(t *testing.T) {
+	table := some()
+	table.answers.log = nil
+	if _, ok := divideIDs(table.appendTo(nil)); !ok {
+		t.Error("without answers it is not read")
+	}
+	for table.size() < maxIDsSize-2*maxAnswer {
+		table.answers.add(answer{text: make([]byte, maxAnswer)})
+	}
+	for more, want := range []bool{true, false} {
+		full := *table
+		full.answers.log = slices.Clone(table.answers.log)
+		rest := maxIDsSize + more - table.size() - 2*answerHeader
+		full.answers.add(answer{text: make([]byte, rest/2)})
+		full.answers.add(answer{text: make([]byte, rest-rest/2)})
+		if p := full.appendTo(nil); len(p) != 96<<10-1+more {
+			t.Errorf("%d bytes", len(p))
+		} else if _, ok := divideIDs(p); ok != want {
+			t.Errorf("%d bytes are read: %v", len(p), ok)
+		}
+	}
+}
