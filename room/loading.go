@@ -18,8 +18,13 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if !r.stateful {
 		return nil
 	}
-	r.loading.Lock()
-	defer r.loading.Unlock()
+	if r.current().epoch != "" {
+		return nil
+	}
+	if err := r.lockLoading(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	defer r.unlockLoading()
 	if r.current().epoch != "" {
 		return nil
 	}
@@ -34,6 +39,18 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	return nil
 }
+
+// lockLoading waits until nobody else reads or deletes the state.
+func (r *Room) lockLoading(ctx context.Context) error {
+	select {
+	case r.loading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Room) unlockLoading() { <-r.loading }
 
 // ReplaceRoute makes another route that leads here the room's if its own is gone, and
 // reports whether it did.
@@ -116,8 +133,10 @@ func (r *Room) IsStored() bool { return r.replica != nil && r.replica.IsStored()
 // Discard deletes what is stored of the room if nobody but the caller has to do with
 // it. Who comes meanwhile waits in Load, and then finds a new room.
 func (r *Room) Discard(ctx context.Context) error {
-	r.loading.Lock()
-	defer r.loading.Unlock()
+	if err := r.lockLoading(ctx); err != nil {
+		return err
+	}
+	defer r.unlockLoading()
 	if !r.unload() {
 		return nil
 	}
