@@ -34,9 +34,7 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 		close(told)
 		<-h.empty
 		h.work.Wait()
-		err := h.closeEngine()
-		close(h.done)
-		closed <- err
+		closed <- h.closeEngine()
 	}()
 	<-told
 	select {
@@ -47,9 +45,6 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 		return h.abort(closed)
 	}
 }
-
-// Done is closed when the hub has closed its engine.
-func (h *Hub) Done() <-chan struct{} { return h.done }
 
 // close lets nobody in any more.
 func (h *Hub) close(why route.CloseReason) {

@@ -40,8 +40,7 @@ type Limits struct {
 // Hub is all rooms over one engine. Its methods may be called concurrently,
 // Adopt by one goroutine at a time.
 type Hub struct {
-	log         func() *zap.Logger
-	openTimeout time.Duration
+	log func() *zap.Logger
 
 	engine lazyEngine
 
@@ -64,22 +63,19 @@ type Hub struct {
 	empty   chan struct{}   // closed when the hub is closed and no room is in memory
 	over    context.Context // ends when it is time to cut those that are left
 	giveUp  context.CancelFunc
-	done    chan struct{} // closed when the engine is
 }
 
-// New returns a hub over an engine, which it opens when something is to be kept, within
-// openTimeout, and closes in the end. log is asked for a logger each time, since loggers
+// New returns a hub over an engine, which it opens when something is to be kept, and
+// closes in the end. log is asked for a logger each time, since loggers
 // change with the configuration.
-func New(opener engines.Opener, openTimeout time.Duration, limits Limits, log func() *zap.Logger) *Hub {
+func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	h := &Hub{
-		log:         log,
-		openTimeout: openTimeout,
-		rooms:       newDirectory(),
-		unloaded:    make(map[engines.Key]*unloadedRoom),
-		changed:     make(chan struct{}, 1),
-		closing:     make(chan struct{}),
-		empty:       make(chan struct{}),
-		done:        make(chan struct{}),
+		log:      log,
+		rooms:    newDirectory(),
+		unloaded: make(map[engines.Key]*unloadedRoom),
+		changed:  make(chan struct{}, 1),
+		closing:  make(chan struct{}),
+		empty:    make(chan struct{}),
 	}
 	h.over, h.giveUp = context.WithCancel(context.Background())
 	h.limits.Store(&limits)

@@ -395,7 +395,7 @@ func TestStockCountsWhatIsThere(t *testing.T) {
 // A plain request does not wait for an app that blocks when the hub closes.
 func TestCloseDoesNotWaitForARequest(t *testing.T) {
 	app := hubtest.NewSlowApp()
-	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.Limits{}, zap.NewNop)
 	answered := make(chan room.Answer)
 	go func() {
 		a, err := h.Ask(context.Background(), hubtest.Route(app), room.Visitor{Room: "room"}, apps.Text("wait"), nil)

@@ -27,7 +27,7 @@ func logging(t *testing.T, limits hub.Limits, test func(t *testing.T, h hubtest.
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		log := zap.New(core)
-		h := hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, limits, func() *zap.Logger { return log })
+		h := hub.New(hubtest.Opens(new(memory.Engine)), limits, func() *zap.Logger { return log })
 		end := sync.OnceFunc(func() {
 			if err := h.Close(time.Second, frames.GoingAway, ""); err != nil && !errors.Is(err, hub.ErrUnfinished) {
 				t.Error(err)

@@ -133,7 +133,7 @@ func (s *simulation) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.engine, s.route = p, newPowersRoute()
-	s.hub = hub.New(hubtest.Opens(p), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	s.hub = hub.New(hubtest.Opens(p), hub.Limits{}, zap.NewNop)
 	s.hub.Begin([]*route.Route{s.route})
 }
 
@@ -152,7 +152,6 @@ func (s *simulation) end(crash bool) {
 	if err := h.Close(grace, frames.GoingAway, ""); err != nil && !errors.Is(err, hub.ErrUnfinished) {
 		s.fault("closing: %v", err)
 	}
-	<-h.Done()
 }
 
 // reload gives the room another instance of its app.

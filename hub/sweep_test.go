@@ -43,7 +43,7 @@ func (e *lasting) Unused(ctx context.Context, before time.Time, after engines.Us
 // process runs a hub over the engine for as long as live takes.
 func (e *lasting) process(t *testing.T, live func(h *hub.Hub), routes ...*route.Route) {
 	t.Helper()
-	h := hub.New(hubtest.Opens(e), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
 	h.Begin(routes)
 	if err := h.Open(context.Background()); err != nil {
 		t.Fatal(err)

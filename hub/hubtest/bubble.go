@@ -46,7 +46,7 @@ func Dial(t testing.TB, h *hub.Hub, rt *route.Route, v room.Visitor) (*Client, e
 // InBubble runs a test in a bubble, and closes the hub afterwards.
 func InBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(t *testing.T, b Bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		h, ended := hub.New(Opens(engine), hub.OpenTimeout, limits, zap.NewNop), make(chan error)
+		h, ended := hub.New(Opens(engine), limits, zap.NewNop), make(chan error)
 		end := sync.OnceFunc(func() {
 			go func() { ended <- h.Close(Patience, frames.GoingAway, "") }()
 		})

@@ -47,7 +47,7 @@ func New(t testing.TB, engine engines.Engine, limits ...hub.Limits) *World {
 	core, logs := observer.New(zap.ErrorLevel)
 	log := zap.New(core)
 	limits = append(limits, hub.Limits{})
-	w := Over(t, hub.New(Opens(engine), hub.OpenTimeout, limits[0], func() *zap.Logger { return log }))
+	w := Over(t, hub.New(Opens(engine), limits[0], func() *zap.Logger { return log }))
 	w.Logs = logs
 	return w
 }
