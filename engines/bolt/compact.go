@@ -81,6 +81,9 @@ func copyBuckets(ctx context.Context, to *bbolt.DB, tx *bbolt.Tx) error {
 	if _, err = copyBucket(ctx, to, usedBucket, from.used); err != nil {
 		return err
 	}
+	if _, err = copyBucket(ctx, to, dueBucket, from.due); err != nil {
+		return err
+	}
 	_, err = copyBucket(ctx, to, aboutBucket, from.about)
 	return err
 }
