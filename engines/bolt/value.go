@@ -62,7 +62,7 @@ func momentOf(t time.Time) moment {
 	return moment(max(t.Add(time.Millisecond-1).UnixMilli(), 1))
 }
 
-func (m moment) time() time.Time { return time.UnixMilli(int64(m)).UTC() } //nolint:gosec // as momentOf made it
+func (m moment) time() time.Time { return time.UnixMilli(int64(m)).UTC() }
 
 // dueKey is where the index of wakes has a room.
 func dueKey(m moment, key []byte) []byte {
