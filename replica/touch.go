@@ -11,12 +11,19 @@ func (r *Replica) Touch(ctx context.Context, step time.Duration) error {
 	if r.rev == 0 || time.Since(time.Unix(r.stored.used, 0)) < step {
 		return nil
 	}
+	return r.storeAnew(ctx, time.Now().Unix())
+}
+
+// storeAnew stores the state as it is stored, and when the room was used.
+func (r *Replica) storeAnew(ctx context.Context, used int64) error {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
-	a, err := r.newAttempt(ctx, r.stored)
+	next := r.stored
+	next.used = used
+	a, err := r.newAttempt(ctx, next)
 	if err != nil {
 		r.undo()
 		return err
