@@ -8,7 +8,7 @@
 //	directory.go    the rooms in memory
 //	connection.go   a member with its connection; plain.go: requests without one
 //	connections.go  limits of connections; roomlimit.go: of stored rooms; forget.go: stored
-//	                rooms that nobody uses
+//	                rooms that nobody uses; wake.go: stored rooms whose time has come
 //	reload.go       following a new configuration; drain.go: members that must go;
 //	                close.go: the end
 //	logging.go      what logs are shown

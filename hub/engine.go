@@ -67,6 +67,7 @@ func (h *Hub) openEngine() (err error) {
 	h.install(engine)
 	e.opened.Store(true)
 	h.goUnlessClosed(h.sweepOn)
+	h.goUnlessClosed(h.wakeOn)
 	return nil
 }
 

@@ -38,7 +38,9 @@ func (h *Hub) noteUnloaded(e *entry) {
 		return
 	case e.unloaded == nil && e.room.Route().Config().Forget <= 0:
 		return // see sweep, should a reload change that
-	case !e.visited: // deleting it has failed
+	case !e.visited && e.unloaded == nil:
+		return // this process has not used it: see sweep
+	case !e.visited: // deleting it has failed, or it was woken
 		h.unloaded[e.unloaded.key] = e.unloaded
 		h.retry(e.unloaded)
 	default:
@@ -123,9 +125,11 @@ const forgetTimeout = 10 * time.Second
 // retryAfter is when a room that could not be forgotten is tried again.
 const retryAfter = time.Minute
 
-// retry has the room forgotten after that time. Hub.mu is held.
+// retry has the room forgotten after that time, or later if it is not due then. Hub.mu
+// is held.
 func (h *Hub) retry(r *unloadedRoom) {
-	r.timer = time.AfterFunc(retryAfter, func() { h.forget(r) })
+	wait, _ := r.wait()
+	r.timer = time.AfterFunc(max(wait, retryAfter), func() { h.forget(r) })
 }
 
 // acquireUnloaded is acquire for a room whose time has come and that nobody has used

@@ -47,6 +47,7 @@ type Hub struct {
 	limits      atomic.Pointer[Limits]
 	routes      atomic.Pointer[[]*route.Route] // of the configuration that is running
 	changed     chan struct{}                  // they may have; never closed
+	wakes       chan struct{}                  // a room may have to be woken sooner than that was known; never closed
 	connections connectionLimit
 	roomLimit   roomLimit
 	store       replica.Store
@@ -57,6 +58,7 @@ type Hub struct {
 	rooms    directory
 	unloaded map[engines.Key]*unloadedRoom // stored rooms that are not in memory
 	closed   *route.CloseReason            // to everybody; nil while the hub is open
+	nextWake time.Time                     // when it is looked for rooms to wake; zero: only when something changes
 
 	work    sync.WaitGroup  // goroutines of rooms and of blocking apps
 	closing chan struct{}   // closed when everybody has to go
@@ -74,6 +76,7 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 		rooms:    newDirectory(),
 		unloaded: make(map[engines.Key]*unloadedRoom),
 		changed:  make(chan struct{}, 1),
+		wakes:    make(chan struct{}, 1),
 		closing:  make(chan struct{}),
 		empty:    make(chan struct{}),
 	}

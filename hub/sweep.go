@@ -18,13 +18,15 @@ func (h *Hub) Begin(routes []*route.Route) {
 	}
 }
 
-// setRoutes has the sweep look at the routes that there are now.
+// setRoutes has the sweep, and the waking of rooms, look at the routes that there are
+// now.
 func (h *Hub) setRoutes(routes []*route.Route) {
 	h.routes.Store(&routes)
 	select {
 	case h.changed <- struct{}{}:
 	default:
 	}
+	h.wakeSoon()
 }
 
 // sweepOn stores, as long as the hub lives, that rooms are in use, and deletes stored
@@ -99,7 +101,10 @@ func (h *Hub) forgetIfDue(use engines.Use) {
 	if h.isKnown(use.Key) || isClosed(h.closing) {
 		return
 	}
-	rt := h.routeOf(use.Key)
+	rt, err := h.routeOf(use.Key)
+	if err != nil {
+		h.log().Error("looking for rooms to forget", zap.String("app", use.Key.App), zap.String("room", use.Key.Room), zap.Error(err))
+	}
 	if rt == nil {
 		return
 	}
@@ -121,20 +126,19 @@ func (h *Hub) isKnown(key engines.Key) bool {
 }
 
 // routeOf returns the route that has last stored a room, or nil if it is gone.
-func (h *Hub) routeOf(key engines.Key) *route.Route {
+func (h *Hub) routeOf(key engines.Key) (*route.Route, error) {
 	ctx, cancel := context.WithTimeout(h.over, forgetTimeout)
 	defer cancel()
 	name, err := h.store.RouteOf(ctx, key)
 	if err != nil {
-		h.log().Error("looking for rooms to forget", zap.String("app", key.App), zap.String("room", key.Room), zap.Error(err))
-		return nil
+		return nil, err
 	}
 	for _, rt := range *h.routes.Load() {
 		if rt.Name == name && rt.AppName == key.App {
-			return rt
+			return rt, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -11,7 +11,7 @@
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app
 //	turn.go         a room's turn; operations.go, queue.go: operations that wait, and their
 //	                limits; outbox.go: messages that wait; delivery.go: what is told
-//	                afterwards; throttle.go: how often
+//	                afterwards; throttle.go: how often; alarm.go: at which time by itself
 //	backpressure.go, patience.go  how publishers wait for members that read
 //	name.go, logging.go           what logs and apps are shown
 //

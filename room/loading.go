@@ -37,6 +37,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if r.config() != config { // a reload has not seen that the room is loaded
 		r.Renew()
 	}
+	r.wakeOverdue(ctx)
 	return nil
 }
 
@@ -85,6 +86,7 @@ func (r *Room) follow(c *route.Config) {
 	}
 	r.follows = c
 	r.replica.Follow(c.App.(apps.Stateful), r.Route().Name)
+	r.remind(time.Time{})
 }
 
 // config is what the room's route is configured to be now.
@@ -151,5 +153,6 @@ func (r *Room) unload() bool {
 		return false
 	}
 	r.last = snapshot{}
+	r.alarm.stop()
 	return true
 }
