@@ -66,7 +66,7 @@ func (h *Hub) openEngine() (err error) {
 	e.engine = engine
 	h.install(engine)
 	e.opened.Store(true)
-	h.goUnlessClosed(h.sweepOn)
+	h.goUnlessClosed(h.forgetter.sweepOn)
 	return nil
 }
 
