@@ -208,8 +208,8 @@ func (c *postSender) answer() (told, error) {
 	if err != nil {
 		return told{}, err
 	}
-	if len(body) == 0 { // as of every refusal by Caddy
-		return told{}, fmt.Errorf("a POST is answered with %s", response.Status)
+	if response.StatusCode == http.StatusServiceUnavailable && len(body) == 0 { // the room cannot even be read
+		return told{Type: "error", Code: "unavailable", Retry: true, status: response.StatusCode}, nil
 	}
 	a, err := parseTold(string(body))
 	if err != nil {
@@ -271,4 +271,15 @@ func (s *server) state(t *testing.T, path string) told {
 		t.Fatal(err)
 	}
 	return state
+}
+
+// fetch carries out a request, in any goroutine.
+func (s *server) fetch(r *http.Request) (status int, body string, err error) {
+	response, err := plain.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	p, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(p), err
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // writer is a client that sends operations 1, 2, 3 and so on to a room, over one
@@ -16,6 +17,7 @@ type writer struct {
 	path  string
 	post  bool
 	ids   bool
+	most  int                // operations; 0: any number
 	value func(n int) string // of the operation n
 
 	// Changed while it works.
@@ -34,6 +36,7 @@ type crew struct {
 	progress
 	writers []*writer
 	resting atomic.Bool // no operation is begun any more, only retried
+	returns bool        // those whose connection ends, or is refused, make another one
 	done    sync.WaitGroup
 	errs    chan error
 }
@@ -52,8 +55,12 @@ func (c *crew) begin(address string) {
 	c.errs = make(chan error, len(c.writers))
 	for _, w := range c.writers {
 		c.done.Go(func() {
-			err := w.work(address, func(int) bool { return !c.resting.Load() })
-			if isOdd(err) {
+			may := func(n int) bool { return !c.resting.Load() && (w.most == 0 || n <= w.most) }
+			err := w.work(address, may)
+			for end := time.Now().Add(patience); c.returns && err != nil && !isOdd(err) && time.Now().Before(end); {
+				err = w.work(address, may)
+			}
+			if c.returns && err != nil || isOdd(err) {
 				c.errs <- fmt.Errorf("%s: %w", w.name, err)
 			}
 		})
