@@ -184,7 +184,7 @@ func TestFailingDisk(t *testing.T) {
 		"every third, opening as well": "fdatasync,fsync:error=EIO:when=2+3",
 	} {
 		t.Run(name, func(t *testing.T) {
-			through := tampering(t, fault)
+			through := failing(t, fault)
 			s := start(t, writersConfig)
 			s.tolerates = []string{"rooms cannot be stored", "input/output error"}
 			s.stop()
