@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/message"
-	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
@@ -42,7 +40,7 @@ func (h *Hub) Ask(ctx context.Context, rt *route.Route, v room.Visitor, msg apps
 	case <-h.over.Done():
 		x.Abort()
 	case <-ctx.Done():
-		x.Refuse(replica.ErrUnknown, message.Fault{Text: replica.ErrUnknown.Error()}.Payload(message.Text))
+		x.GiveUp()
 	}
 	m.Depart()
 	return x.Answer(), nil

@@ -241,7 +241,7 @@ func (r *Replica) refuseOnce(op Operation, err error) Result {
 		return res
 	}
 	if err == ErrUnknown || r.unsettled.has(op.Once) {
-		return Result{Err: errUnknownID}
+		return Result{Err: ErrUnknownID}
 	}
 	return Result{Err: err}
 }

@@ -23,6 +23,10 @@ type Answer struct {
 type Exchange struct {
 	silent
 
+	// Set by Begin.
+	member *Member
+	stamp  *stamp
+
 	mu sync.Mutex
 	// Guarded by mu.
 	holds  int // while positive, an answer may still come
@@ -52,12 +56,23 @@ func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 		}
 		err = m.countOnce(s, once.ID, once.At)
 	}
+	x.member, x.stamp = m, s
 	if err != nil {
 		m.room.refuse(m, err, s)
 		return
 	}
 	m.take(msg, s)
 	m.Flush()
+}
+
+// GiveUp answers that the message may have had its effect, or may have it still. Begin
+// has returned.
+func (x *Exchange) GiveUp() {
+	err := replica.ErrUnknown
+	if x.stamp.count() != nil {
+		err = replica.ErrUnknownID
+	}
+	x.member.tellFault(err, x.stamp, false)
 }
 
 // Done is closed once there is an answer.
@@ -89,8 +104,15 @@ func (x *Exchange) Close(code frames.CloseCode, reason string) {
 	x.say(Answer{Data: []byte(reason), Code: code})
 }
 
-// Abort answers that the server is going away.
-func (x *Exchange) Abort() { x.Close(frames.GoingAway, "") }
+// Abort answers that the server is going away. The engine of a room that keeps something
+// may be at work on the message all the same.
+func (x *Exchange) Abort() {
+	if x.member.room.stateful {
+		x.GiveUp()
+		return
+	}
+	x.Close(frames.GoingAway, "")
+}
 
 // Hold reports that an answer may come.
 func (x *Exchange) Hold(int) {
