@@ -92,7 +92,9 @@ func (m *Member) failed(err error) {
 	var closing *apps.CloseError
 	switch {
 	case apps.IsRefusal(err):
-		m.room.refuseByApp(m, errors.New(err.Error()), m.takeStamp()) // read now, as that may panic
+		text := errors.New(err.Error()) // read now, as that may panic
+		s, _ := m.takeStamp()           // what was done before has it
+		m.room.refuseByApp(m, text, s)
 	case errors.As(err, &closing):
 		m.App().Close(closing.Code, closing.Reason)
 	default:

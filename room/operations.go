@@ -21,9 +21,12 @@ var (
 
 // apply queues an operation of m.
 func (r *Room) apply(m *Member, data []byte) {
-	s := m.takeStamp()
-	if !r.stateful {
-		r.refuse(m, ErrStateless, s)
+	s, err := m.takeStamp()
+	if err == nil && !r.stateful {
+		err = ErrStateless
+	}
+	if err != nil {
+		r.refuse(m, err, s)
 		return
 	}
 	r.mu.Lock()
