@@ -92,9 +92,7 @@ func createFolder(path string) error {
 
 // prepare opens the file, created or compacted if need be.
 func prepare(ctx context.Context, path string) (*file, error) {
-	if err := removeIfThere(path + compactSuffix); err != nil {
-		return nil, err
-	}
+	_ = os.Remove(path + compactSuffix) // where it cannot be removed, nothing is compacted
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
