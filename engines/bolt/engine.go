@@ -187,7 +187,7 @@ func (*Engine) MaxState() int { return maxState }
 // Mark returns the mark of the file.
 func (e *Engine) Mark() string { return hex.EncodeToString(e.mark) }
 
-// Close commits what waits and closes the file.
+// Close commits what waits and closes the file. It ends backups.
 func (e *Engine) Close() error {
 	if !e.queue.close() {
 		return nil
