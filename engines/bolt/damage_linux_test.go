@@ -5,9 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -179,19 +177,9 @@ func TestForbiddenFile(t *testing.T) {
 	}
 	path := temporary(t)
 	closeEngine(t, openEngine(t, path))
-	for folder := filepath.Dir(path); folder != os.TempDir() && folder != "/"; folder = filepath.Dir(folder) {
-		if err := os.Chmod(folder, 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "BOLT_TEST_CHILD=open", "BOLT_TEST_FILE="+path)
-	asNobody(cmd)
+	letAllIn(t, path)
 	for range 2 { // the lock first, then the file
-		out, err := cmd.CombinedOutput()
-		if errors.Is(err, fs.ErrPermission) {
-			t.Skipf("the test binary cannot be run as nobody: %v", err)
-		}
+		out, err := childAsNobody(t, path)
 		for _, part := range []string{path, "permission denied", "has to be able to write"} {
 			if !strings.Contains(string(out), part) {
 				t.Errorf("%s, %v, without %q", out, err, part)
@@ -200,9 +188,6 @@ func TestForbiddenFile(t *testing.T) {
 		if err := os.Chmod(path+lockSuffix, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		cmd = exec.Command(cmd.Path)
-		cmd.Env = append(os.Environ(), "BOLT_TEST_CHILD=open", "BOLT_TEST_FILE="+path)
-		asNobody(cmd)
 	}
 }
 

@@ -38,6 +38,9 @@ type file struct {
 	info os.FileInfo
 	txid uint64 // of the newest transaction when it was opened
 
+	reserved int64 // address space in bytes, unless the file needs more
+	backups  backups
+
 	broken atomic.Bool // what it shows may not be on disk
 	stuck  atomic.Bool // bbolt may have panicked with its locks taken
 }
@@ -102,6 +105,7 @@ func openDB(path string, mmapSize int) (*file, error) {
 		return nil, err
 	}
 	f.db.AllocSize = growth
+	f.reserved = int64(mmapSize)
 	return f, nil
 }
 
