@@ -312,3 +312,10 @@ func (s *server) keepsFile(t *testing.T, through []string, file string, forbid, 
 	s.post(t, "/sum/a", "1", "2")
 	s.stop()
 }
+
+// The same where the disk takes its time.
+func TestRepeatsOfAPostThatWaitsForTheDisk(t *testing.T) {
+	s := start(t, writersConfig)
+	defer s.spoil(t, "fdatasync:delay_enter=200000")()
+	s.isCountedOnce(t, "c:1", aRandomKey)
+}
