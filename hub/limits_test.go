@@ -396,7 +396,7 @@ func TestStockCountsWhatIsThere(t *testing.T) {
 // A plain request does not wait for an app that blocks when the hub closes.
 func TestCloseDoesNotWaitForARequest(t *testing.T) {
 	app := hubtest.NewSlowApp()
-	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.Limits{}, zap.NewNop)
 	answered := make(chan room.Answer)
 	go func() {
 		a, err := h.Ask(context.Background(), hubtest.Route(app), room.Visitor{Room: "room"}, apps.Text("wait"), nil)
@@ -438,13 +438,12 @@ func TestWhatIsWaitedForTooLongMayHaveCounted(t *testing.T) {
 func TestWhatAClosingHubLeavesMayHaveCounted(t *testing.T) {
 	e, g := hubtest.NewEngine(), hubtest.NewGate()
 	e.OnSwap(g.Swap)
-	h := hub.New(hubtest.Opens(e), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
 	expectUnknown := askTwo(t, h, g)
 	if err := h.Close(0, frames.GoingAway, ""); !errors.Is(err, hub.ErrUnfinished) {
 		t.Error(err)
 	}
 	expectUnknown()
-	<-h.Done()
 }
 
 // askTwo sends two operations by plain requests that take JSON, one with an id, and
@@ -452,7 +451,7 @@ func TestWhatAClosingHubLeavesMayHaveCounted(t *testing.T) {
 // at work on both.
 func askTwo(t *testing.T, h *hub.Hub, g *hubtest.Gate) (expectUnknown func()) {
 	rt := hubtest.Route(hubtest.NewCounterApp())
-	ask := func(name string, once *room.Once) <-chan room.Answer {
+	ask := func(name string, once *room.OperationID) <-chan room.Answer {
 		answered := make(chan room.Answer, 1)
 		go func() {
 			a, err := h.Ask(context.Background(), rt, room.Visitor{Room: name, Subprotocol: "json"}, apps.Text("op"), once)
@@ -464,7 +463,7 @@ func askTwo(t *testing.T, h *hub.Hub, g *hubtest.Gate) (expectUnknown func()) {
 		<-g.Taken
 		return answered
 	}
-	withID := ask("one", &room.Once{ID: replica.ID{Name: "client", N: 1}})
+	withID := ask("one", &room.OperationID{ID: replica.ID{Name: "client", N: 1}})
 	without := ask("another", nil)
 	return func() {
 		for _, asked := range []struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
@@ -43,7 +44,7 @@ func (e *lasting) Unused(ctx context.Context, before time.Time, after engines.Us
 // process runs a hub over the engine for as long as live takes.
 func (e *lasting) process(t *testing.T, live func(h *hub.Hub), routes ...*route.Route) {
 	t.Helper()
-	h := hub.New(hubtest.Opens(e), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
 	h.Begin(routes)
 	if err := h.Open(context.Background()); err != nil {
 		t.Fatal(err)
@@ -151,5 +152,65 @@ func TestUseIsStoredCoarsely(t *testing.T) {
 				t.Errorf("%d swaps where nothing is forgotten", n)
 			}
 		}, never)
+	})
+}
+
+// An engine that is not volatile and calls back while it loads.
+type hooked struct {
+	engines.Engine
+	onLoad atomic.Pointer[func()] // called once
+}
+
+func (e *hooked) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	if do := e.onLoad.Swap(nil); do != nil {
+		(*do)()
+	}
+	return e.Engine.Load(ctx, key)
+}
+
+// A reload that comes while a room is read to be forgotten puts it off, and harms
+// nothing.
+func TestAReloadWhileARoomIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &lasting{Engine: new(memory.Engine)}
+		e := &hooked{Engine: m}
+		before := forgetsAfter("hour", time.Hour)
+		h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
+		h.Begin(routes(before))
+		hubtest.Post(t, h, before, "room", "op", "1")
+		synctest.Wait()
+		reload := func() { h.Adopt(routes(before), routes(forgetsAfter("hour", time.Hour)), hub.Limits{}) }
+		e.onLoad.Store(&reload)
+		time.Sleep(time.Hour)
+		m.expect(t, "room")
+		time.Sleep(2 * time.Minute) // when it is tried again
+		m.expect(t)
+		if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A room that is just being read is not touched beside its reader.
+func TestNoRoomIsTouchedWhileItIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &hooked{Engine: new(memory.Engine)}
+		core, logs := observer.New(zap.ErrorLevel)
+		log := zap.New(core)
+		h := hub.New(hubtest.Opens(e), hub.Limits{}, func() *zap.Logger { return log })
+		hour := forgetsAfter("hour", time.Hour)
+		h.Begin(routes(hour))
+		reload := func() {
+			h.Adopt(nil, routes(hour), hub.Limits{}) // has the sweep look again
+			time.Sleep(time.Second)
+		}
+		e.onLoad.Store(&reload)
+		hubtest.Post(t, h, hour, "room", "op", "1")
+		if n := logs.Len(); n != 0 {
+			t.Errorf("logged: %v", logs.All())
+		}
+		if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -64,7 +64,7 @@ var (
 )
 
 // errExpected says which operation of a client is missing. It can be sent again
-// behind that one.
+// after that one.
 func errExpected(client string, n uint64) *Error {
 	return NewError(CodeExpected, true, "expected "+client+":"+strconv.FormatUint(n, 10))
 }

@@ -28,6 +28,9 @@ const (
 	maxIDsSize = 96<<10 - 1 // the whole of it, as stored
 )
 
+// A full table of clients and keys leaves room for the longest answer.
+const _ = uint(maxIDsSize - idsHeader - maxClients*clientSize - maxKeys*keySize - answerHeader - maxAnswer)
+
 // empty reports whether no operation had an id.
 func (t *ids) empty() bool { return len(t.clients.records)+len(t.keys.records) == 0 }
 

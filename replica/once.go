@@ -79,7 +79,7 @@ func (r *Replica) repeat(m mark) Result {
 	return a.result()
 }
 
-// remember keeps what came of an operation that counted, with the version behind it.
+// remember keeps what came of an operation that counted, with the version after it.
 func (r *Replica) remember(o *Once, m mark, version uint64, res Result) {
 	t := &r.ids
 	t.changed = true

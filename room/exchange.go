@@ -38,15 +38,15 @@ type Exchange struct {
 // NewExchange returns one without a message yet.
 func NewExchange() *Exchange { return &Exchange{done: make(chan struct{})} }
 
-// Once names an operation that counts once, however often it is sent.
-type Once struct {
+// OperationID names an operation that counts once, however often it is sent.
+type OperationID struct {
 	ID replica.ID
 	At string // the point that the client had seen, "<epoch>-<version>"; or empty
 }
 
 // Begin hands the message to the app, on behalf of the member. once is what the
 // request says beside the message, or nil; it goes before what the message says.
-func (x *Exchange) Begin(m *Member, msg apps.Message, once *Once) {
+func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 	x.Hold(0)
 	defer x.Release(0)
 	s, err := m.stampOf(msg.Data, msg.Binary)

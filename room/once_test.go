@@ -139,7 +139,7 @@ func TestAPostCountsOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := w.Hub.Ask(context.Background(), rt, room.Visitor{Room: "room", User: user}, apps.Text(text), &room.Once{ID: id, At: at})
+		a, err := w.Hub.Ask(context.Background(), rt, room.Visitor{Room: "room", User: user}, apps.Text(text), &room.OperationID{ID: id, At: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func TestAPostCountsOnce(t *testing.T) {
 // A room that keeps nothing cannot tell repeats, and says so.
 func TestARoomWithoutStateRefusesIDs(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
-	a, err := w.Hub.Ask(context.Background(), hubtest.Route(new(echo.App)), room.Visitor{Room: "room"}, apps.Text("x"), &room.Once{ID: replica.ID{Name: "a", N: 1}})
+	a, err := w.Hub.Ask(context.Background(), hubtest.Route(new(echo.App)), room.Visitor{Room: "room"}, apps.Text("x"), &room.OperationID{ID: replica.ID{Name: "a", N: 1}})
 	if err != nil || a.Err == nil || !strings.Contains(string(a.Data), "keeps nothing") {
 		t.Errorf("answered with %+v, %v", a, err)
 	}

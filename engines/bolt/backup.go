@@ -17,7 +17,7 @@ func (e *Engine) Backup(w io.Writer) error {
 		return err
 	}
 	defer f.rollback(tx)
-	out := &eraser{w: w, erase: e.mark}
+	out := &eraser{w: unbroken{w, f}, erase: e.mark}
 	err = guard(func() error {
 		_, err := tx.WriteTo(out)
 		return err
@@ -28,10 +28,24 @@ func (e *Engine) Backup(w io.Writer) error {
 	if out.err != nil { // which bbolt only has the text of
 		return out.err
 	}
-	if err == nil && f.broken.Load() { // it may have been opened anew, and written to
-		err = errors.New("the file could not be written to meanwhile, the backup is worthless")
-	}
 	return err
+}
+
+// unbroken writes as long as the file is in use. After that another transaction may
+// change pages that the backup has yet to read.
+type unbroken struct {
+	w io.Writer
+	f *file
+}
+
+var errCutOff = errors.New("the file has been closed meanwhile, or could not be written to: the backup is worthless")
+
+func (u unbroken) Write(p []byte) (int, error) {
+	n, err := u.w.Write(p)
+	if u.f.broken.Load() {
+		err = errCutOff
+	}
+	return n, err
 }
 
 // snapshot begins a transaction that sees what is committed.

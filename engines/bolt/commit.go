@@ -161,10 +161,11 @@ func (e *Engine) reopen() error {
 // maxPanics is how many files may be stuck: each one stays in the address space.
 const maxPanics = 100
 
-// retire closes a file. A backup that is being made of it may still wait for its
-// writer; nobody else has to wait for that.
+// retire closes a file, which may be opened again at once. A backup that is being made
+// of it ends with its next write; nobody else has to wait for that.
 func (e *Engine) retire(f *file) {
-	f.closeDescriptor()
+	f.broken.Store(true)
+	unlockDB(f.os)
 	e.retired.Go(f.close)
 }
 

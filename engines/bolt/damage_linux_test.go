@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"go.etcd.io/bbolt"
 
@@ -242,7 +243,8 @@ func TestFileSystems(t *testing.T) {
 func TestDamagedRoom(t *testing.T) {
 	path := temporary(t)
 	e := openEngine(t, path)
-	revs := fill(t, e, 3, "fine")
+	fine := strings.Repeat("fine", 100)
+	revs := fill(t, e, 20, fine)
 	damage(t, e, key(1))
 	ctx := t.Context()
 	if _, _, err := e.Load(ctx, key(1)); err == nil || errors.Is(err, engines.ErrNotFound) || !strings.Contains(err.Error(), "restore the file from a backup") {
@@ -256,14 +258,14 @@ func TestDamagedRoom(t *testing.T) {
 	if err := e.Delete(ctx, key(1), revs[1]); !errors.Is(err, engines.ErrRefused) {
 		t.Errorf("deleting: %v", err)
 	}
-	expect(t, e, key(0), "fine")
+	expect(t, e, key(0), fine)
 	swap(t, e, key(2), revs[2], "better")
 	closeEngine(t, e)
 	e = openEngine(t, path)
 	if _, _, err := e.Load(ctx, key(1)); err == nil || errors.Is(err, engines.ErrNotFound) {
 		t.Errorf("loading: %v", err)
 	}
-	if keys, err := e.List(ctx, engines.Key{}, 10); err != nil || len(keys) != 3 {
+	if keys, err := e.List(ctx, engines.Key{}, 100); err != nil || len(keys) != 20 {
 		t.Errorf("%v, %v", keys, err)
 	}
 }
@@ -271,24 +273,29 @@ func TestDamagedRoom(t *testing.T) {
 // damage changes a byte of a room's state on disk.
 func damage(t *testing.T, e *Engine, key engines.Key) {
 	t.Helper()
-	k, err := encodeKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	p, err := os.ReadFile(e.path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p[valueAt(t, e, key)+headerSize]++
+	rewrite(t, e.path, p)
+}
+
+// valueAt returns where in the file a room's value is. There must be enough rooms for
+// their bucket to have pages of its own.
+func valueAt(t *testing.T, e *Engine, key engines.Key) (at int) {
+	t.Helper()
+	k, err := encodeKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := e.file.view(func(tb *tables) error {
-		old := tb.rooms.Get(k)
-		for at := bytes.Index(p, old); at >= 0; at = bytes.Index(p, old) {
-			p[at+headerSize]++
-		}
+		at = int(uintptr(unsafe.Pointer(&tb.rooms.Get(k)[0])) - e.file.db.Info().Data)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	rewrite(t, e.path, p)
+	return at
 }
 
 // rewrite changes the bytes of a file in place.
@@ -392,24 +399,9 @@ func TestDamageThatPanicsOnCommit(t *testing.T) {
 }
 
 // leafOf returns where the page begins that has a room.
-func leafOf(t *testing.T, e *Engine, key engines.Key) (at int) {
+func leafOf(t *testing.T, e *Engine, key engines.Key) int {
 	t.Helper()
-	k, err := encodeKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := os.ReadFile(e.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = e.file.view(func(tb *tables) error {
-		at = bytes.Index(p, append(bytes.Clone(k), tb.rooms.Get(k)...))
-		return nil
-	})
-	if err != nil || at < 0 {
-		t.Fatalf("at %d, %v", at, err)
-	}
-	return at / os.Getpagesize() * os.Getpagesize()
+	return valueAt(t, e, key) / os.Getpagesize() * os.Getpagesize()
 }
 
 // A file that somebody cuts while it is open is an error, and does not end the

@@ -96,7 +96,8 @@ func openDB(path string, mmapSize int) (*file, error) {
 	})
 	if err != nil {
 		if f.os != nil { // after a panic it is open still
-			f.closeDescriptor()
+			unlockDB(f.os)
+			_ = f.os.Close()
 		}
 		return nil, err
 	}
@@ -158,20 +159,14 @@ func (f *file) view(do func(*tables) error) error {
 // usable reports whether the file may be read and written.
 func (f *file) usable() bool { return f != nil && !f.broken.Load() && !f.stuck.Load() }
 
-// close waits for transactions, but ends a backup: it reads from the descriptor. It
-// reports no errors: what counts is on disk already. A file that is stuck stays in
-// the address space.
+// close waits for transactions. It reports no errors: what counts is on disk already. A
+// file that is stuck stays in the address space.
 func (f *file) close() {
-	f.closeDescriptor()
-	if !f.stuck.Load() {
-		_ = f.guard(f.db.Close)
+	if f.stuck.Load() {
+		_ = f.os.Close()
+		return
 	}
-}
-
-// closeDescriptor lets the file be opened again.
-func (f *file) closeDescriptor() {
-	unlockDB(f.os)
-	_ = f.os.Close()
+	_ = f.guard(f.db.Close)
 }
 
 // Why a file is not used.

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -43,6 +44,32 @@ func TestQueue(t *testing.T) {
 		if batch := q.take(); len(batch) != want {
 			t.Errorf("%d are taken, want %d", len(batch), want)
 		}
+	}
+}
+
+// Requests of goroutines that are ready to run at the same time are taken together,
+// although the first one wakes the committer.
+func TestQueueGathers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const rounds, hands = 20, 16
+	q := newQueue()
+	takes := 0
+	for range rounds {
+		start := make(chan struct{})
+		for range hands {
+			go func() {
+				<-start
+				q.add(new(request))
+			}()
+		}
+		runtime.Gosched() // they wait for start now
+		close(start)
+		for taken := 0; taken < hands; takes++ {
+			taken += len(q.take())
+		}
+	}
+	if takes > rounds*hands/4 {
+		t.Errorf("%d requests took %d transactions", rounds*hands, takes)
 	}
 }
 
@@ -148,6 +175,27 @@ func TestContextEndsInItsTurn(t *testing.T) {
 	close(wait)
 	swap(t, e, key(1), 0, "next") // in its turn
 	expect(t, e, key(0), "x")
+}
+
+// While the disk does not answer, readers wait, but not longer than they want to.
+func TestReadersWaitForACommit(t *testing.T) {
+	e := openEngine(t, temporary(t))
+	swap(t, e, key(0), 0, "x")
+	e.exclude()
+	ctx, cancel := context.WithCancel(t.Context())
+	go cancel()
+	if _, _, err := e.Load(ctx, key(0)); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	loaded := make(chan error)
+	go func() {
+		_, _, err := e.Load(context.Background(), key(0))
+		loaded <- err
+	}()
+	e.admit()
+	if err := <-loaded; err != nil {
+		t.Error(err)
+	}
 }
 
 // Close commits what waits.
