@@ -2,6 +2,12 @@ package blackbox
 
 import (
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -135,4 +141,181 @@ func isSecond(t *testing.T, a told) {
 	if a.Type != "reply" || a.Total != "2" || a.Version != 2 {
 		t.Errorf("sent again: %s", a.raw)
 	}
+}
+
+// tmpfs mounts a small file system. remount gives it another size, or makes it "ro".
+func tmpfs(t *testing.T, options string) (folder string, remount func(options string)) {
+	t.Helper()
+	folder = t.TempDir()
+	if os.Getuid() != 0 {
+		t.Skip("only root may mount a small file system")
+	}
+	if err := syscall.Mount("none", folder, "tmpfs", 0, options); err != nil {
+		missing(t, "a small file system cannot be mounted: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return folder, func(options string) {
+		t.Helper()
+		var flags uintptr = syscall.MS_REMOUNT
+		if options == "ro" {
+			flags, options = flags|syscall.MS_RDONLY, ""
+		}
+		if err := syscall.Mount("none", folder, "tmpfs", flags, options); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// inFile is writersConfig with a file of rooms.
+func inFile(path string) string {
+	return strings.Replace(writersConfig, "drain off", "drain off\nengine bolt "+path, 1)
+}
+
+// On a disk that is full operations are refused, and none is lost or counted later on.
+// Everything that was there stays to be seen, and when there is place again, all goes on.
+func TestFullDisk(t *testing.T) {
+	folder, remount := tmpfs(t, "size=256k")
+	file := filepath.Join(folder, "rooms.db")
+	s := start(t, inFile(file))
+	s.tolerates = []string{"no space left on device"}
+	room := func(i int) string { return "/sum/" + strconv.Itoa(i) }
+	n := s.fillRooms(t, room)
+	mentions(t, s.log.wait(t, "rooms cannot be stored"), file, "no space left on device")
+	t.Logf("there is place for %d rooms", n)
+	refusal{503, "unavailable", true, nil}.check(t, s.ask(t, "POST", room(n), "1", "Idempotency-Key: client:1", wantsJSON))
+	for i := range n {
+		s.shows(t, room(i), "1")
+	}
+	s.shows(t, room(n), "0")
+	remount("size=8m")
+	counts(t, s.ask(t, "POST", room(n), "1", "Idempotency-Key: client:1", wantsJSON), "1", false)
+	counts(t, s.ask(t, "POST", room(n), "1", "Idempotency-Key: client:1", wantsJSON), "1", true)
+	mentions(t, s.log.wait(t, "rooms can be stored again"), file)
+	s.kill(t)
+	s.again(t)
+	for i := range n + 1 {
+		s.shows(t, room(i), "1")
+	}
+}
+
+// fillRooms adds 1 in one room after the other until that is refused, which it must be.
+// It returns in how many it was done.
+func (s *server) fillRooms(t *testing.T, room func(int) string) int {
+	t.Helper()
+	for i := range 10000 {
+		c := s.sender(t, room(i), true)
+		a := c.do(operation{id: "client:1", value: "1"})
+		c.Close()
+		switch {
+		case a.status == http.StatusOK && a.Total == "1":
+			continue
+		case a.status != http.StatusServiceUnavailable || a.Code != "unavailable" || !a.Retry:
+			t.Fatalf("room %d: %+v", i, a)
+		}
+		return i
+	}
+	t.Fatal("the disk does not become full")
+	return 0
+}
+
+// On a disk that is full when Caddy starts there is no file, or the one that was
+// there, and no half of one.
+func TestStartOnAFullDisk(t *testing.T) {
+	folder, remount := tmpfs(t, "size=16k")
+	file, ballast := filepath.Join(folder, "rooms.db"), filepath.Join(folder, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 16<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := prepare(t, inFile(file))
+	mentions(t, s.fails(t), file, "no space left on device")
+	left, err := filepath.Glob(file)
+	if err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+	remount("size=8m")
+	s.again(t)
+	t.Cleanup(s.stop)
+	s.post(t, "/sum/a", "1", "1")
+}
+
+// withoutOverride returns a command that takes from root the right to write where
+// files and folders do not allow it.
+func withoutOverride(t *testing.T) []string {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	command := []string{need(t, "setpriv"), "--bounding-set=-dac_override,-dac_read_search"}
+	if output, err := exec.Command(command[0], command[1], "true").CombinedOutput(); err != nil {
+		missing(t, "root may not give up rights: "+err.Error()+"\n"+string(output))
+	}
+	return command
+}
+
+// Where Caddy may not write it does not start and says why, and what to do. What is
+// there stays as it is.
+func TestStartWhereNothingCanBeWritten(t *testing.T) {
+	t.Run("file system", func(t *testing.T) {
+		folder, remount := tmpfs(t, "size=8m")
+		file := filepath.Join(folder, "rooms.db")
+		s := prepare(t, inFile(file))
+		remount("ro")
+		mentions(t, s.fails(t), file, "read-only file system", "engine bolt <path>")
+		remount("size=8m")
+		s.keepsFile(t, nil, file, func() { remount("ro") }, func() { remount("size=8m") }, "read-only file system", "engine bolt <path>")
+	})
+	for name, forbidden := range map[string]struct {
+		allow, forbid os.FileMode
+		which         func(file string) string
+	}{
+		"folder": {0o700, 0o500, filepath.Dir},
+		"file":   {0o600, 0o400, func(file string) string { return file }},
+		"lock":   {0o600, 0o400, func(file string) string { return file + ".lock" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "rooms.db")
+			s, change := prepare(t, inFile(file)), func(mode os.FileMode) {
+				if err := os.Chmod(forbidden.which(file), mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			through := withoutOverride(t)
+			if name == "folder" {
+				change(forbidden.forbid)
+				mentions(t, s.fails(t, through...), file, "permission denied", "the user that runs Caddy")
+				change(forbidden.allow)
+				return
+			}
+			s.keepsFile(t, through, file, func() { change(forbidden.forbid) }, func() { change(forbidden.allow) }, "permission denied", "the user that runs Caddy")
+		})
+	}
+}
+
+// keepsFile starts Caddy, which must fail with an error while something is forbidden,
+// and go on with what it had stored when it is allowed again.
+func (s *server) keepsFile(t *testing.T, through []string, file string, forbid, allow func(), errs ...string) {
+	t.Helper()
+	s.again(t, through...)
+	s.post(t, "/sum/a", "1", "1")
+	s.stop()
+	before := read(t, file)
+	forbid()
+	mentions(t, s.fails(t, through...), append(errs, file)...)
+	if read(t, file) != before {
+		t.Error("the file is changed")
+	}
+	allow()
+	s.again(t, through...)
+	s.post(t, "/sum/a", "1", "2")
+	s.stop()
+}
+
+// The same where the disk takes its time.
+func TestRepeatsOfAPostThatWaitsForTheDisk(t *testing.T) {
+	s := start(t, writersConfig)
+	defer s.spoil(t, "fdatasync:delay_enter=200000")()
+	s.isCountedOnce(t, "c:1", aRandomKey)
 }

@@ -36,9 +36,9 @@ func (s *server) again(t *testing.T, through ...string) {
 }
 
 // fails starts Caddy, which must end by itself, and returns what it says.
-func (s *server) fails(t *testing.T) string {
+func (s *server) fails(t *testing.T, through ...string) string {
 	t.Helper()
-	if s.run(t) {
+	if s.run(t, through...) {
 		s.stop()
 		t.Fatalf("Caddy has started:\n%s", s.log)
 	}

@@ -25,6 +25,7 @@ type writer struct {
 	acked    int          // with ids: all up to this are answered with a reply
 	answers  map[int]told // to operations, the first one that came
 	repeats  int          // how many answers were marked as such
+	came     int          // how often it has connected
 	progress *progress
 }
 
@@ -117,6 +118,7 @@ func (w *writer) work(address string, may func(n int) bool) error {
 		return err
 	}
 	defer to.Close()
+	w.came++
 	next := w.sent + 1
 	if w.ids {
 		next = max(w.acked, 1) // the last one that is answered once more, if there is one

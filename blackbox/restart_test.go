@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -65,26 +66,74 @@ func TestKilledServer(t *testing.T) {
 	}
 }
 
-// sums is what the writers of a room have sent and been acknowledged.
-func (c *crew) sums(path string) (acked, sent int) {
+// A server that is told to end while clients write does no worse, and ends by itself.
+func TestStoppedServer(t *testing.T) {
+	s, c := start(t, writersConfig), fifty()
+	for round := range kills() / 5 {
+		c.begin(s.address())
+		c.until(t, 200)
+		s.stop()
+		c.wait(t)
+		s.again(t)
+		c.inBounds(t, s, fmt.Sprintf("after %d stops", round+1))
+	}
+	c.finish(t, s)
+	c.isExact(t, s)
+	t.Logf("%d operations were sent, %d answers were repeats", c.progress.sent.Load(), c.repeats())
+}
+
+// A server that is told to reload while clients write answers all that is sent over
+// WebSockets, each of which lives on. (Connections for POSTs end, as after every reload,
+// so those without ids cannot all know what was counted.)
+func TestReloadedServer(t *testing.T) {
+	s, c := start(t, writersConfig), fifty()
+	c.returns = true
+	c.begin(s.address())
+	for round := range kills() / 5 {
+		c.until(t, 200)
+		s.reload(t, strings.Replace(writersConfig, "drain off", fmt.Sprintf("drain off\nmax_rooms %d", 1000+round), 1), round+1)
+	}
+	c.resting.Store(true)
+	c.wait(t)
+	c.isExact(t, s)
 	for _, w := range c.writers {
-		if w.path == path {
-			acked, sent = acked+len(w.replies()), sent+w.sent
+		if !w.post && (w.came != 1 || len(w.replies()) != w.sent || w.repeats > 0) {
+			t.Errorf("%s has connected %d times, and has %d answers to %d operations, of which %d are repeats", w.name, w.came, len(w.replies()), w.sent, w.repeats)
 		}
 	}
-	return acked, sent
+	t.Logf("%d operations were sent, %d answers were repeats", c.progress.sent.Load(), c.repeats())
+}
+
+// sums is what the writers of a room have been acknowledged, what they have sent, and
+// what of that was refused for certain.
+func (c *crew) sums(path string) (acked, sent, refused int) {
+	for _, w := range c.writers {
+		if w.path != path {
+			continue
+		}
+		sent += w.sent
+		for _, a := range w.answers {
+			switch {
+			case a.Type == "reply":
+				acked++
+			case !w.ids && a.Code == "unavailable":
+				refused++
+			}
+		}
+	}
+	return acked, sent, refused
 }
 
 // inBounds expects that each room has counted what was acknowledged, and nothing that
-// was not sent.
+// was refused or not sent.
 func (c *crew) inBounds(t *testing.T, s *server, when string) {
 	t.Helper()
 	for _, path := range c.paths() {
-		acked, sent := c.sums(path)
+		acked, sent, refused := c.sums(path)
 		state := s.state(t, path)
 		total, err := strconv.Atoi(state.Total.String())
-		if err != nil || total < acked || total > sent || uint64(total) != state.Version {
-			t.Errorf("%s, %s: %d are acknowledged, %d sent, and the state is %s", when, path, acked, sent, state.raw)
+		if err != nil || total < acked || total > sent-refused || uint64(total) != state.Version {
+			t.Errorf("%s, %s: %d are acknowledged, %d sent, %d refused, and the state is %s", when, path, acked, sent, refused, state.raw)
 		}
 	}
 }
@@ -118,7 +167,7 @@ func (c *crew) isExact(t *testing.T, s *server) {
 			}
 			seen[w.path][a.Version] = true
 		}
-		if acked, sent := c.sums(w.path); w.ids && s.state(t, w.path).Version != uint64(sent) {
+		if acked, sent, _ := c.sums(w.path); w.ids && s.state(t, w.path).Version != uint64(sent) {
 			t.Errorf("%s: %d sent, %d acknowledged, and the state is %s", w.path, sent, acked, s.state(t, w.path).raw)
 		}
 	}
