@@ -42,7 +42,6 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		damage      func(p []byte) []byte
 		fault, cure string
 	}{
-		"empty":              {func([]byte) []byte { return nil }, "is empty", restore},
 		"text":               {func([]byte) []byte { return []byte("rooms") }, "not a file of this engine", restore},
 		"a long text":        {func([]byte) []byte { return bytes.Repeat([]byte("rooms "), 1<<14) }, "not a file of this engine", restore},
 		"zeros":              {func(p []byte) []byte { return make([]byte, len(p)) }, "not a file of this engine", restore},

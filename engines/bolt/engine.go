@@ -98,7 +98,7 @@ func prepare(ctx context.Context, path string) (*file, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		err = createFile(path)
 	case err == nil && info.Mode().IsRegular() && info.Size() == 0:
-		err = errEmpty
+		err = fillFile(path, info)
 	}
 	if err != nil {
 		return nil, err

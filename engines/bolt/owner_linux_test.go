@@ -30,13 +30,6 @@ func TestCompactionKeepsTheOwner(t *testing.T) {
 	expectOwner(t, after, user, group)
 }
 
-func expectOwner(t *testing.T, info fs.FileInfo, user, group int) {
-	t.Helper()
-	if u, g, ok := owner(info); !ok || u != user || g != group {
-		t.Errorf("it belongs to %d of %d", u, g)
-	}
-}
-
 // A file that is a mount point cannot be replaced. It is used as it is, each time.
 func TestCompactionOfAMountPoint(t *testing.T) {
 	origin := temporary(t)
@@ -58,24 +51,6 @@ func TestCompactionOfAMountPoint(t *testing.T) {
 	if _, err := os.Stat(path + compactSuffix); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the copy is left: %v", err)
 	}
-}
-
-// mounted returns a path where the file is a mount point, as in a container.
-func mounted(t *testing.T, file string) string {
-	t.Helper()
-	path := temporary(t)
-	if err := os.WriteFile(path, nil, fileMode); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mount(file, path, "", syscall.MS_BIND, ""); err != nil {
-		t.Skipf("mounting a file: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return path
 }
 
 // A copy that cannot have the owner of the file does not replace it.
@@ -104,4 +79,29 @@ func TestCompactionThatCannotKeepTheOwner(t *testing.T) {
 		t.Errorf("%q", names)
 	}
 	expectSmall(t, openEngine(t, path))
+}
+
+// mounted returns a path where the file is a mount point, as in a container.
+func mounted(t *testing.T, file string) string {
+	t.Helper()
+	path := temporary(t)
+	if err := os.WriteFile(path, nil, fileMode); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount(file, path, "", syscall.MS_BIND, ""); err != nil {
+		t.Skipf("mounting a file: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return path
+}
+
+func expectOwner(t *testing.T, info fs.FileInfo, user, group int) {
+	t.Helper()
+	if u, g, ok := owner(info); !ok || u != user || g != group {
+		t.Errorf("it belongs to %d of %d", u, g)
+	}
 }
