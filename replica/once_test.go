@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
 )
 
 // parseOps returns operations in the form "<id> <number>" or "<number>". An id may be
@@ -170,6 +171,40 @@ func TestRetriesWhileAnOutcomeIsOpen(t *testing.T) {
 			t.Errorf("late are %q", late)
 		}
 	})
+}
+
+// What is not stored is not taken for a repeat, also when the state is lost over it.
+func TestNoRepeatOfWhatIsNotStored(t *testing.T) {
+	newer := func(r *room, answer error) func(func() error) error {
+		return func(func() error) error {
+			_, rev, _ := r.engine.Engine.Load(t.Context(), key)
+			_, err := r.engine.Engine.Swap(t.Context(), key, rev, engines.Value{State: []byte("\x09 of a newer version")})
+			return errors.Join(err, answer)
+		}
+	}
+	for name, test := range map[string]struct {
+		fails func(r *room)
+		told  string
+	}{
+		"beaten by what cannot be read": {func(r *room) { r.engine.swaps = append(r.engine.swaps, newer(r, engines.ErrConflict)) }, unavailable},
+		"lost to what cannot be read":   {func(r *room) { r.engine.swaps = append(r.engine.swaps, newer(r, errTimeout)) }, retryUnsure},
+		"refused, and not undone": {func(r *room) {
+			r.engine.swaps = repeated(1, refuse)
+			r.app.fault["UnmarshalBinary"] = 1
+		}, unavailable},
+		"given up by the room": {func(r *room) {
+			r.ids.clients.put(nameOf("", ID{"c", 1}), client{last: 2, digest: digestOf([]byte("2"))})
+			r.Unload()
+			r.engine.load = append(r.engine.load, fail)
+		}, unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			r.does(do("c:1=1", theKey+"=2"), "1@1", "3@2")
+			test.fails(r)
+			r.does(do("c:2=2", "c:1=1", "another key of hers=1", "d:1=1", "c:1=1"), test.told, "=1@1", test.told, test.told, "=1@1")
+		})
+	}
 }
 
 // An id counts once over all processes.
