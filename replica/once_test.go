@@ -79,6 +79,36 @@ func TestNumbersOfAClient(t *testing.T) {
 	r.shows("10@4")
 }
 
+// What the app has refused unapplied is told from another message under the same id,
+// and is a repeat of what was applied for it, before or afterwards.
+func TestRepeatsThatTheAppRefuses(t *testing.T) {
+	r := newRoom(t)
+	for _, id := range []string{"c:1", theKey} {
+		refused := func(id, message string) Operation {
+			op := parseOps(t, id+"="+message)[0]
+			op.Refusal, op.ByApp = errors.New("not now"), true
+			return op
+		}
+		other := map[string]string{"c:1": "d:1", theKey: "another key of hers"}[id]
+		batch := []Operation{
+			parseOps(t, id+"=0")[0], refused(id, "three"), refused(id, "four"),
+			refused(other, "five"), refused(other, "five"), refused(other, "six"), parseOps(t, other+"=5")[0],
+		}
+		version := r.Snapshot().Version + 1
+		first := fmt.Sprintf("0@%d", version)
+		want := do(first, first, first, "!not now", "!not now", reused, "!not now")
+		results := r.Commit(t.Context(), batch)
+		if got := told(results); !slices.Equal(got, want) || !results[1].Repeat || results[3].Repeat || !results[4].Repeat || !results[6].Repeat {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+		r.again()
+		want[3] = "!not now"
+		if got := told(r.Commit(t.Context(), batch)); !slices.Equal(got, want) {
+			t.Errorf("%s after a restart: %q, want %q", id, got, want)
+		}
+	}
+}
+
 // A client's name is that of its user; others have their own.
 func TestNamesAreOfTheUser(t *testing.T) {
 	r := newRoom(t)
