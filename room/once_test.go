@@ -85,6 +85,8 @@ func TestARefusalOfTheAppUsesUpItsNumber(t *testing.T) {
 		}
 		c.Expect(strings.TrimSuffix(first, "}") + `,"repeat":true}`)
 	}
+	c.Send(`{"value":"y","id":"c:1"}`)
+	expectFields(t, c, `{"type":"error","error":"this id was given to another operation","code":"id_reused","retry":false,"id":"c:1"}`)
 	c.Send(`{"value":1,"id":"c:3"}`)
 	expectFields(t, c, `{"type":"reply","version":1,"total":1,"id":"c:3"}`)
 }
