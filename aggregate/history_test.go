@@ -77,7 +77,11 @@ func (h *history) note(changes string, seen map[string]int) {
 	for _, what := range []string{"raised true", "raised false", "gone true"} {
 		seen[what] += strings.Count(changes, what)
 	}
-	if slices.ContainsFunc(h.readings.alarms, func(a alarm) bool { return a.waits }) {
+	alarms := h.readings.alarms
+	for _, s := range h.readings.sorted {
+		alarms = slices.Concat(alarms, s.alarms)
+	}
+	if slices.ContainsFunc(alarms, func(a alarm) bool { return a.waits }) {
 		seen["waits"]++
 	}
 }

@@ -32,12 +32,12 @@ type Rules struct {
 	Thresholds []Threshold
 }
 
-// each reports whether there are thresholds for each key, together whether there
-// are some for all keys together.
+// each reports whether there are thresholds for each key.
 func (r *Rules) each() bool {
 	return slices.ContainsFunc(r.Thresholds, func(t Threshold) bool { return t.Each })
 }
 
+// together reports whether there are thresholds for all keys together.
 func (r *Rules) together() bool {
 	return slices.ContainsFunc(r.Thresholds, func(t Threshold) bool { return !t.Each })
 }

@@ -243,8 +243,8 @@ func TestSummariesStayTrue(t *testing.T) {
 	}
 }
 
-// mostAllocations of a reading of a key that is known: none, as long as the numbers
-// are ordinary, in every form of rules.
+// A reading of a key that is known allocates nothing under any rules, as long as the
+// numbers are ordinary.
 func TestReadingsAllocateNothing(t *testing.T) {
 	for _, rules := range benchmarkRules {
 		for _, keys := range []int{1, 100, 1000} {
