@@ -22,15 +22,18 @@ func TestMain(m *testing.M) {
 // Every peer does every work right. The generator compares all that comes;
 // nothing is timed.
 func TestPeersAreCorrect(t *testing.T) {
-	works := []string{"echo-32x10", "echo-1024x10-w4", "echo-32x10-tls", "broadcast-10-w4", "broadcast-10-r200", "sum-10x3", "accept-10", "accept-10-alone-tls", "idle-20", "idle-20-alone-tls"}
+	works := []string{"echo-32x10", "echo-1024x10-w4", "echo-32x10-tls", "broadcast-10-w4", "broadcast-10-r200", "sum-10x3", "durable-12x3", "durable-12x1-w1", "durable-12x1-ids", "gentle-6-r200", "accept-10", "accept-10-alone-tls", "idle-20", "idle-20-alone-tls"}
 	for _, p := range peers.All {
 		t.Run(p.Name, func(t *testing.T) {
+			if err := canRun(p, settings{data: defaultData}); err != nil {
+				t.Skip(err)
+			}
 			for _, name := range works {
 				w := mustParse(t, name)
 				if !w.runs(p) {
 					continue
 				}
-				res, err := w.run(p.Name, settings{time: 10 * time.Second, messages: 300})
+				res, err := w.run(p, settings{time: 10 * time.Second, messages: 300, data: defaultData})
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 				} else if res.Rate <= 0 {
@@ -67,7 +70,12 @@ func TestParseWork(t *testing.T) {
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	for _, bad := range []string{"", "echo", "echo-32", "echo-8x10", "echo-32x0", "echo-32x10-w0", "echo-32x10-q4", "echo-32x99999999999999999999",
+	got = mustParse(t, "durable-64x8-ids")
+	want = work{name: "durable-64x8-ids", kind: "durable", n: 64, rooms: 8, window: 4, ids: true}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for _, bad := range []string{"", "durable-10", "durable-10x11", "durable-10x1-tls", "gentle-10-r0", "sum-10x3-ids", "echo", "echo-32", "echo-8x10", "echo-32x0", "echo-32x10-w0", "echo-32x10-q4", "echo-32x99999999999999999999",
 		"sum-10x11", "sum-10", "broadcast-10-tls", "idle-30000"} {
 		if w, err := parseWork(bad); err == nil {
 			t.Errorf("%q is read as %+v", bad, w)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,11 +29,15 @@ func main() {
 
 // The works of a run that names none.
 const (
-	fullWorks  = "echo-32x1000,echo-1024x1000,broadcast-1000-w1,broadcast-1000-w16,sum-1000x50,accept-64,idle-5000,echo-32x1000-tls,idle-2000-tls"
-	quickWorks = "echo-32x100,broadcast-100-w16,sum-100x10,accept-16,idle-500,echo-32x100-tls"
-	quickPeers = "ours,raw-epoll,gws,gorilla,gorilla-caddy"
-	ratioPeers = "raw-epoll,gws,gorilla,gorilla-caddy,reverse-proxy"
+	fullWorks    = "echo-32x1000,echo-1024x1000,broadcast-1000-w1,broadcast-1000-w16,sum-1000x50,accept-64,idle-5000,echo-32x1000-tls,idle-2000-tls," + durableWorks
+	quickWorks   = "echo-32x100,broadcast-100-w16,sum-100x10,durable-100x4,accept-16,idle-500,echo-32x100-tls"
+	quickPeers   = "ours,ours-bolt,raw-epoll,gws,gorilla,gorilla-caddy"
+	durableWorks = "durable-1024x1,durable-1024x64,durable-1024x1-ids,gentle-1024"
+	ratioPeers   = "raw-epoll,gws,gorilla,gorilla-caddy,reverse-proxy"
 )
+
+// defaultData is on a disk on most systems, where /tmp is not.
+const defaultData = "/var/tmp"
 
 // options are what the flags say.
 type options struct {
@@ -57,6 +62,7 @@ func parseOptions(args []string) (options, error) {
 	ratios := flags.String("ratios", ratioPeers, "servers to divide by, of those that run")
 	serverCPUs := flags.String("server-cpus", "", "where servers run, such as 0-3 (default the first CPU)")
 	clientCPUs := flags.String("client-cpus", "", "where the load is made (default the last CPU)")
+	data := flags.String("data", defaultData, "folder on a disk for what servers store")
 	profile := flags.String("profile", "", "folder to write the servers' CPU profiles to, of the last run")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -67,7 +73,7 @@ func parseOptions(args []string) (options, error) {
 	if runs < 1 || length <= 0 {
 		return options{}, errors.New("-runs and -time must be positive")
 	}
-	o := options{runs: runs, settings: settings{time: length, warm: max(length/5, 100*time.Millisecond), profile: *profile}}
+	o := options{runs: runs, settings: settings{time: length, warm: max(length/5, 100*time.Millisecond), data: *data, profile: *profile}}
 	var err error
 	if o.peers, err = parseList(peerNames, peers.Find); err != nil {
 		return options{}, err
@@ -133,14 +139,33 @@ func (r *report) runAll(run int, w work) {
 		if !w.runs(p) {
 			continue
 		}
+		if err := canRun(p, r.settings); err != nil {
+			fmt.Fprintf(os.Stderr, "run %d of %d: %s %s skipped: %v\n", run+1, r.runs, w.name, p.Name, err)
+			r.skipped[p.Name] = err
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "run %d of %d: %s %s\n", run+1, r.runs, w.name, p.Name)
-		res, err := w.run(p.Name, r.settings)
+		res, err := w.run(p, r.settings)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "run %d of %d: %s %s failed: %v\n", run+1, r.runs, w.name, p.Name, err)
 			r.failed++
 		}
 		r.add(w, p, res, err)
 	}
+}
+
+// canRun tells why a peer cannot be measured here.
+func canRun(p peers.Peer, s settings) error {
+	if p.Redis {
+		if _, err := exec.LookPath(redisProgram); err != nil {
+			return fmt.Errorf("%s is not installed", redisProgram)
+		}
+	}
+	if p.Stores {
+		_, err := fileSystem(s.data)
+		return err
+	}
+	return nil
 }
 
 // raiseFileLimit lets this process and the servers have as many descriptors as

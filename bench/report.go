@@ -20,14 +20,16 @@ type report struct {
 	options
 	failed  int
 	results map[string][]result // by work and peer, one a run; NaN if it failed
+	skipped map[string]error    // by peer: why it cannot run here
 }
 
-func newReport(o options) *report { return &report{options: o, results: make(map[string][]result)} }
+func newReport(o options) *report {
+	return &report{options: o, results: make(map[string][]result), skipped: make(map[string]error)}
+}
 
 func (r *report) add(w work, p peers.Peer, res result, err error) {
 	if err != nil {
-		nan := math.NaN()
-		res = result{nan, nan, nan, nan, nan, nan, nan}
+		res = failure()
 	}
 	key := w.name + " " + p.Name
 	r.results[key] = append(r.results[key], res)
@@ -47,8 +49,10 @@ var (
 		{"p99 ms", func(r result) float64 { return r.P99 }},
 		{"allocations", func(r result) float64 { return r.Allocs }},
 	}
-	acceptColumns = append(workColumns[:len(workColumns):len(workColumns)],
+	acceptColumns = append(slices.Clip(workColumns),
 		column{"KiB allocated", func(r result) float64 { return r.KiB }})
+	durableColumns = append(slices.Clip(workColumns),
+		column{"peak MiB", func(r result) float64 { return r.Peak }})
 	idleColumns = []column{
 		{"KiB a client", func(r result) float64 { return r.PerClient }},
 		{"accepting: CPU s per million", func(r result) float64 { return r.CPU }},
@@ -63,6 +67,8 @@ func (w work) columns() []column {
 		return idleColumns
 	case "accept":
 		return acceptColumns
+	case "durable", "gentle":
+		return durableColumns
 	}
 	return workColumns
 }
@@ -70,7 +76,7 @@ func (w work) columns() []column {
 // print writes the report as Markdown.
 func (r *report) print(to io.Writer) error {
 	out := new(strings.Builder)
-	fmt.Fprintf(out, "%s\n\nMedians of %d interleaved runs of %s, with minimum and maximum.\n", machine(r.settings.cpus), r.runs, r.settings.time)
+	fmt.Fprintf(out, "%s\n\nMedians of %d interleaved runs of %s, with minimum and maximum.\n", machine(r.settings), r.runs, r.settings.time)
 	for _, w := range r.works {
 		r.printWork(out, w)
 	}
@@ -88,6 +94,9 @@ func (r *report) printWork(out *strings.Builder, w work) {
 	fmt.Fprintf(out, "\n|---|%s\n", strings.Repeat("---|", len(w.columns())))
 	for _, p := range r.peers {
 		results := r.results[w.name+" "+p.Name]
+		if err := r.skipped[p.Name]; err != nil && w.runs(p) {
+			fmt.Fprintf(out, "| %s | skipped: %v |%s\n", p.What, err, strings.Repeat(" |", len(w.columns())-1))
+		}
 		if len(results) == 0 {
 			continue
 		}
@@ -111,7 +120,7 @@ func (r *report) printRatios(out *strings.Builder) {
 	for _, w := range r.works {
 		ours := r.results[w.name+" "+r.peers[0].Name]
 		for _, c := range w.columns() {
-			if c.title == "p50 ms" || c.title == "allocations" {
+			if c.title == "p50 ms" || c.title == "allocations" || c.title == "peak MiB" {
 				continue
 			}
 			fmt.Fprintf(out, "| %s | %s |", w.name, c.title)
@@ -173,18 +182,22 @@ func short(x float64) string {
 }
 
 // machine tells where this runs, and what.
-func machine(cpus []int) string {
+func machine(s settings) string {
 	parts := []string{runtime.Version(), cpuModel(), "Linux " + kernel()}
-	if len(cpus) == 0 {
+	if name, err := fileSystem(s.data); err == nil {
+		parts = append(parts, "data on "+name)
+	}
+	if len(s.cpus) == 0 {
 		parts = append(parts, "not pinned")
 	} else {
-		parts = append(parts, "servers on CPU "+formatCPUs(cpus))
+		parts = append(parts, "servers on CPU "+formatCPUs(s.cpus))
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
 			switch dep.Path {
 			case "github.com/caddyserver/caddy/v2", "github.com/gorilla/websocket", "github.com/lxzan/gws", "github.com/gobwas/ws",
-				"github.com/coder/websocket", "github.com/lesismal/nbio", "github.com/olahol/melody":
+				"github.com/coder/websocket", "github.com/lesismal/nbio", "github.com/olahol/melody",
+				"github.com/redis/go-redis/v9", "go.etcd.io/bbolt":
 				parts = append(parts, strings.TrimPrefix(dep.Path, "github.com/")+" "+dep.Version)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"runtime/pprof"
@@ -25,21 +26,24 @@ type usage struct {
 	CPU    time.Duration // user and system
 	Allocs uint64        // objects on the heap
 	Bytes  uint64        // of theirs
+	Peak   int           // bytes, the largest RSS so far
 	RSS    int           // bytes; asked for separately, as it takes a collection
 }
 
+// minus is what was used since v. The peak stays.
 func (u usage) minus(v usage) usage {
-	return usage{u.CPU - v.CPU, u.Allocs - v.Allocs, u.Bytes - v.Bytes, u.RSS - v.RSS}
+	return usage{u.CPU - v.CPU, u.Allocs - v.Allocs, u.Bytes - v.Bytes, u.Peak, u.RSS - v.RSS}
 }
 
 func (u usage) plus(v usage) usage {
-	return usage{u.CPU + v.CPU, u.Allocs + v.Allocs, u.Bytes + v.Bytes, u.RSS + v.RSS}
+	return usage{u.CPU + v.CPU, u.Allocs + v.Allocs, u.Bytes + v.Bytes, u.Peak + v.Peak, u.RSS + v.RSS}
 }
 
 // serve is the command `bench serve <peer> <addr>`.
 func serve(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	secure := flags.Bool("tls", false, "serve over TLS, with a certificate made now")
+	data := flags.String("data", defaultData, "folder on a disk: what is stored goes into one of its own there, which is removed in the end")
 	controlled := flags.Bool("controlled", false, "take commands on stdin and answer on descriptor 3")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -60,13 +64,21 @@ func serve(args []string) error {
 			return err
 		}
 	}
-	var behind *server
-	if peer.Name == "reverse-proxy" {
-		if behind, err = startServer("gorilla", false, nil); err != nil {
+	if peer.Serve == nil {
+		return fmt.Errorf("%s is no server", peer.Name)
+	}
+	if peer.Stores {
+		if peers.Data, err = os.MkdirTemp(*data, "caddyws-bench-*"); err != nil {
 			return err
 		}
+		defer func() { _ = os.RemoveAll(peers.Data) }() // nothing needs it
+	}
+	behind, err := startBehind(peer)
+	if err != nil {
+		return err
+	}
+	if behind != nil {
 		defer behind.stop()
-		peers.Upstream = behind.addr
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- peer.Serve(flags.Arg(1), config) }()
@@ -82,9 +94,37 @@ func serve(args []string) error {
 	return err
 }
 
+// companion is a process that a peer needs, whose usage counts as the peer's.
+type companion interface {
+	ask(command string) (usage, error)
+	stop()
+}
+
+// startBehind starts what a peer needs, on the same CPUs; nil if it needs nothing.
+func startBehind(peer peers.Peer) (companion, error) {
+	switch {
+	case peer.Name == "reverse-proxy":
+		s, err := startServer("gorilla", false, "", nil)
+		if err != nil {
+			return nil, err
+		}
+		peers.Upstream = s.addr
+		return s, nil
+	case peer.Redis:
+		runtime.LockOSThread() // it would end with another thread
+		s, err := startRedis(peers.Data)
+		if err != nil {
+			return nil, err
+		}
+		peers.RedisSocket = s.socket
+		return s, nil
+	}
+	return nil, nil
+}
+
 // obey carries out the commands of the process that started this one, and
 // returns when it is gone.
-func obey(behind *server) error {
+func obey(behind companion) error {
 	answers := json.NewEncoder(os.NewFile(3, "answers"))
 	commands := bufio.NewScanner(os.Stdin)
 	for commands.Scan() {
@@ -107,7 +147,7 @@ func obey(behind *server) error {
 
 // The commands.
 const (
-	commandUsage   = "usage"   // CPU, Allocs and Bytes
+	commandUsage   = "usage"   // CPU, Allocs, Bytes and Peak
 	commandMemory  = "memory"  // RSS, after a collection
 	commandProfile = "profile" // write a CPU profile to the file that is named behind
 	commandDone    = "done"    // end the profile
@@ -121,7 +161,7 @@ func carryOut(command string) (usage, error) {
 	case commandMemory:
 		debug.FreeOSMemory()
 		debug.FreeOSMemory() // what pools held
-		rss, err := residentSize()
+		rss, err := residentSize(os.Getpid())
 		return usage{RSS: rss}, err
 	case commandProfile:
 		f, err := os.Create(file) //nolint:gosec // named by whoever runs this
@@ -143,24 +183,32 @@ func used() (usage, error) {
 	}
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
+	peak, err := peakSize(os.Getpid())
 	return usage{
 		CPU:    time.Duration(r.Utime.Nano() + r.Stime.Nano()),
 		Allocs: sample[0].Value.Uint64(),
 		Bytes:  sample[1].Value.Uint64(),
-	}, nil
+		Peak:   peak,
+	}, err
 }
 
-// residentSize returns the resident set of this process. /proc/self/status is
-// cheaper and wrong by some pages for each thread.
-func residentSize() (int, error) {
-	rollup, err := os.ReadFile("/proc/self/smaps_rollup")
+// residentSize returns the resident set of a process. /proc/<pid>/status is cheaper and
+// wrong by some pages for each thread.
+func residentSize(pid int) (int, error) { return sizeIn(pid, "smaps_rollup", "\nRss:") }
+
+// peakSize returns the largest resident set that a process has had.
+func peakSize(pid int) (int, error) { return sizeIn(pid, "status", "\nVmHWM:") }
+
+// sizeIn returns a field of a process's file in /proc, in bytes.
+func sizeIn(pid int, file, field string) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
 		return 0, err
 	}
-	_, after, _ := bytes.Cut(rollup, []byte("\nRss:"))
+	_, after, _ := bytes.Cut(text, []byte(field))
 	var kib int
 	if _, err := fmt.Sscan(string(after), &kib); err != nil {
-		return 0, fmt.Errorf("reading smaps_rollup: %w", err)
+		return 0, fmt.Errorf("reading %s: %w", file, err)
 	}
 	return kib << 10, nil
 }

@@ -29,7 +29,7 @@ const startTimeout = 15 * time.Second
 
 // startServer starts a peer on cpus, or where this process may run if there are
 // none.
-func startServer(peer string, secure bool, cpus []int) (*server, error) {
+func startServer(peer string, secure bool, data string, cpus []int) (*server, error) {
 	addr, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func startServer(peer string, secure bool, cpus []int) (*server, error) {
 	}
 	defer func() { _ = out.Close() }() // the server has it
 	s := &server{addr: addr, out: in, answers: json.NewDecoder(in)}
-	s.cmd = exec.Command(program, "serve", "-controlled", "-tls="+strconv.FormatBool(secure), peer, addr) //nolint:gosec,noctx // itself, until stop
+	s.cmd = exec.Command(program, "serve", "-controlled", "-tls="+strconv.FormatBool(secure), "-data="+data, peer, addr) //nolint:gosec,noctx // itself, until stop
 	s.cmd.Stderr, s.cmd.ExtraFiles = os.Stderr, []*os.File{out}
 	s.cmd.Env = os.Environ()
 	if len(cpus) > 0 {
@@ -87,9 +87,13 @@ func startOn(cmd *exec.Cmd, cpus []int) error {
 func (s *server) wait() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	var dialer net.Dialer
+	return waitFor(ctx, func() (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", s.addr) })
+}
+
+// waitFor dials until it succeeds.
+func waitFor(ctx context.Context, dial func() (net.Conn, error)) error {
 	for {
-		conn, err := dialer.DialContext(ctx, "tcp", s.addr)
+		conn, err := dial()
 		if err == nil {
 			return conn.Close()
 		}
@@ -110,10 +114,13 @@ func (s *server) ask(command string) (usage, error) {
 	return u, s.answers.Decode(&u)
 }
 
+// stopTimeout is how long a server may take to remove what it has stored.
+const stopTimeout = 5 * time.Second
+
 // stop ends the process.
 func (s *server) stop() {
 	_ = s.commands.Close() // tells it
-	timer := time.AfterFunc(time.Second, func() { _ = s.cmd.Process.Kill() })
+	timer := time.AfterFunc(stopTimeout, func() { _ = s.cmd.Process.Kill() })
 	_ = s.cmd.Wait() // it ends either way
 	timer.Stop()
 	_ = s.out.Close() // the server has ended

@@ -16,12 +16,14 @@ import (
 // work is one row of the report: what the clients do.
 type work struct {
 	name   string
-	kind   string // echo, broadcast, sum, accept, idle
+	kind   string // echo, broadcast, sum, durable, gentle, accept, idle
 	n      int    // clients
 	size   int    // echo: bytes
 	sender int    // sum: how many of the clients send
+	rooms  int    // durable: among which the clients are divided
 	window int    // messages in flight
-	rate   int    // broadcast: messages a second, instead of a window
+	rate   int    // broadcast: messages a second, instead of a window; gentle: of the one client
+	ids    bool   // durable: increments have ids
 	alone  bool   // accept, idle: not in a room
 	tls    bool
 }
@@ -31,10 +33,12 @@ const worksHelp = `
   broadcast-N[-wW]       one of N clients in a room sends texts of 32 bytes, W in flight
   broadcast-N-rR         the same, R texts a second: for latencies
   sum-NxK[-wW]           K of N clients in a room add 1, W in flight each (default 4), and all watch the total
+  durable-NxR[-wW][-ids] N clients in R rooms add 1, W in flight each (default 4), perhaps with ids
+  gentle-N[-wW][-rR]     N clients in a room add 1, W in flight each (default 4), and one in another room R times a second (default 10)
   accept-N[-alone][-tls] N clients at a time connect to a room, or to no room, are let in and leave, and others come
   idle-N[-alone][-tls]   N clients connect to a room, or to no room, and wait: memory, and CPU time of accepting`
 
-var workForm = regexp.MustCompile(`^(echo|broadcast|sum|accept|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|alone|tls))*)$`)
+var workForm = regexp.MustCompile(`^(echo|broadcast|sum|durable|gentle|accept|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|ids|alone|tls))*)$`)
 
 // parseWork reads a work's name.
 func parseWork(name string) (work, error) {
@@ -49,6 +53,10 @@ func parseWork(name string) (work, error) {
 		w.size, w.n = first, second
 	case "sum":
 		w.n, w.sender, w.window = first, second, 4
+	case "durable":
+		w.n, w.rooms, w.window = first, second, 4
+	case "gentle":
+		w.n, w.rate, w.window = first, 10, 4
 	default:
 		w.n = first
 	}
@@ -59,6 +67,8 @@ func parseWork(name string) (work, error) {
 			w.tls = true
 		case option == "alone":
 			w.alone = true
+		case option == "ids":
+			w.ids = true
 		case option[0] == 'w':
 			w.window = number(option[1:])
 		case option[0] == 'r':
@@ -86,7 +96,10 @@ func (w work) check() error {
 		{outside(w.rate, 0, 1000), "at most 1000 messages a second"},
 		{w.kind == "echo" && outside(w.size, 16, 32<<10), "16 to 32768 bytes"},
 		{w.kind == "sum" && outside(w.sender, 1, w.n), "1 to all clients send"},
-		{w.tls && (w.kind == "broadcast" || w.kind == "sum" || w.window > 1), "TLS is for accept and idle, and for echo with one message in flight"},
+		{w.kind == "durable" && outside(w.rooms, 1, w.n), "1 room to one for each client"},
+		{w.kind == "gentle" && w.rate == 0, "at least 1 message a second"},
+		{w.ids && w.kind != "durable", "ids are for durable"},
+		{w.tls && (w.kind == "broadcast" || w.adds() || w.window > 1), "TLS is for accept and idle, and for echo with one message in flight"},
 	} {
 		if rule.broken {
 			return fmt.Errorf("work %q: %s", w.name, rule.rule)
@@ -97,9 +110,23 @@ func (w work) check() error {
 
 func outside(n, least, most int) bool { return n < least || n > most }
 
+// adds reports whether clients add up a total.
+func (w work) adds() bool { return w.kind == "sum" || w.inRooms() }
+
+// inRooms reports whether there are several rooms with totals.
+func (w work) inRooms() bool { return w.kind == "durable" || w.kind == "gentle" }
+
 // runs reports whether a peer can do the work.
 func (w work) runs(p peers.Peer) bool {
-	return (!w.tls || p.TLS) && (w.kind != "sum" || p.Sum)
+	switch {
+	case p.Disk != "":
+		return w.kind == "durable"
+	case w.tls && !p.TLS, w.inRooms() && !p.Rooms, w.ids && !p.IDs:
+		return false
+	case w.adds():
+		return p.Sum
+	}
+	return !p.Stores // that makes no difference
 }
 
 func (w work) connect(g *load.Generator) error {
@@ -109,7 +136,11 @@ func (w work) connect(g *load.Generator) error {
 	case "broadcast":
 		return g.Broadcast(w.n, w.window, w.rate, "/chat")
 	case "sum":
-		return g.Sum(w.n, w.sender, w.window, "/sum")
+		return g.Sum(load.Sum{Path: "/sum", Clients: w.n, Senders: w.sender, Window: w.window})
+	case "durable":
+		return g.Sum(load.Sum{Path: "/sum", Rooms: w.rooms, Clients: w.n, Senders: w.n, Window: w.window, IDs: w.ids})
+	case "gentle":
+		return g.Sum(load.Sum{Path: "/sum", Clients: w.n, Senders: w.n, Window: w.window, Gentle: w.rate})
 	case "accept":
 		return nil // all come and go in the phases
 	}
@@ -141,6 +172,13 @@ type result struct {
 	Allocs    float64 // a message, or a connection
 	KiB       float64 // allocated for a message, or a connection
 	PerClient float64 // KiB of resident memory
+	Peak      float64 // MiB of resident memory
+}
+
+// failure is the result of a run that has failed.
+func failure() result {
+	nan := math.NaN()
+	return result{nan, nan, nan, nan, nan, nan, nan, nan}
 }
 
 // settings are what all runs have in common.
@@ -148,13 +186,17 @@ type settings struct {
 	cpus     []int
 	time     time.Duration
 	warm     time.Duration
+	data     string // folder on a disk
 	profile  string // folder
 	messages int    // ends a run too, if not 0
 }
 
 // run starts the peer, lets the clients work and stops it.
-func (w work) run(peer string, s settings) (result, error) {
-	server, err := startServer(peer, w.tls, s.cpus)
+func (w work) run(p peers.Peer, s settings) (result, error) {
+	if p.Disk != "" {
+		return measureDisk(p.Disk, s)
+	}
+	server, err := startServer(p.Name, w.tls, s.data, s.cpus)
 	if err != nil {
 		return result{}, err
 	}
@@ -176,7 +218,7 @@ func (w work) run(peer string, s settings) (result, error) {
 	if s.profile == "" {
 		return w.busy(server, g, s)
 	}
-	file := filepath.Join(s.profile, peer+"-"+w.name+".pprof")
+	file := filepath.Join(s.profile, p.Name+"-"+w.name+".pprof")
 	if _, err := server.ask(commandProfile + " " + file); err != nil {
 		return result{}, err
 	}
@@ -221,6 +263,7 @@ func measured(p load.Phase, used usage) result {
 		P99:    float64(p.Latency.ValueAtQuantile(99)) / 1000,
 		Allocs: float64(used.Allocs) / count,
 		KiB:    float64(used.Bytes) / count / 1024,
+		Peak:   float64(used.Peak) / (1 << 20),
 	}
 }
 

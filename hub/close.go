@@ -52,7 +52,7 @@ func (h *Hub) close(why route.CloseReason) {
 	defer h.mu.Unlock()
 	h.closed = &why
 	close(h.closing)
-	for _, r := range h.unloaded {
+	for _, r := range h.forgetter.unloaded {
 		r.stop()
 	}
 	h.announceEmpty()

@@ -68,7 +68,7 @@ func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, e
 		return nil, ErrTooManyRooms
 	}
 	if !ok {
-		e = &entry{room: room.New(key, rt, &h.shared), unloaded: h.noteLoaded(key)}
+		e = &entry{room: room.New(key, rt, &h.shared), unloaded: h.forgetter.noteLoaded(key)}
 		h.rooms.entries[key] = e
 	}
 	if s == stays {
@@ -114,8 +114,8 @@ func (h *Hub) idle(r *room.Room) {
 		return
 	}
 	delete(h.rooms.entries, r.Key())
-	h.noteUnloaded(e)
-	h.noteWake(r.Wake())
+	h.forgetter.noteUnloaded(e)
+	h.waker.noteUnloaded(r)
 	h.announceEmpty()
 }
 

@@ -66,8 +66,8 @@ func (h *Hub) openEngine() (err error) {
 	e.engine = engine
 	h.install(engine)
 	e.opened.Store(true)
-	h.goUnlessClosed(h.sweepOn)
-	h.goUnlessClosed(h.wakeOn)
+	h.goUnlessClosed(h.forgetter.sweepOn)
+	h.goUnlessClosed(h.waker.run)
 	return nil
 }
 

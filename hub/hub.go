@@ -46,19 +46,17 @@ type Hub struct {
 
 	limits      atomic.Pointer[Limits]
 	routes      atomic.Pointer[[]*route.Route] // of the configuration that is running
-	changed     chan struct{}                  // they may have; never closed
-	wakes       chan struct{}                  // a room may have to be woken sooner than that was known; never closed
 	connections connectionLimit
+	forgetter   forgetter
+	waker       waker
 	roomLimit   roomLimit
 	store       replica.Store
 	shared      room.Shared
 
 	mu sync.Mutex
 	// Guarded by mu.
-	rooms    directory
-	unloaded map[engines.Key]*unloadedRoom // stored rooms that are not in memory
-	closed   *route.CloseReason            // to everybody; nil while the hub is open
-	nextWake time.Time                     // when it is looked for rooms to wake; zero: only when something changes
+	rooms  directory
+	closed *route.CloseReason // to everybody; nil while the hub is open
 
 	work    sync.WaitGroup  // goroutines of rooms and of blocking apps
 	closing chan struct{}   // closed when everybody has to go
@@ -72,15 +70,14 @@ type Hub struct {
 // change with the configuration.
 func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	h := &Hub{
-		log:      log,
-		rooms:    newDirectory(),
-		unloaded: make(map[engines.Key]*unloadedRoom),
-		changed:  make(chan struct{}, 1),
-		wakes:    make(chan struct{}, 1),
-		closing:  make(chan struct{}),
-		empty:    make(chan struct{}),
+		log:     log,
+		rooms:   newDirectory(),
+		closing: make(chan struct{}),
+		empty:   make(chan struct{}),
 	}
 	h.over, h.giveUp = context.WithCancel(context.Background())
+	h.forgetter = forgetter{hub: h, unloaded: make(map[engines.Key]*unloadedRoom), changed: make(chan struct{}, 1)}
+	h.waker = waker{hub: h, changed: make(chan struct{}, 1)}
 	h.limits.Store(&limits)
 	h.routes.Store(new([]*route.Route))
 	h.engine.opener = opener

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
 
@@ -44,56 +45,57 @@ const (
 // eternity is later than every wake.
 var eternity = time.Unix(1<<40, 0)
 
-// waker is how far a hub has come with waking rooms.
+// waker wakes the stored rooms of a hub.
 type waker struct {
-	*Hub
-	seen   *[]*route.Route // the routes for which that holds
+	hub     *Hub
+	changed chan struct{} // there may be more to do than was known; never closed
+	next    time.Time     // when run looks by itself; zero: not before something changes; guarded by Hub.mu
+
+	// Owned by run.
+	routes *[]*route.Route // those for which what follows holds
 	done   time.Time       // rooms that were due before are in memory, or wait for their route
 	review *engines.Wake   // behind which options are to be looked at; nil: no more
 	retry  time.Duration   // the last pause before another try; 0 if all went well
 }
 
-// wakeOn wakes rooms as long as the hub lives.
-func (h *Hub) wakeOn() {
-	w := &waker{Hub: h}
+// run wakes rooms as long as the hub lives.
+func (w *waker) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case <-h.wakes:
-		case <-h.closing:
+		case <-w.changed:
+		case <-w.hub.closing:
 			return
 		}
-		h.setNextWake(time.Time{}) // what changes from now on is heard of
+		w.setNext(time.Time{}) // what changes from now on is heard of
 		next := w.work()
-		h.setNextWake(next)
+		w.setNext(next)
 		timer.Stop()
 		if !next.IsZero() {
-			timer.Reset(min(next.Sub(h.store.Clock()), longestSleep))
+			timer.Reset(min(next.Sub(w.hub.store.Clock()), longestSleep))
 		}
 	}
 }
 
-// setNextWake notes when wakeOn looks again by itself; zero: never.
-func (h *Hub) setNextWake(at time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.nextWake = at
+func (w *waker) setNext(at time.Time) {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	w.next = at
 }
 
-// noteWake is for a room that has left memory and is to be woken, unless at is zero.
-// Hub.mu is held.
-func (h *Hub) noteWake(at time.Time) {
-	if !at.IsZero() && (h.nextWake.IsZero() || at.Before(h.nextWake)) {
-		h.wakeSoon()
+// noteUnloaded is for a room that has just left memory. Hub.mu is held.
+func (w *waker) noteUnloaded(r *room.Room) {
+	if at := r.Wake(); !at.IsZero() && (w.next.IsZero() || at.Before(w.next)) {
+		w.look()
 	}
 }
 
-// wakeSoon has wakeOn look at once.
-func (h *Hub) wakeSoon() {
+// look has run look at once.
+func (w *waker) look() {
 	select {
-	case h.wakes <- struct{}{}:
+	case w.changed <- struct{}{}:
 	default:
 	}
 }
@@ -101,10 +103,10 @@ func (h *Hub) wakeSoon() {
 // work wakes the rooms that are due and returns when there is more to do; zero if that
 // is not known.
 func (w *waker) work() time.Time {
-	if routes := w.routes.Load(); w.seen != routes {
-		w.seen, w.done, w.review = routes, time.Time{}, new(engines.Wake)
+	if routes := w.hub.routes.Load(); w.routes != routes {
+		w.routes, w.done, w.review = routes, time.Time{}, new(engines.Wake)
 	}
-	now := w.store.Clock()
+	now := w.hub.store.Clock()
 	if now.Before(w.done) { // it was set back
 		w.done = time.Time{}
 	}
@@ -114,7 +116,7 @@ func (w *waker) work() time.Time {
 	} else {
 		w.retry = min(max(2*w.retry, shortestRetry), longestRetry)
 	}
-	next, err := w.next()
+	next, err := w.upcoming()
 	switch {
 	case err != nil || w.retry > 0:
 		return now.Add(max(w.retry, shortestRetry))
@@ -129,10 +131,10 @@ func (w *waker) work() time.Time {
 // went well.
 func (w *waker) wakeDue(before time.Time) (well bool) {
 	well = true
-	for last := (engines.Wake{At: w.done}); !isClosed(w.closing); {
+	for last := (engines.Wake{At: w.done}); !isClosed(w.hub.closing); {
 		page, err := w.due(before, last, wakePage)
 		if err != nil {
-			w.log().Error("looking for rooms to wake", zap.Error(err))
+			w.hub.log().Error("looking for rooms to wake", zap.Error(err))
 			return false
 		}
 		well = w.wakeAll(page) && well
@@ -144,8 +146,8 @@ func (w *waker) wakeDue(before time.Time) (well bool) {
 	return false
 }
 
-// next returns when the next room is due; zero if none is.
-func (w *waker) next() (time.Time, error) {
+// upcoming returns when the next room is due; zero if none is.
+func (w *waker) upcoming() (time.Time, error) {
 	page, err := w.due(eternity, engines.Wake{At: w.done}, 1)
 	if err != nil || len(page) == 0 {
 		return time.Time{}, err
@@ -160,7 +162,7 @@ func (w *waker) lookAtSome() {
 	}
 	page, err := w.due(eternity, *w.review, reviewPage)
 	if err != nil {
-		w.log().Error("looking for rooms to wake", zap.Error(err))
+		w.hub.log().Error("looking for rooms to wake", zap.Error(err))
 		w.retry = shortestRetry
 		return
 	}
@@ -170,22 +172,22 @@ func (w *waker) lookAtSome() {
 	}
 }
 
-func (h *Hub) due(before time.Time, after engines.Wake, n int) (page []engines.Wake, err error) {
+func (w *waker) due(before time.Time, after engines.Wake, n int) (page []engines.Wake, err error) {
 	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(h.over, wakeTimeout)
+	ctx, cancel := context.WithTimeout(w.hub.over, wakeTimeout)
 	defer cancel()
-	return h.store.Engine.Due(ctx, before, after, n)
+	return w.hub.store.Engine.Due(ctx, before, after, n)
 }
 
 // wakeAll loads rooms and reports whether all went well.
-func (h *Hub) wakeAll(page []engines.Wake) (well bool) {
+func (w *waker) wakeAll(page []engines.Wake) (well bool) {
 	var loading errgroup.Group
 	loading.SetLimit(wakers)
 	for _, wake := range page {
 		loading.Go(func() error {
-			err := h.wake(wake)
+			err := w.wake(wake)
 			if err != nil {
-				h.log().Error("waking a room", zap.String("app", wake.Key.App), zap.String("room", wake.Key.Room), zap.Error(err))
+				w.hub.log().Error("waking a room", zap.String("app", wake.Key.App), zap.String("room", wake.Key.Room), zap.Error(err))
 			}
 			return err
 		})
@@ -195,22 +197,39 @@ func (h *Hub) wakeAll(page []engines.Wake) (well bool) {
 
 // wake loads a room, which is then woken when its time has come, unless its route is
 // gone.
-func (h *Hub) wake(w engines.Wake) (err error) {
+func (w *waker) wake(due engines.Wake) (err error) {
 	defer recovered(&err)
-	rt, err := h.routeOf(w.Key)
+	rt, err := w.routeOf(due.Key)
 	if rt == nil || err != nil {
 		return err
 	}
-	r := h.acquireQuietly(w.Key, rt)
+	r := w.hub.acquireQuietly(due.Key, rt)
 	if r == nil {
 		return nil
 	}
 	defer r.Release()
-	ctx, cancel := context.WithTimeout(h.over, wakeTimeout)
+	ctx, cancel := context.WithTimeout(w.hub.over, wakeTimeout)
 	defer cancel()
 	if err := r.Load(ctx, rt); err != nil {
 		return err
 	}
-	r.Remind(w.At)
+	r.Remind(due.At)
 	return nil
+}
+
+// routeOf returns the route that has last stored a room, or nil if it is gone. Several
+// without a name may have the same one: then it is the first.
+func (w *waker) routeOf(key engines.Key) (*route.Route, error) {
+	ctx, cancel := context.WithTimeout(w.hub.over, wakeTimeout)
+	defer cancel()
+	name, err := w.hub.store.RouteOf(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, rt := range *w.hub.routes.Load() {
+		if rt.Name == name && rt.AppName == key.App {
+			return rt, nil
+		}
+	}
+	return nil, nil
 }

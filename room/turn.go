@@ -154,7 +154,7 @@ func (r *Room) carryOut(batch []operation, wake bool) {
 	results, unasked := r.commit(batch, wake)
 	for i, res := range results {
 		if res.Panicked {
-			batch[i].from.failed(res.Err)
+			batch[i].from.failed(res.Err, nil)
 		}
 	}
 	now := r.snapshot()

@@ -24,11 +24,10 @@ type conn struct {
 	expect []byte    // echo: what must come back
 	send   []byte    // the frame that is sent
 	sentAt time.Time // echo: when
+	acks   int       // echo: answers to come
 	joined bool      // broadcast: it got one
-	next   uint64    // broadcast: number of the next message; sum: total seen
-	acks   int       // sum: replies to come
-	times  []time.Time
-	head   int
+	next   uint64    // broadcast: number of the next message
+	adder  *adder    // sum
 }
 
 func (c *conn) read(b []byte) (int, error) {

@@ -46,7 +46,10 @@ func send(c *websocket.Conn, text string) {
 func TestGeneratorFindsLies(t *testing.T) {
 	echoWork := func(g *Generator) error { return g.Echo(1, 32, 1, "/", false) }
 	broadcastWork := func(g *Generator) error { return g.Broadcast(1, 4, 0, "/") }
-	sumWork := func(g *Generator) error { return g.Sum(1, 1, 4, "/") }
+	sumWork := func(g *Generator) error { return g.Sum(Sum{Path: "/", Clients: 1, Senders: 1, Window: 4}) }
+	idWork := func(g *Generator) error {
+		return g.Sum(Sum{Path: "/", Clients: 1, Senders: 1, Window: 4, IDs: true})
+	}
 	reply := func(total int) string { return fmt.Sprintf(`{"type":"reply","version":1,"total":%d}`, total) }
 	for name, test := range map[string]struct {
 		work   func(*Generator) error
@@ -96,6 +99,16 @@ func TestGeneratorFindsLies(t *testing.T) {
 			}
 			send(c, reply(i+1))
 		}, "increments"},
+		"reply to another id": {idWork, func(c *websocket.Conn, i int, _ []byte) {
+			id := i + 1
+			if i == 5 {
+				id++
+			}
+			send(c, fmt.Sprintf(`{"type":"reply","version":1,"total":%d,"id":"client-0:%d"}`, i+1, id))
+		}, "reply without"},
+		"repeat": {idWork, func(c *websocket.Conn, i int, _ []byte) {
+			send(c, fmt.Sprintf(`{"type":"reply","version":1,"total":%d,"id":"client-0:%d","repeat":true}`, i+1, i+1))
+		}, "reply to a repeat"},
 		"error": {sumWork, func(c *websocket.Conn, _ int, _ []byte) {
 			send(c, `{"type":"error","error":"busy"}`)
 		}, "no total"},

@@ -2,153 +2,189 @@ package load
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
-// sum has some clients of a room add 1 again and again, and all of them watch
-// the total. What was acknowledged is checked to be a count: each total is
-// replied once, to one sender, in the order of its messages, and in the end
-// everybody has been told the last.
-type sum struct {
-	g       *Generator
-	window  int
-	senders []*conn
-	frames  []byte // as many numbers as a window takes
-	frame   int    // size of one
-	flying  int
-	total   uint64 // the highest total that was replied
-	acked   uint64
-	replied []uint64 // one bit for each total
-	behind  int      // clients that have not been told total
-	unseen  int      // clients that have been told nothing
-	firstAt time.Time
+// Sum is the work of clients that add 1 to the total of their room again and again,
+// and watch it.
+type Sum struct {
+	Path    string // of the room; of several rooms what stands before /<number>
+	Rooms   int    // among which the clients are divided; 0 for one room at Path
+	Clients int
+	Senders int // how many of them add
+	Window  int // numbers in flight of each
+	IDs     bool
+	// Gentle has one more client add so many numbers a second in a room of its own,
+	// Path/gentle. The latency is then only that client's.
+	Gentle int
 }
 
-// Sum connects members clients of path, of which senders send with window
-// numbers in flight each.
-func (g *Generator) Sum(members, senders, window int, path string) error {
-	if err := g.connect(members, path, false, "json"); err != nil {
-		return err
+// sum is Sum as it runs.
+type sum struct {
+	g       *Generator
+	rooms   []*room
+	senders []*adder
+	flying  int
+	frames  []byte
+}
+
+// Sum connects the clients.
+func (g *Generator) Sum(w Sum) error {
+	s := &sum{g: g}
+	for i := range max(w.Rooms, 1) {
+		path := w.Path
+		if w.Rooms > 0 {
+			path += "/" + strconv.Itoa(i)
+		}
+		if err := s.join(path, share(w.Clients, i, w.Rooms), share(w.Senders, i, w.Rooms), w); err != nil {
+			return err
+		}
 	}
-	s := &sum{g: g, window: window, senders: g.conns[:senders], behind: members, unseen: members}
-	one := appendMasked(nil, opText, []byte("1"))
-	s.frames, s.frame = bytes.Repeat(one, window), len(one)
-	for _, c := range s.senders {
-		c.times = make([]time.Time, window)
+	if w.Gentle > 0 {
+		if err := s.join(w.Path+"/gentle", 1, 1, w); err != nil {
+			return err
+		}
+		s.beGentle(s.senders[len(s.senders)-1], w.Gentle)
 	}
 	g.work = s
 	return nil
 }
 
+// share is how many of n the room i of so many has.
+func share(n, i, rooms int) int {
+	if rooms == 0 {
+		return n
+	}
+	return (n + rooms - 1 - i) / rooms
+}
+
+// join connects the clients of one room.
+func (s *sum) join(path string, clients, senders int, w Sum) error {
+	begin := len(s.g.conns)
+	if err := s.g.connect(clients, path, false, "json"); err != nil {
+		return err
+	}
+	r := &room{clients: clients, behind: clients, unseen: clients}
+	for i, c := range s.g.conns[begin:] {
+		c.adder = &adder{conn: c, room: r, timed: w.Gentle == 0}
+		if i < senders {
+			c.adder.prepare(w.Window, w.IDs)
+			s.senders = append(s.senders, c.adder)
+		}
+	}
+	r.first = s.g.conns[begin].adder
+	s.rooms = append(s.rooms, r)
+	return nil
+}
+
+// beGentle has a send so many numbers a second, answered or not.
+func (s *sum) beGentle(a *adder, perSecond int) {
+	a.every = time.Second / time.Duration(perSecond)
+	a.prepare(10*perSecond, a.id != "")
+	for _, other := range s.senders {
+		other.timed = other == a
+	}
+}
+
 var (
-	replyBegin = []byte(`{"type":"reply"`)
-	totalField = []byte(`"total":`)
+	replyBegin  = []byte(`{"type":"reply"`)
+	totalField  = []byte(`"total":`)
+	repeatField = []byte(`"repeat":`)
 )
 
 func (s *sum) message(c *conn, payload []byte) error {
+	a := c.adder
 	total, err := totalIn(payload)
 	if err != nil {
 		return err
 	}
-	if total < c.next {
-		return fmt.Errorf("%q came after %d", payload, c.next)
+	if total < a.seen {
+		return fmt.Errorf("%q came after %d", payload, a.seen)
 	}
 	if bytes.HasPrefix(payload, replyBegin) {
-		if err := s.reply(c, total); err != nil {
+		if err := s.reply(a, total, payload); err != nil {
 			return fmt.Errorf("%w: %q", err, payload)
 		}
-	} else if total > s.total+uint64(s.flying) {
+	} else if total > a.room.total+uint64(a.room.flying) {
 		return fmt.Errorf("%q counts more than was sent", payload)
 	}
-	s.see(c, total)
+	a.see(total)
 	return nil
 }
 
-// see notes that c was told total.
-func (s *sum) see(c *conn, total uint64) {
-	if total > s.total {
-		s.total, s.behind = total, len(s.g.conns)
+func (s *sum) reply(a *adder, total uint64, payload []byte) error {
+	if err := a.answered(payload); err != nil {
+		return err
 	}
-	if c.next < s.total && total == s.total {
-		s.behind--
+	if err := a.room.acknowledge(total); err != nil {
+		return err
 	}
-	if c.next == 0 && total > 0 {
-		s.unseen--
-	}
-	c.next = total
-}
-
-func (s *sum) reply(c *conn, total uint64) error {
-	switch {
-	case c.acks == 0:
-		return errors.New("reply to nothing")
-	case total == 0:
-		return errors.New("total is 0")
-	}
-	for uint64(len(s.replied))*64 <= total {
-		s.replied = append(s.replied, 0)
-	}
-	word, bit := &s.replied[total/64], uint64(1)<<(total%64)
-	if *word&bit != 0 {
-		return errors.New("total was replied before")
-	}
-	*word |= bit
 	s.flying--
-	c.acks--
-	s.acked++
 	s.g.count++
-	s.g.took(c.times[c.head])
-	c.head = (c.head + 1) % s.window
+	if sentAt := a.oldest(); a.timed {
+		s.g.took(sentAt)
+	}
 	return nil
 }
 
 func (s *sum) tick(sending bool) (bool, error) {
-	if s.unseen > 0 {
-		return true, s.first()
+	if unseen, err := s.greet(); unseen || err != nil {
+		return true, err
 	}
 	if !sending {
-		if s.flying > 0 {
-			return true, nil
-		}
-		if s.total != s.acked {
-			return false, fmt.Errorf("total is %d after %d increments", s.total, s.acked)
-		}
-		return s.behind > 0 && s.total > 0, nil
+		return s.settle()
 	}
-	for _, c := range s.senders {
-		// Half a window at a time: one write for several, as a busy client does.
-		if c.acks > s.window/2 {
-			continue
-		}
-		if err := s.add(c, s.window-c.acks); err != nil {
-			return true, err
+	for _, a := range s.senders {
+		if n := a.due(s.g.now); n > 0 {
+			if err := s.add(a, n); err != nil {
+				return true, err
+			}
 		}
 	}
 	return true, nil
 }
 
-// first has one client send now and then until everybody has been told of it:
+// greet has one client of each room send now and then until all have been told of it:
 // servers take a client into the room some time after they have answered its
 // handshake.
-func (s *sum) first() error {
-	c := s.senders[0]
-	if c.acks > 0 || s.g.now.Sub(s.firstAt) < helloEvery {
-		return nil
+func (s *sum) greet() (unseen bool, err error) {
+	for _, r := range s.rooms {
+		if r.unseen == 0 {
+			continue
+		}
+		unseen = true
+		if r.first.flying > 0 || s.g.now.Sub(r.greetedAt) < helloEvery {
+			continue
+		}
+		r.greetedAt = s.g.now
+		if err := s.add(r.first, 1); err != nil {
+			return true, err
+		}
 	}
-	s.firstAt = s.g.now
-	return s.add(c, 1)
+	return unseen, nil
+}
+
+// settle waits for what is in flight, and judges the totals when nothing is.
+func (s *sum) settle() (busy bool, err error) {
+	if s.flying > 0 {
+		return true, nil
+	}
+	for _, r := range s.rooms {
+		if r.total != r.acked {
+			return false, fmt.Errorf("total is %d after %d increments", r.total, r.acked)
+		}
+		busy = busy || r.behind > 0 && r.total > 0
+	}
+	return busy, nil
 }
 
 // add sends n numbers.
-func (s *sum) add(c *conn, n int) error {
-	for i := range n {
-		c.times[(c.head+c.acks+i)%s.window] = s.g.now
-	}
-	c.acks += n
+func (s *sum) add(a *adder, n int) error {
 	s.flying += n
-	return s.g.send(c, s.frames[:n*s.frame])
+	s.frames = a.send(s.frames[:0], n, s.g.now)
+	return s.g.send(a.conn, s.frames)
 }
 
 // totalIn returns the total of a message.

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"net"
 	"net/http"
+	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -23,15 +24,24 @@ func init() { caddy.RegisterModule(gorillaModule{}) }
 type object = map[string]any
 
 func serveOurs(addr string, secure *tls.Config) error {
-	return serveCaddy(addr, secure,
+	return serveEngine(addr, secure, object{"name": "memory"})
+}
+
+func serveOursBolt(addr string, secure *tls.Config) error {
+	return serveEngine(addr, secure, object{"name": "bolt", "path": filepath.Join(Data, "rooms.db")})
+}
+
+// serveEngine serves this module over an engine.
+func serveEngine(addr string, secure *tls.Config, engine object) error {
+	return serveCaddy(addr, secure, object{"websocket": object{"engine": engine}},
 		route("/echo", object{"handler": "websocket", "app": object{"name": "echo"}}),
 		route("/chat", object{"handler": "websocket", "app": object{"name": "broadcast"}}),
-		route("/sum", object{"handler": "websocket", "app": object{"name": "sum"}}),
+		route("/sum*", object{"handler": "websocket", "app": object{"name": "sum"}}),
 	)
 }
 
 func serveGorillaCaddy(addr string, secure *tls.Config) error {
-	return serveCaddy(addr, secure, route("/*", object{"handler": "bench_gorilla"}))
+	return serveCaddy(addr, secure, object{}, route("/*", object{"handler": "bench_gorilla"}))
 }
 
 // Upstream is the address of the gorilla server that the peer reverse-proxy
@@ -39,7 +49,7 @@ func serveGorillaCaddy(addr string, secure *tls.Config) error {
 var Upstream string
 
 func serveReverseProxy(addr string, secure *tls.Config) error {
-	return serveCaddy(addr, secure, route("/*", object{
+	return serveCaddy(addr, secure, object{}, route("/*", object{
 		"handler":   "reverse_proxy",
 		"upstreams": []object{{"dial": Upstream}},
 	}))
@@ -49,15 +59,16 @@ func route(path string, handler object) object {
 	return object{"match": []object{{"path": []string{path}}}, "handle": []object{handler}}
 }
 
-// serveCaddy serves routes with Caddy's defaults, but for what has nothing to
-// do with serving: the admin endpoint and logs below the level of errors.
-func serveCaddy(addr string, secure *tls.Config, routes ...object) error {
+// serveCaddy serves routes, beside other apps of Caddy, with Caddy's defaults, but for
+// what has nothing to do with serving: the admin endpoint and logs below the level of
+// errors.
+func serveCaddy(addr string, secure *tls.Config, running object, routes ...object) error {
 	server := object{
 		"listen":          []string{addr},
 		"routes":          routes,
 		"automatic_https": object{"disable": true},
 	}
-	running := object{"http": object{"servers": object{"bench": server}}}
+	running["http"] = object{"servers": object{"bench": server}}
 	if secure != nil {
 		certificate, err := pemOf(secure.Certificates[0])
 		if err != nil {

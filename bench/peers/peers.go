@@ -2,7 +2,8 @@
 //
 //	/echo   sends back what came
 //	/chat   sends what came to everybody on the path
-//	/sum    adds up what came and tells everybody the total, some of them
+//	/sum    adds up what came and tells everybody the total, some of them;
+//	        some have a total for each path below it, too
 //
 // in the way its library's own examples do, without compression.
 package peers
@@ -23,17 +24,35 @@ type Peer struct {
 	Name string
 	What string // for the report
 
-	TLS bool // it can serve with a certificate
-	Sum bool // it serves /sum
+	TLS    bool // it can serve with a certificate
+	Sum    bool // it serves /sum
+	Rooms  bool // it serves /sum/<room>, each with a total of its own
+	IDs    bool // numbers may have ids, under which they count once
+	Stores bool // it keeps totals in the folder Data
+	Redis  bool // it needs a Redis server
+
+	// Disk is how the disk alone is measured, where there is no server: see the
+	// constants. Empty for all others.
+	Disk string
 
 	// Serve serves on addr until the process ends. Over TLS if secure is not
 	// nil.
 	Serve func(addr string, secure *tls.Config) error
 }
 
+// What is done before each sync of the disk alone.
+const (
+	DiskAppend    = "append"    // 4 KiB at the end of a file
+	DiskOverwrite = "overwrite" // the same 4 KiB of a file
+)
+
+// Data is a folder of the running server's own. Whoever starts a peer sets it.
+var Data string
+
 // All are the peers, in the order of the report.
 var All = []Peer{
-	{Name: "ours", What: "this module in Caddy", TLS: true, Sum: true, Serve: serveOurs},
+	{Name: "ours", What: "this module in Caddy, engine memory", TLS: true, Sum: true, Rooms: true, IDs: true, Serve: serveOurs},
+	{Name: "ours-bolt", What: "this module in Caddy, engine bolt", TLS: true, Sum: true, Rooms: true, IDs: true, Stores: true, Serve: serveOursBolt},
 	{Name: "raw-epoll", What: "raw epoll, no checks: the floor", Serve: serveEpoll},
 	{Name: "raw-net", What: "raw Go net.Conn, no checks", Serve: serveNet},
 	{Name: "gws", What: "gws", TLS: true, Serve: serveGWS},
@@ -45,6 +64,11 @@ var All = []Peer{
 	{Name: "coder", What: "coder/websocket", TLS: true, Serve: serveCoder},
 	{Name: "melody", What: "melody", TLS: true, Serve: serveMelody},
 	{Name: "reverse-proxy", What: "Caddy reverse_proxy + gorilla", TLS: true, Sum: true, Serve: serveReverseProxy},
+	{Name: "redis", What: "gorilla + Redis", Sum: true, Rooms: true, Stores: true, Redis: true, Serve: serveRedis},
+	{Name: "redis-pipeline", What: "gorilla + Redis, AutoPipeline", Sum: true, Rooms: true, Stores: true, Redis: true, Serve: serveRedisPipeline},
+	{Name: "bbolt", What: "gorilla + bbolt, a transaction a number", Sum: true, Rooms: true, Stores: true, Serve: serveBbolt},
+	{Name: "disk-append", What: "the disk alone: 4 KiB appended, fdatasync", Stores: true, Disk: DiskAppend},
+	{Name: "disk-overwrite", What: "the disk alone: 4 KiB overwritten, fdatasync", Stores: true, Disk: DiskOverwrite},
 }
 
 // Names returns the names of all peers.

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -77,9 +78,11 @@ func (q *queue) close() bool {
 }
 
 // take waits for requests and takes as many as a transaction may have. It returns
-// none when the queue is closed and empty.
+// none when the queue is closed and empty. Goroutines that are ready to run go first:
+// on a busy processor many of them have a request, and one transaction does for all.
 func (q *queue) take() []*request {
 	for range q.added {
+		runtime.Gosched()
 		if batch, closed := q.takeWaiting(); len(batch) > 0 || closed {
 			return batch
 		}

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -43,6 +44,32 @@ func TestQueue(t *testing.T) {
 		if batch := q.take(); len(batch) != want {
 			t.Errorf("%d are taken, want %d", len(batch), want)
 		}
+	}
+}
+
+// Requests of goroutines that are ready to run at the same time are taken together,
+// although the first one wakes the committer.
+func TestQueueGathers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const rounds, hands = 20, 16
+	q := newQueue()
+	takes := 0
+	for range rounds {
+		start := make(chan struct{})
+		for range hands {
+			go func() {
+				<-start
+				q.add(new(request))
+			}()
+		}
+		runtime.Gosched() // they wait for start now
+		close(start)
+		for taken := 0; taken < hands; takes++ {
+			taken += len(q.take())
+		}
+	}
+	if takes > rounds*hands/4 {
+		t.Errorf("%d requests took %d transactions", rounds*hands, takes)
 	}
 }
 
