@@ -486,6 +486,7 @@ func TestPollIsForgotten(t *testing.T) {
 		rt := route.New("poll", "test", route.Config{App: hourly, Named: true, Forget: 2 * time.Hour})
 		p.start(rt)
 		defer p.stop()
+		time.Sleep(7 * time.Minute) // so that what is done now and then is not done just then
 		p.vote(rt, "room")
 		time.Sleep(time.Hour + 59*time.Minute)
 		p.expect("room", "1 closed after 1h0m0s")

@@ -38,12 +38,11 @@ const (
 	wakePatience = time.Second
 )
 
-// setAlarm sets the alarm for the state as of the last commit, and reports whether its
-// time has come.
-func (r *Room) setAlarm() (due bool) {
+// setAlarm sets the alarm for the state as of the last commit.
+func (r *Room) setAlarm() {
 	wait, pending := r.replica.Wake()
 	if !pending && r.alarm.timer == nil {
-		return false
+		return
 	}
 	at, rest := r.replica.WakeTime(), time.Until(r.alarm.until)
 	r.mu.Lock()
@@ -52,18 +51,15 @@ func (r *Room) setAlarm() (due bool) {
 	r.alarm.at = at
 	switch {
 	case !pending || r.alarm.resting || r.route.HasEnded():
-		return false
 	case rest > 0 && wait <= rest:
 		r.alarm.resting = true
 		r.Retain()
 		r.shared.Go(func() { r.restOn(rest) })
-		return false
 	case r.alarm.timer == nil:
 		r.alarm.timer = time.AfterFunc(min(wait, longestAlarm), r.ring)
 	default:
 		r.alarm.timer.Reset(min(wait, longestAlarm))
 	}
-	return wait == 0
 }
 
 // restOn keeps the room in memory until the end of its rest.
@@ -132,10 +128,11 @@ func (r *Room) reportWake(err error) {
 	}
 }
 
-// wakeOverdue is for a room that has just been loaded: what was to be done before is done
-// before visitors see the state, unless that takes long.
-func (r *Room) wakeOverdue(ctx context.Context) {
-	if !r.setAlarm() || r.Route().HasEnded() {
+// beginAlarm has the alarm set in a room that has just been loaded. What was to be done
+// before is done before visitors see the state, unless that takes long.
+func (r *Room) beginAlarm(ctx context.Context, overdue bool) {
+	if !overdue {
+		r.ring()
 		return
 	}
 	done := make(chan struct{})

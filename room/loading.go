@@ -35,11 +35,14 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if err := r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	r.setLast(r.snapshot())
+	wait, pending := r.replica.Wake()
+	r.setLast(r.snapshot())   // from here on the replica belongs to the turn
 	if r.config() != config { // a reload has not seen that the room is loaded
 		r.Renew()
 	}
-	r.wakeOverdue(ctx)
+	if pending {
+		r.beginAlarm(ctx, wait == 0)
+	}
 	return nil
 }
 
