@@ -90,7 +90,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return newSharedHub(key, opener, a.limits()), nil
+		return &sharedHub{Hub: hub.New(opener, a.limits(), logger)}, nil
 	})
 	if err != nil {
 		return err
@@ -251,33 +251,7 @@ var hubs = caddy.NewUsagePool()
 // sharedHub is a hub in the pool.
 type sharedHub struct {
 	*hub.Hub
-	key     string
 	closing sync.Once
-}
-
-// unfinished holds, by the keys of hubs, what is closed once the engine of one is that
-// could not be closed in time.
-var unfinished sync.Map
-
-// reopenTimeout is how long an engine may take to open whose predecessor in this process
-// has not been closed yet.
-const reopenTimeout = 10 * time.Second
-
-func newSharedHub(key string, opener engines.Opener, limits hub.Limits) *sharedHub {
-	timeout := hub.OpenTimeout
-	if closed, ok := unfinished.Load(key); ok && !isClosed(closed.(<-chan struct{})) {
-		timeout = reopenTimeout
-	}
-	return &sharedHub{Hub: hub.New(opener, timeout, limits, logger), key: key}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // closeTimeout is how long clients are waited for once all have been told to go.
@@ -294,7 +268,6 @@ func (h *sharedHub) Destruct() (err error) {
 		}
 		if err = h.Close(closeTimeout, code, reason); errors.Is(err, hub.ErrUnfinished) {
 			logger().Warn(err.Error())
-			unfinished.Store(h.key, h.Done())
 			err = nil
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -80,18 +81,21 @@ func backup(from adminAddress, name string) error {
 	return nil
 }
 
-// writeNew writes a file that must not exist yet. It is on disk when there is no error,
-// and gone when there is one.
+// writeNew writes a file that must not exist yet. It has its name once all of it is on disk.
 func writeNew(name string, content io.Reader) (err error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // it is the user's
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s exists already", name)
+	}
+	part, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part") // with mode 0600
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(name)
-		}
-	}()
-	_, err = io.Copy(f, content)
-	return errors.Join(err, f.Sync(), f.Close())
+	_, err = io.Copy(part, content)
+	if err = errors.Join(err, part.Sync(), part.Close()); err == nil {
+		err = os.Rename(part.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(part.Name())
+	}
+	return err
 }

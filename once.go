@@ -21,7 +21,7 @@ const (
 var errKeys = errors.New("there is more than one " + keyHeader + " or " + atHeader + ", or the latter alone")
 
 // once returns what a request says to count once, or nil.
-func once(r *http.Request) (*room.Once, error) {
+func once(r *http.Request) (*room.OperationID, error) {
 	keys, at := r.Header.Values(keyHeader), r.Header.Values(atHeader)
 	switch {
 	case len(keys) == 0 && len(at) == 0:
@@ -33,7 +33,7 @@ func once(r *http.Request) (*room.Once, error) {
 	if err != nil {
 		return nil, caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	o := &room.Once{ID: id}
+	o := &room.OperationID{ID: id}
 	if len(at) == 1 {
 		o.At = at[0]
 	}

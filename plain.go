@@ -183,7 +183,7 @@ func tooFast(w http.ResponseWriter) error {
 
 // ask hands one message to the app and answers with its reply. key is nil, or names what
 // the message does.
-func (h *Handler) ask(w http.ResponseWriter, r *http.Request, roomName string, m apps.Message, key *room.Once) error {
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, roomName string, m apps.Message, key *room.OperationID) error {
 	types := []mediaType{typeText}
 	if h.speaksJSON() {
 		types = append(types, typeJSON)

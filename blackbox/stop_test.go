@@ -3,7 +3,6 @@ package blackbox
 import (
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -305,9 +304,7 @@ func TestStopAfterReloads(t *testing.T) {
 // reload has Caddy read its Caddyfile again, for the n-th time.
 func (s *server) reload(t *testing.T, config string, n int) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(s.dir, "Caddyfile"), []byte(s.caddyfile(config)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s.configure(t, config)
 	if err := s.process.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,9 @@
-// Package engines is the contract between the hub and what keeps the state of
-// its rooms.
+// Package engines is the contract between a process and what keeps the
+// state of its rooms.
 //
 // An engine is a map from room to bytes with one rule: a value is replaced only
 // by a caller that has seen the current one ([Engine.Swap]). Everything above that, such
-// as the order of operations, batching and what members are told, is the hub's.
+// as the order of operations, batching and what members are told, is the process's.
 //
 // **What Swap has acknowledged is kept as long as the engine promises to keep
 // anything**: the life of the process, of the disk, or of a cluster. Nothing else
@@ -108,7 +108,7 @@ type Engine interface {
 	Count(ctx context.Context) (int, error)
 	// Unused returns at most n rooms that were last used before a time, those
 	// unused for longest first, then in the order of their keys. It goes on
-	// behind the given one, the last of the call before; the zero Use starts. An
+	// after the given one, the last of the call before; the zero Use starts. An
 	// index finds them: the rooms that are in use cost nothing. Since the index
 	// need not be exact, a room may be missing for up to an hour; a room that was
 	// used at or after that time is never returned.

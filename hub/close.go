@@ -34,9 +34,7 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 		close(told)
 		<-h.empty
 		h.work.Wait()
-		err := h.closeEngine()
-		close(h.done)
-		closed <- err
+		closed <- h.closeEngine()
 	}()
 	<-told
 	select {
@@ -48,16 +46,13 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 	}
 }
 
-// Done is closed when the hub has closed its engine.
-func (h *Hub) Done() <-chan struct{} { return h.done }
-
 // close lets nobody in any more.
 func (h *Hub) close(why route.CloseReason) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = &why
 	close(h.closing)
-	for _, r := range h.unloaded {
+	for _, r := range h.forgetter.unloaded {
 		r.stop()
 	}
 	h.announceEmpty()

@@ -56,7 +56,7 @@ func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, e
 		return nil, ErrTooManyRooms
 	}
 	if !ok {
-		e = &entry{room: room.New(key, rt, &h.shared), unloaded: h.noteLoaded(key)}
+		e = &entry{room: room.New(key, rt, &h.shared), unloaded: h.forgetter.noteLoaded(key)}
 		h.rooms.entries[key] = e
 	}
 	if s == stays {
@@ -102,7 +102,7 @@ func (h *Hub) idle(r *room.Room) {
 		return
 	}
 	delete(h.rooms.entries, r.Key())
-	h.noteUnloaded(e)
+	h.forgetter.noteUnloaded(e)
 	h.announceEmpty()
 }
 

@@ -7,11 +7,12 @@
 //	hub.go          entering: from a request to a member of a room
 //	directory.go    the rooms in memory
 //	connection.go   a member with its connection; plain.go: requests without one
-//	connections.go  limits of connections; roomlimit.go: of stored rooms; forget.go: stored
-//	                rooms that nobody uses
+//	connections.go  limits of connections; roomlimit.go: of stored rooms
+//	engine.go       opening and closing the engine; backup.go: a copy of what it keeps
+//	forget.go       stored rooms that nobody uses; sweep.go: those of earlier processes
 //	reload.go       following a new configuration; drain.go: members that must go;
 //	                close.go: the end
-//	logging.go      what logs are shown
+//	logging.go      what is written to the log
 //
 // # Reload and stop
 //

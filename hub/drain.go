@@ -44,9 +44,9 @@ func (h *Hub) drainWithin(drain time.Duration, gone []leaving, end <-chan struct
 	}
 }
 
-// SendBack closes members, asked for after a wait, with 1012, so that they come
-// back: their server ends. They are spread over the time that the limits give, but
-// no more than the given one.
+// SendBack is for members whose server ends. After wait it asks for them and closes them
+// with 1012, so that they come back, spread over the time that the limits give, but
+// at most over within.
 func (h *Hub) SendBack(members func() []*room.Member, wait, within time.Duration) {
 	h.goUnlessClosed(func() {
 		if !sleepUntil(time.Now().Add(wait), h.closing) {
@@ -60,7 +60,7 @@ func (h *Hub) SendBack(members func() []*room.Member, wait, within time.Duration
 	})
 }
 
-// streamsLast puts event streams behind the others. A browser whose stream ends
+// streamsLast puts event streams after the others. A browser whose stream ends
 // comes back after a few seconds, and gives up for good if it is told 503: the
 // later it goes, the better.
 func streamsLast(gone []leaving) {

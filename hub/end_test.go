@@ -53,7 +53,7 @@ func (*slowCore) Sync() error { return nil }
 func visit(t *testing.T, app apps.App, core *slowCore) *hub.Hub {
 	t.Helper()
 	log := zap.New(core)
-	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, func() *zap.Logger { return log })
+	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.Limits{}, func() *zap.Logger { return log })
 	m, err := h.Join(context.Background(), hubtest.Route(app), room.Visitor{Room: "room"})
 	if err != nil {
 		t.Fatal(err)

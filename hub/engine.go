@@ -11,8 +11,9 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 )
 
-// OpenTimeout is how long a hub waits for its engine to open.
-const OpenTimeout = time.Second
+// openTimeout is how long an engine may take to open. It may have to wait for the one of
+// an earlier hub to be closed.
+const openTimeout = 10 * time.Second
 
 // lazyEngine is the engine of a hub, opened when something is first to be kept. An
 // attempt that fails is not kept: the next visitor makes another.
@@ -56,7 +57,7 @@ func (h *Hub) openEngine() (err error) {
 	case e.engine != nil:
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(h.over, h.openTimeout)
+	ctx, cancel := context.WithTimeout(h.over, openTimeout)
 	defer cancel()
 	engine, err := e.opener.Open(ctx)
 	if err != nil {
@@ -65,7 +66,7 @@ func (h *Hub) openEngine() (err error) {
 	e.engine = engine
 	h.install(engine)
 	e.opened.Store(true)
-	h.goUnlessClosed(h.sweepOn)
+	h.goUnlessClosed(h.forgetter.sweepOn)
 	return nil
 }
 

@@ -13,6 +13,13 @@ import (
 // exactly for rooms that this process has used, and has a timer. For others, see sweep, it
 // is stored coarsely.
 
+// forgetter deletes stored rooms that nobody uses any more.
+type forgetter struct {
+	hub      *Hub
+	unloaded map[engines.Key]*unloadedRoom // stored rooms that are not in memory, and may be forgotten; guarded by Hub.mu
+	changed  chan struct{}                 // routes may have; never closed
+}
+
 // unloadedRoom is a stored room that has left memory.
 type unloadedRoom struct {
 	key   engines.Key
@@ -32,27 +39,27 @@ func (r *unloadedRoom) wait() (wait time.Duration, ends bool) {
 
 // noteUnloaded has the room, which has just left memory, deleted if nobody comes.
 // Hub.mu is held.
-func (h *Hub) noteUnloaded(e *entry) {
+func (f *forgetter) noteUnloaded(e *entry) {
 	switch {
-	case h.closed != nil || !e.room.IsStored() && e.unloaded == nil:
+	case f.hub.closed != nil || !e.room.IsStored() && e.unloaded == nil:
 		return
 	case e.unloaded == nil && e.room.Route().Config().Forget <= 0:
 		return // see sweep, should a reload change that
 	case !e.visited: // deleting it has failed
-		h.unloaded[e.unloaded.key] = e.unloaded
-		h.retry(e.unloaded)
+		f.unloaded[e.unloaded.key] = e.unloaded
+		f.retry(e.unloaded)
 	default:
 		r := &unloadedRoom{key: e.room.Key(), route: e.room.Route(), since: time.Now()}
-		h.unloaded[r.key] = r
-		h.schedule(r)
+		f.unloaded[r.key] = r
+		f.schedule(r)
 	}
 }
 
 // schedule sets the timer of a room. Hub.mu is held.
-func (h *Hub) schedule(r *unloadedRoom) {
+func (f *forgetter) schedule(r *unloadedRoom) {
 	r.stop()
 	if wait, ends := r.wait(); ends {
-		r.timer = time.AfterFunc(wait, func() { h.forget(r) })
+		r.timer = time.AfterFunc(wait, func() { f.forget(r) })
 	}
 }
 
@@ -64,57 +71,60 @@ func (r *unloadedRoom) stop() {
 
 // noteLoaded takes a room that is used again off the list, and returns what stood
 // there, or nil. Hub.mu is held.
-func (h *Hub) noteLoaded(key engines.Key) *unloadedRoom {
-	r := h.unloaded[key]
+func (f *forgetter) noteLoaded(key engines.Key) *unloadedRoom {
+	r := f.unloaded[key]
 	if r != nil {
 		r.stop()
-		delete(h.unloaded, key)
+		delete(f.unloaded, key)
 	}
 	return r
 }
 
 // unloadedRoutes returns the routes of stored rooms that are not in memory.
-func (h *Hub) unloadedRoutes() (routes []*route.Route) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, r := range h.unloaded {
+func (f *forgetter) unloadedRoutes() (routes []*route.Route) {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	for _, r := range f.unloaded {
 		routes = append(routes, r.route)
 	}
 	return routes
 }
 
 // rescheduleUnloaded has rooms forgotten when their routes say so now.
-func (h *Hub) rescheduleUnloaded() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed != nil {
+func (f *forgetter) rescheduleUnloaded() {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	if f.hub.closed != nil {
 		return
 	}
-	for _, r := range h.unloaded {
-		h.schedule(r)
+	for _, r := range f.unloaded {
+		f.schedule(r)
 	}
 }
 
 // forget deletes a stored room, unless it has been used since the timer was set.
-func (h *Hub) forget(r *unloadedRoom) {
-	e := h.acquireUnloaded(r)
+func (f *forgetter) forget(r *unloadedRoom) {
+	e := f.acquireUnloaded(r)
 	if e == nil {
 		return
 	}
 	defer e.room.Release()
-	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
+	ctx, cancel := context.WithTimeout(f.hub.over, forgetTimeout)
 	defer cancel()
+	gone := false
 	err := e.room.Load(ctx, r.route)
 	if err == nil {
-		err = e.room.Discard(ctx)
+		gone, err = e.room.Discard(ctx, r.since)
 	}
 	if err != nil {
 		e.room.Report(err)
+	}
+	if !gone {
 		return
 	}
-	h.mu.Lock()
+	f.hub.mu.Lock()
 	e.unloaded = nil
-	h.mu.Unlock()
+	f.hub.mu.Unlock()
 }
 
 // forgetTimeout bounds how long forgetting a room waits for the engine.
@@ -124,20 +134,20 @@ const forgetTimeout = 10 * time.Second
 const retryAfter = time.Minute
 
 // retry has the room forgotten after that time. Hub.mu is held.
-func (h *Hub) retry(r *unloadedRoom) {
-	r.timer = time.AfterFunc(retryAfter, func() { h.forget(r) })
+func (f *forgetter) retry(r *unloadedRoom) {
+	r.timer = time.AfterFunc(retryAfter, func() { f.forget(r) })
 }
 
 // acquireUnloaded is acquire for a room whose time has come and that nobody has used
 // meanwhile, else nil.
-func (h *Hub) acquireUnloaded(r *unloadedRoom) *entry {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (f *forgetter) acquireUnloaded(r *unloadedRoom) *entry {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
 	wait, ends := r.wait() // a reload may have put it off
-	if h.closed != nil || h.unloaded[r.key] != r || !ends || wait > 0 {
+	if f.hub.closed != nil || f.unloaded[r.key] != r || f.hub.rooms.entries[r.key] != nil || !ends || wait > 0 {
 		return nil
 	}
-	e, err := h.acquireLocked(r.key, r.route, passes)
+	e, err := f.hub.acquireLocked(r.key, r.route, passes)
 	if err != nil {
 		return nil // only when it is closed
 	}

@@ -40,48 +40,42 @@ type Limits struct {
 // Hub is all rooms over one engine. Its methods may be called concurrently,
 // Adopt by one goroutine at a time.
 type Hub struct {
-	log         func() *zap.Logger
-	openTimeout time.Duration
+	log func() *zap.Logger
 
 	engine lazyEngine
 
 	limits      atomic.Pointer[Limits]
 	routes      atomic.Pointer[[]*route.Route] // of the configuration that is running
-	changed     chan struct{}                  // they may have; never closed
 	connections connectionLimit
+	forgetter   forgetter
 	roomLimit   roomLimit
 	store       replica.Store
 	shared      room.Shared
 
 	mu sync.Mutex
 	// Guarded by mu.
-	rooms    directory
-	unloaded map[engines.Key]*unloadedRoom // stored rooms that are not in memory
-	closed   *route.CloseReason            // to everybody; nil while the hub is open
+	rooms  directory
+	closed *route.CloseReason // to everybody; nil while the hub is open
 
 	work    sync.WaitGroup  // goroutines of rooms and of blocking apps
 	closing chan struct{}   // closed when everybody has to go
 	empty   chan struct{}   // closed when the hub is closed and no room is in memory
 	over    context.Context // ends when it is time to cut those that are left
 	giveUp  context.CancelFunc
-	done    chan struct{} // closed when the engine is
 }
 
-// New returns a hub over an engine, which it opens when something is to be kept, within
-// openTimeout, and closes in the end. log is asked for a logger each time, since loggers
+// New returns a hub over an engine, which it opens when something is to be kept, and
+// closes in the end. log is asked for a logger each time, since loggers
 // change with the configuration.
-func New(opener engines.Opener, openTimeout time.Duration, limits Limits, log func() *zap.Logger) *Hub {
+func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	h := &Hub{
-		log:         log,
-		openTimeout: openTimeout,
-		rooms:       newDirectory(),
-		unloaded:    make(map[engines.Key]*unloadedRoom),
-		changed:     make(chan struct{}, 1),
-		closing:     make(chan struct{}),
-		empty:       make(chan struct{}),
-		done:        make(chan struct{}),
+		log:     log,
+		rooms:   newDirectory(),
+		closing: make(chan struct{}),
+		empty:   make(chan struct{}),
 	}
 	h.over, h.giveUp = context.WithCancel(context.Background())
+	h.forgetter = forgetter{hub: h, unloaded: make(map[engines.Key]*unloadedRoom), changed: make(chan struct{}, 1)}
 	h.limits.Store(&limits)
 	h.routes.Store(new([]*route.Route))
 	h.engine.opener = opener

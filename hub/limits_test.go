@@ -18,6 +18,7 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 	"github.com/caddyws/caddy-websocket/socket"
@@ -395,7 +396,7 @@ func TestStockCountsWhatIsThere(t *testing.T) {
 // A plain request does not wait for an app that blocks when the hub closes.
 func TestCloseDoesNotWaitForARequest(t *testing.T) {
 	app := hubtest.NewSlowApp()
-	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(new(memory.Engine)), hub.Limits{}, zap.NewNop)
 	answered := make(chan room.Answer)
 	go func() {
 		a, err := h.Ask(context.Background(), hubtest.Route(app), room.Visitor{Room: "room"}, apps.Text("wait"), nil)
@@ -418,4 +419,61 @@ func TestCloseDoesNotWaitForARequest(t *testing.T) {
 	}
 	close(app.Pass)
 	hubtest.Until(t, "the app to end", func() bool { return app.Left.Load() })
+}
+
+// A plain request whose operation waits for the engine is not told that the operation
+// did not count: neither when it has waited for long,
+func TestWhatIsWaitedForTooLongMayHaveCounted(t *testing.T) {
+	e := hubtest.NewEngine()
+	hubtest.InBubble(t, e, hub.Limits{}, func(t *testing.T, b hubtest.Bubble) {
+		g := hubtest.NewGate()
+		e.OnSwap(g.Swap)
+		expectUnknown := askTwo(t, b.Hub, g)
+		time.Sleep(time.Minute)
+		expectUnknown()
+	})
+}
+
+// nor when the hub closes.
+func TestWhatAClosingHubLeavesMayHaveCounted(t *testing.T) {
+	e, g := hubtest.NewEngine(), hubtest.NewGate()
+	e.OnSwap(g.Swap)
+	h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
+	expectUnknown := askTwo(t, h, g)
+	if err := h.Close(0, frames.GoingAway, ""); !errors.Is(err, hub.ErrUnfinished) {
+		t.Error(err)
+	}
+	expectUnknown()
+}
+
+// askTwo sends two operations by plain requests that take JSON, one with an id, and
+// returns what expects the answers, and then lets the engine go on. Until then it is
+// at work on both.
+func askTwo(t *testing.T, h *hub.Hub, g *hubtest.Gate) (expectUnknown func()) {
+	rt := hubtest.Route(hubtest.NewCounterApp())
+	ask := func(name string, once *room.OperationID) <-chan room.Answer {
+		answered := make(chan room.Answer, 1)
+		go func() {
+			a, err := h.Ask(context.Background(), rt, room.Visitor{Room: name, Subprotocol: "json"}, apps.Text("op"), once)
+			if err != nil {
+				t.Error(err)
+			}
+			answered <- a
+		}()
+		<-g.Taken
+		return answered
+	}
+	withID := ask("one", &room.OperationID{ID: replica.ID{Name: "client", N: 1}})
+	without := ask("another", nil)
+	return func() {
+		for _, asked := range []struct {
+			answer room.Answer
+			retry  string
+		}{{<-withID, `"retry":true`}, {<-without, `"retry":false`}} {
+			if a := asked.answer; !errors.Is(a.Err, replica.ErrUnknown) || !strings.Contains(string(a.Data), `"code":"unknown",`+asked.retry) {
+				t.Errorf("answered with %v %s, want %s", a.Err, a.Data, asked.retry)
+			}
+			g.Pass <- nil
+		}
+	}
 }

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/message"
-	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
@@ -28,7 +26,7 @@ const askTimeout = 30 * time.Second
 // Ask hands one message to the app on behalf of a visitor that is a member for
 // just that long: the app's Join and Leave are called, but others neither see
 // nor count it. once is nil, or has what the message does count once. The errors are those of Join.
-func (h *Hub) Ask(ctx context.Context, rt *route.Route, v room.Visitor, msg apps.Message, once *room.Once) (room.Answer, error) {
+func (h *Hub) Ask(ctx context.Context, rt *route.Route, v room.Visitor, msg apps.Message, once *room.OperationID) (room.Answer, error) {
 	x := room.NewExchange()
 	m, err := h.admit(ctx, rt, v, passes, func(*room.Member) room.Conn { return x })
 	if err != nil {
@@ -42,7 +40,7 @@ func (h *Hub) Ask(ctx context.Context, rt *route.Route, v room.Visitor, msg apps
 	case <-h.over.Done():
 		x.Abort()
 	case <-ctx.Done():
-		x.Refuse(replica.ErrUnknown, message.Fault{Text: replica.ErrUnknown.Error()}.Payload(message.Text))
+		x.GiveUp()
 	}
 	m.Depart()
 	return x.Answer(), nil

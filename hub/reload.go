@@ -33,16 +33,32 @@ func (h *Hub) Adopt(before, now []*route.Route, limits Limits) {
 		}
 	}
 	h.warn(earlier, ends)
-	h.rescheduleUnloaded()
+	h.forgetter.rescheduleUnloaded()
 	h.setRoutes(now)
 	h.review()
+}
+
+// Begin tells the routes of the first configuration; see Adopt for those that follow.
+func (h *Hub) Begin(routes []*route.Route) {
+	if len(*h.routes.Load()) == 0 {
+		h.setRoutes(routes)
+	}
+}
+
+// setRoutes has the sweep look at the routes that there are now.
+func (h *Hub) setRoutes(routes []*route.Route) {
+	h.routes.Store(&routes)
+	select {
+	case h.forgetter.changed <- struct{}{}:
+	default:
+	}
 }
 
 // earlier returns all routes of earlier configurations that something still
 // holds, or is about to.
 func (h *Hub) earlier(before, now []*route.Route) []*route.Route {
 	held := make(map[*route.Route]bool)
-	for _, r := range append(h.unloadedRoutes(), before...) {
+	for _, r := range append(h.forgetter.unloadedRoutes(), before...) {
 		held[r] = true
 	}
 	for _, room := range h.all() {

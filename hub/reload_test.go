@@ -286,7 +286,7 @@ func TestAdoptFindsARoomMadeMeanwhile(t *testing.T) {
 		named = route.New("a", "test", route.Config{App: hubtest.NewCounterApp(), Source: "1"})
 		enter sync.Once
 	)
-	h = hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, func() *zap.Logger { // is asked when there is something to log
+	h = hub.New(hubtest.Opens(new(memory.Engine)), hub.Limits{}, func() *zap.Logger { // is asked when there is something to log
 		enter.Do(func() {
 			var err error
 			if late, err = h.Join(context.Background(), named, room.Visitor{Room: "late"}); err != nil {

@@ -11,46 +11,30 @@ import (
 	"github.com/caddyws/caddy-websocket/route"
 )
 
-// Begin tells the routes of the first configuration; see Adopt for those that follow.
-func (h *Hub) Begin(routes []*route.Route) {
-	if len(*h.routes.Load()) == 0 {
-		h.setRoutes(routes)
-	}
-}
-
-// setRoutes has the sweep look at the routes that there are now.
-func (h *Hub) setRoutes(routes []*route.Route) {
-	h.routes.Store(&routes)
-	select {
-	case h.changed <- struct{}{}:
-	default:
-	}
-}
-
 // sweepOn stores, as long as the hub lives, that rooms are in use, and deletes stored
 // rooms that this process has never used and nobody else has for longer than their route
 // remembers.
-func (h *Hub) sweepOn() {
+func (f *forgetter) sweepOn() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case <-h.changed:
-		case <-h.closing:
+		case <-f.changed:
+		case <-f.hub.closing:
 			return
 		}
-		if least := h.leastForget(); least > 0 {
-			h.touchAll()
-			h.sweep(least)
+		if least := f.leastForget(); least > 0 {
+			f.touchAll()
+			f.sweep(least)
 			timer.Reset(room.TouchStep(least))
 		}
 	}
 }
 
 // leastForget is the shortest time after which a route forgets, or 0 if none does.
-func (h *Hub) leastForget() (least time.Duration) {
-	for _, rt := range *h.routes.Load() {
+func (f *forgetter) leastForget() (least time.Duration) {
+	for _, rt := range *f.hub.routes.Load() {
 		if after := rt.Config().Forget; after > 0 && (least == 0 || after < least) {
 			least = after
 		}
@@ -59,8 +43,8 @@ func (h *Hub) leastForget() (least time.Duration) {
 }
 
 // touchAll has it stored that the rooms in memory are used.
-func (h *Hub) touchAll() {
-	for _, r := range h.all() {
+func (f *forgetter) touchAll() {
+	for _, r := range f.hub.all() {
 		r.Touch()
 	}
 }
@@ -69,16 +53,16 @@ func (h *Hub) touchAll() {
 const sweepPage = 1000
 
 // sweep looks at all rooms that have not been used for a time.
-func (h *Hub) sweep(least time.Duration) {
+func (f *forgetter) sweep(least time.Duration) {
 	var last engines.Use
-	for !isClosed(h.closing) {
-		uses, err := h.unused(time.Now().Add(-least), last)
+	for !isClosed(f.hub.closing) {
+		uses, err := f.unused(time.Now().Add(-least), last)
 		if err != nil {
-			h.log().Error("looking for rooms to forget", zap.Error(err))
+			f.hub.log().Error("looking for rooms to forget", zap.Error(err))
 			return
 		}
 		for _, use := range uses {
-			h.forgetIfDue(use)
+			f.forgetIfDue(use)
 		}
 		if len(uses) < sweepPage {
 			return
@@ -87,54 +71,70 @@ func (h *Hub) sweep(least time.Duration) {
 	}
 }
 
-func (h *Hub) unused(before time.Time, last engines.Use) (uses []engines.Use, err error) {
+func (f *forgetter) unused(before time.Time, last engines.Use) (uses []engines.Use, err error) {
 	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(h.over, forgetTimeout)
+	ctx, cancel := context.WithTimeout(f.hub.over, forgetTimeout)
 	defer cancel()
-	return h.store.Engine.Unused(ctx, before, last, sweepPage)
+	return f.hub.store.Engine.Unused(ctx, before, last, sweepPage)
 }
 
-// forgetIfDue deletes a room if its route says so now.
-func (h *Hub) forgetIfDue(use engines.Use) {
-	if h.isKnown(use.Key) || isClosed(h.closing) {
+// forgetIfDue deletes a room if its route says so now, and this process has not used it.
+func (f *forgetter) forgetIfDue(use engines.Use) {
+	if !f.mayForget(use.Key) || isClosed(f.hub.closing) {
 		return
 	}
-	rt := h.routeOf(use.Key)
+	rt := f.routeOf(use.Key)
 	if rt == nil {
 		return
 	}
 	r := &unloadedRoom{key: use.Key, route: rt, since: use.Used}
-	if wait, ends := r.wait(); !ends || wait > 0 {
-		return
+	if wait, ends := r.wait(); ends && wait <= 0 && f.enlist(r) {
+		f.forget(r)
 	}
-	h.mu.Lock()
-	h.unloaded[use.Key] = r
-	h.mu.Unlock()
-	h.forget(r)
 }
 
-// isKnown reports whether this process has used a room.
-func (h *Hub) isKnown(key engines.Key) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.rooms.entries[key] != nil || h.unloaded[key] != nil
-}
-
-// routeOf returns the route that has last stored a room, or nil if it is gone.
-func (h *Hub) routeOf(key engines.Key) *route.Route {
-	ctx, cancel := context.WithTimeout(h.over, forgetTimeout)
-	defer cancel()
-	name, err := h.store.RouteOf(ctx, key)
-	if err != nil {
-		h.log().Error("looking for rooms to forget", zap.String("app", key.App), zap.String("room", key.Room), zap.Error(err))
-		return nil
-	}
-	for _, rt := range *h.routes.Load() {
-		if rt.Name == name && rt.AppName == key.App {
-			return rt
+// mayForget reports whether a route of the room's app forgets: others are not looked at.
+func (f *forgetter) mayForget(key engines.Key) bool {
+	for _, rt := range *f.hub.routes.Load() {
+		if rt.AppName == key.App && rt.Config().Forget > 0 {
+			return true
 		}
 	}
-	return nil
+	return false
+}
+
+// enlist adds a room that this process has not used, and reports whether it is one.
+func (f *forgetter) enlist(r *unloadedRoom) bool {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	if f.hub.rooms.entries[r.key] != nil || f.unloaded[r.key] != nil {
+		return false
+	}
+	f.unloaded[r.key] = r
+	return true
+}
+
+// routeOf returns the route that has last stored a room. Several without a name may have
+// the same one: then it is that which remembers longest. It is nil if the route is gone, or
+// forgets nothing.
+func (f *forgetter) routeOf(key engines.Key) (found *route.Route) {
+	ctx, cancel := context.WithTimeout(f.hub.over, forgetTimeout)
+	defer cancel()
+	name, err := f.hub.store.RouteOf(ctx, key)
+	if err != nil {
+		f.hub.log().Error("looking for rooms to forget", zap.String("app", key.App), zap.String("room", key.Room), zap.Error(err))
+		return nil
+	}
+	for _, rt := range *f.hub.routes.Load() {
+		switch after := rt.Config().Forget; {
+		case rt.Name != name || rt.AppName != key.App:
+		case after <= 0:
+			return nil
+		case found == nil || after > found.Config().Forget:
+			found = rt
+		}
+	}
+	return found
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -16,7 +16,6 @@ const (
 	Text   Format = iota // frames with the text of messages
 	JSON                 // frames with JSON objects: the subprotocol json
 	Events               // Server-Sent Events with the text of messages as their data
-	formats
 )
 
 // Form is how messages go over a connection. The zero Form is frames with text.

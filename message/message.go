@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Kind is what a message is about. Kinds other than Published and Error carry the
-// point in the room's order that they belong to.
+// Kind is what a message is about. Every kind but Published carries the point in
+// the room's order that it belongs to.
 type Kind uint8
 
 // The kinds, with the value of the field type that they have in JSON.
@@ -23,7 +23,7 @@ var kindNames = [...]string{State: "state", Reply: "reply", Update: "update", Ev
 // Point is a place in the order of a room: the version of its state, within the
 // life of that state.
 type Point struct {
-	Epoch   string // random, made with the room
+	Epoch   string // names this life of the state
 	Version uint64 // operations applied since
 }
 
@@ -60,7 +60,7 @@ func (m Message) Payload(f Format) []byte {
 	return append(appendRepeat(p, m.Repeat), '}')
 }
 
-// appendFields appends the fields of a JSON object behind others.
+// appendFields appends the fields of a JSON object after others.
 func appendFields(dst, object []byte) []byte {
 	fields := bytes.TrimSpace(object)
 	fields = bytes.TrimPrefix(fields, []byte("{"))
@@ -71,7 +71,7 @@ func appendFields(dst, object []byte) []byte {
 	return append(append(dst, ','), fields...)
 }
 
-// appendID appends the field id behind others, if there is one.
+// appendID appends the field id after others, if there is one.
 func appendID(dst, id []byte) []byte {
 	if len(id) == 0 {
 		return dst
@@ -79,7 +79,7 @@ func appendID(dst, id []byte) []byte {
 	return append(append(dst, `,"id":`...), id...)
 }
 
-// appendRepeat appends the field repeat behind others, if it is true.
+// appendRepeat appends the field repeat after others, if it is true.
 func appendRepeat(dst []byte, repeat bool) []byte {
 	if !repeat {
 		return dst

@@ -9,7 +9,7 @@ import "encoding/binary"
 //	owner    4 bytes, of whom it is one of several
 //	last     8 bytes, the number of its newest operation that counted
 //	digest   8 bytes, of that operation
-//	used     8 bytes, the version behind that operation
+//	used     8 bytes, the version after that operation
 //
 // There is place for so many. The one that was not used for longest is forgotten
 // first; those of an owner that has more than its share, before all others.

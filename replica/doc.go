@@ -34,15 +34,15 @@
 //
 // An operation with an id, see [Once], counts once, however often and over whatever
 // process it is sent. The state has a table of ids beside it, and both are stored as one
-// value. A client numbers its operations, and only the number behind its last one
+// value. A client numbers its operations, and only the number after its last one
 // counts. What is below is a repeat and gets the first answer; what is above has to wait
 // for the ones that are missing. A number is used up by an answer of the app: reply,
 // refusal or panic, which is stored before it is sent. What is refused here does not use
 // it up.
 //
 // The table has a bounded size. When clients are forgotten the room remembers until
-// when, its horizon: the first operation of an unknown client counts if it was made
-// behind the horizon.
+// when, its horizon: the first operation of an unknown client counts, unless the point that
+// it names lies before the horizon.
 //
 // A Replica knows no members and no connections, and has no lock: its room calls it
 // from one goroutine at a time. Other processes may write the same room.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// envelope is what is stored of a room: the app's bytes and what the hub has to
-// remember.
+// envelope is what is stored of a room: the app's bytes and what has to be
+// remembered beside them.
 //
 //	format   1 byte, 1 to 3
 //	epoch    8 bytes

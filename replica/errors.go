@@ -50,12 +50,13 @@ var (
 	ErrUnavailable = NewError(CodeUnavailable, true, "unavailable, try again later")
 	// ErrUnknown: it is not known whether the operation is stored, or will be.
 	ErrUnknown = NewError(CodeUnknown, false, "outcome unknown")
+	// ErrUnknownID: that, of an operation with an id.
+	ErrUnknownID = NewError(CodeUnknown, true, "outcome unknown, retry with the same id")
 	// ErrTooBig: the state with the operation is larger than the engine takes.
 	ErrTooBig = NewError(CodeTooBig, false, "room is full")
 	// ErrTooManyRooms: the room would be one too many; see Limit.
 	ErrTooManyRooms = NewError(CodeTooManyRooms, false, "no more rooms can be stored")
 
-	errUnknownID      = NewError(CodeUnknown, true, "outcome unknown, retry with the same id")
 	errFailed         = NewError(CodeFailed, false, "the app failed on this operation")
 	errReused         = NewError(CodeReused, false, "this id was given to another operation")
 	errUnknownClient  = NewError(CodeUnknownClient, false, "this client is not known here: its operations may have counted")
@@ -63,7 +64,7 @@ var (
 )
 
 // errExpected says which operation of a client is missing. It can be sent again
-// behind that one.
+// after that one.
 func errExpected(client string, n uint64) *Error {
 	return NewError(CodeExpected, true, "expected "+client+":"+strconv.FormatUint(n, 10))
 }

@@ -28,6 +28,9 @@ const (
 	maxIDsSize = 96<<10 - 1 // the whole of it, as stored
 )
 
+// A full table of clients and keys leaves room for the longest answer.
+const _ = uint(maxIDsSize - idsHeader - maxClients*clientSize - maxKeys*keySize - answerHeader - maxAnswer)
+
 // empty reports whether no operation had an id.
 func (t *ids) empty() bool { return len(t.clients.records)+len(t.keys.records) == 0 }
 
@@ -80,8 +83,24 @@ func divideIDs(p []byte) (parts idParts, ok bool) {
 // name stands for an ID of a user, without its number.
 type name [16]byte
 
-// digest stands for the bytes of an operation.
+// digest stands for the bytes of an operation or, if the app has refused it unapplied,
+// for its message. The highest bit tells which.
 type digest [8]byte
+
+const messageBit = 1 << 7
+
+// ofMessage returns the digest as one of a message.
+func (d digest) ofMessage() digest {
+	d[0] |= messageBit
+	return d
+}
+
+// fits reports whether two digests may be of one operation. What the app makes of a
+// message is not known here, so that an operation fits any message: an app that is
+// configured anew may refuse what has been applied, or the other way round.
+func (d digest) fits(other digest) bool {
+	return d == other || (d[0]^other[0])&messageBit != 0
+}
 
 // owner stands for whose clients are counted together: a user, or a network.
 type owner [4]byte
@@ -104,6 +123,7 @@ func nameOf(user string, id ID) (n name) {
 func digestOf(data []byte) (d digest) {
 	sum := sha256.Sum256(data)
 	copy(d[:], sum[:])
+	d[0] &^= messageBit
 	return d
 }
 

@@ -22,6 +22,15 @@ func (o *Once) mark(data []byte) mark {
 	return mark{name: nameOf(o.User, o.ID), n: o.ID.N, digest: digestOf(data)}
 }
 
+// mark returns the mark of an operation with an id.
+func (op *Operation) mark() mark {
+	m := op.Once.mark(op.Data)
+	if op.ByApp {
+		m.digest = m.digest.ofMessage()
+	}
+	return m
+}
+
 // judge returns the result of an operation that does not count: a repeat, or one that
 // is refused. counts reports that there is none: the operation is to be applied.
 func (r *Replica) judge(o *Once, m mark) (res Result, counts bool) {
@@ -38,7 +47,7 @@ func (r *Replica) judge(o *Once, m mark) (res Result, counts bool) {
 		return Result{}, true
 	case m.n > known.last:
 		return Result{Err: errExpected(o.ID.Name, known.last+1), dated: true}, false
-	case m.n == known.last && m.digest != known.digest:
+	case m.n == known.last && !m.digest.fits(known.digest):
 		return Result{Err: errReused, dated: true}, false
 	}
 	return r.repeat(m), false
@@ -50,7 +59,7 @@ func (r *Replica) judgeKey(m mark) (res Result, counts bool) {
 	switch {
 	case !ok:
 		return Result{}, true
-	case d != m.digest:
+	case !m.digest.fits(d):
 		return Result{Err: errReused, dated: true}, false
 	}
 	return r.repeat(m), false
@@ -73,13 +82,13 @@ func (r *Replica) repeat(m mark) Result {
 	switch {
 	case !ok:
 		return Result{Repeat: true, present: true}
-	case a.digest != m.digest:
+	case !m.digest.fits(a.digest):
 		return Result{Err: errReused, dated: true}
 	}
 	return a.result()
 }
 
-// remember keeps what came of an operation that counted, with the version behind it.
+// remember keeps what came of an operation that counted, with the version after it.
 func (r *Replica) remember(o *Once, m mark, version uint64, res Result) {
 	t := &r.ids
 	t.changed = true

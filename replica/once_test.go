@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
 )
 
 // parseOps returns operations in the form "<id> <number>" or "<number>". An id may be
@@ -76,6 +77,36 @@ func TestNumbersOfAClient(t *testing.T) {
 	r.again()
 	r.does(do("c:1=2", "c:3=4", "c:3=5", "c:5=1", "c:4=1"), "=2@1", "=9@3", reused, "!expected c:4", "10@4")
 	r.shows("10@4")
+}
+
+// What the app has refused unapplied is told from another message under the same id,
+// and is a repeat of what was applied for it, before or afterwards.
+func TestRepeatsThatTheAppRefuses(t *testing.T) {
+	r := newRoom(t)
+	for _, id := range []string{"c:1", theKey} {
+		refused := func(id, message string) Operation {
+			op := parseOps(t, id+"="+message)[0]
+			op.Refusal, op.ByApp = errors.New("not now"), true
+			return op
+		}
+		other := map[string]string{"c:1": "d:1", theKey: "another key of hers"}[id]
+		batch := []Operation{
+			parseOps(t, id+"=0")[0], refused(id, "three"), refused(id, "four"),
+			refused(other, "five"), refused(other, "five"), refused(other, "six"), parseOps(t, other+"=5")[0],
+		}
+		version := r.Snapshot().Version + 1
+		first := fmt.Sprintf("0@%d", version)
+		want := do(first, first, first, "!not now", "!not now", reused, "!not now")
+		results := r.Commit(t.Context(), batch)
+		if got := told(results); !slices.Equal(got, want) || !results[1].Repeat || results[3].Repeat || !results[4].Repeat || !results[6].Repeat {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+		r.again()
+		want[3] = "!not now"
+		if got := told(r.Commit(t.Context(), batch)); !slices.Equal(got, want) {
+			t.Errorf("%s after a restart: %q, want %q", id, got, want)
+		}
+	}
 }
 
 // A client's name is that of its user; others have their own.
@@ -170,6 +201,40 @@ func TestRetriesWhileAnOutcomeIsOpen(t *testing.T) {
 			t.Errorf("late are %q", late)
 		}
 	})
+}
+
+// What is not stored is not taken for a repeat, also when the state is lost over it.
+func TestNoRepeatOfWhatIsNotStored(t *testing.T) {
+	newer := func(r *room, answer error) func(func() error) error {
+		return func(func() error) error {
+			_, rev, _ := r.engine.Engine.Load(t.Context(), key)
+			_, err := r.engine.Engine.Swap(t.Context(), key, rev, engines.Value{State: []byte("\x09 of a newer version")})
+			return errors.Join(err, answer)
+		}
+	}
+	for name, test := range map[string]struct {
+		fails func(r *room)
+		told  string
+	}{
+		"beaten by what cannot be read": {func(r *room) { r.engine.swaps = append(r.engine.swaps, newer(r, engines.ErrConflict)) }, unavailable},
+		"lost to what cannot be read":   {func(r *room) { r.engine.swaps = append(r.engine.swaps, newer(r, errTimeout)) }, retryUnsure},
+		"refused, and not undone": {func(r *room) {
+			r.engine.swaps = repeated(1, refuse)
+			r.app.fault["UnmarshalBinary"] = 1
+		}, unavailable},
+		"given up by the room": {func(r *room) {
+			r.ids.clients.put(nameOf("", ID{"c", 1}), client{last: 2, digest: digestOf([]byte("2"))})
+			r.Unload()
+			r.engine.load = append(r.engine.load, fail)
+		}, unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t)
+			r.does(do("c:1=1", theKey+"=2"), "1@1", "3@2")
+			test.fails(r)
+			r.does(do("c:2=2", "c:1=1", "another key of hers=1", "d:1=1", "c:1=1"), test.told, "=1@1", test.told, test.told, "=1@1")
+		})
+	}
 }
 
 // An id counts once over all processes.
@@ -468,6 +533,30 @@ func TestAnswersThatJustFit(t *testing.T) {
 	for _, test := range []struct{ place, kept int }{{4 * answerHeader, 3}, {3 * answerHeader, 3}, {3*answerHeader - 1, 2}, {answerHeader, 1}, {answerHeader - 1, 0}} {
 		if a.drop(test.place); len(a.log) != test.kept*answerHeader {
 			t.Errorf("%d bytes of %d are kept", len(a.log), test.place)
+		}
+	}
+}
+
+// A table may have any size up to its bound, and no answers.
+func TestTheBoundsOfAStoredTable(t *testing.T) {
+	table := some()
+	table.answers.log = nil
+	if _, ok := divideIDs(table.appendTo(nil)); !ok {
+		t.Error("without answers it is not read")
+	}
+	for table.size() < maxIDsSize-2*maxAnswer {
+		table.answers.add(answer{text: make([]byte, maxAnswer)})
+	}
+	for more, want := range []bool{true, false} {
+		full := *table
+		full.answers.log = slices.Clone(table.answers.log)
+		rest := maxIDsSize + more - table.size() - 2*answerHeader
+		full.answers.add(answer{text: make([]byte, rest/2)})
+		full.answers.add(answer{text: make([]byte, rest-rest/2)})
+		if p := full.appendTo(nil); len(p) != 96<<10-1+more {
+			t.Errorf("%d bytes", len(p))
+		} else if _, ok := divideIDs(p); ok != want {
+			t.Errorf("%d bytes are read: %v", len(p), ok)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines/enginestest"
 )
 
 // powers is an app whose operation k adds 4^k: each digit of the total to the base 4
@@ -58,8 +59,8 @@ func digit(total string, k int) int {
 type simulation struct {
 	t         *testing.T
 	seed      uint64
-	chance    *chance
-	network   *network
+	chance    *enginestest.Chance
+	network   *enginestest.Network
 	processes []*server
 	clients   sync.WaitGroup
 	over      chan struct{} // closed when the clients have ended
@@ -91,7 +92,7 @@ func (s *simulation) note(what string) {
 // server is a process. It takes what waits as one batch, and now and then crashes.
 type server struct {
 	*simulation
-	chance  *chance
+	chance  *enginestest.Chance
 	store   *Store
 	replica *Replica
 	version uint64 // last seen
@@ -108,19 +109,19 @@ type call struct {
 func (p *server) run() {
 	p.start()
 	for {
-		time.Sleep(p.chance.upTo(20 * time.Millisecond))
+		time.Sleep(p.chance.UpTo(20 * time.Millisecond))
 		select {
 		case <-p.over:
 			return
 		default:
 		}
 		switch {
-		case p.chance.percent(1):
+		case p.chance.Percent(1):
 			p.start()
-		case p.chance.percent(2): // the room leaves memory and comes back
+		case p.chance.Percent(2): // the room leaves memory and comes back
 			p.replica = New(key, p.store, func(error) {})
 			p.load()
-		case p.chance.percent(2):
+		case p.chance.Percent(2):
 			p.replica.Follow(powers{}, "route")
 		}
 		p.commit()
@@ -133,7 +134,7 @@ func (p *server) start() {
 	p.version = 0
 	p.store = &Store{Engine: p.network, Limit: new(limit)}
 	p.replica = New(key, p.store, func(error) {})
-	time.Sleep(p.chance.upTo(200 * time.Millisecond))
+	time.Sleep(p.chance.UpTo(200 * time.Millisecond))
 	p.load()
 }
 
@@ -158,9 +159,9 @@ func (p *server) commit() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	crashes := len(calls) > 0 && p.chance.percent(4)
+	crashes := len(calls) > 0 && p.chance.Percent(4)
 	if crashes {
-		time.AfterFunc(p.chance.upTo(20*time.Millisecond), cancel)
+		time.AfterFunc(p.chance.UpTo(20*time.Millisecond), cancel)
 	}
 	start := time.Now()
 	results := p.replica.Commit(ctx, batch)
@@ -203,7 +204,7 @@ type visitor struct {
 	*simulation
 	name   string
 	kind   int // of the ids: 0 numbers, 1 keys, 2 none
-	chance *chance
+	chance *enginestest.Chance
 	n      uint64 // last number
 	made   int
 	done   []*sending
@@ -226,9 +227,9 @@ func (s *simulation) newSending(data string) *sending {
 func (c *visitor) make() *sending {
 	data := ""
 	switch {
-	case c.chance.percent(5):
+	case c.chance.Percent(5):
 		data = "no"
-	case c.chance.percent(3):
+	case c.chance.Percent(3):
 		data = "panic"
 	}
 	x := c.newSending(data)
@@ -247,14 +248,14 @@ func (c *visitor) run(operations int) {
 	defer c.clients.Done()
 	var open []*sending
 	for operations > 0 || len(open) > 0 {
-		time.Sleep(c.chance.upTo(50 * time.Millisecond))
-		for operations > 0 && (len(open) == 0 || c.chance.percent(50)) {
+		time.Sleep(c.chance.UpTo(50 * time.Millisecond))
+		for operations > 0 && (len(open) == 0 || c.chance.Percent(50)) {
 			open = append(open, c.make())
 			operations--
 		}
 		c.send(open)
 		open = slices.DeleteFunc(open, func(x *sending) bool { return x.acked || c.kind == 2 })
-		if len(open) == 1 && c.chance.percent(10) { // it has no patience
+		if len(open) == 1 && c.chance.Percent(10) { // it has no patience
 			if !open[0].unsure && c.kind == 0 {
 				c.n-- // certainly free
 			}
@@ -270,7 +271,7 @@ func (c *visitor) run(operations int) {
 // post sends operations to one process, in order. Only for some time an answer is
 // waited for.
 func (c *visitor) post(open ...*sending) (answers []chan Result, timeout <-chan time.Time) {
-	p := c.processes[c.chance.below(len(c.processes))]
+	p := c.processes[c.chance.Below(len(c.processes))]
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, x := range open {
@@ -278,7 +279,7 @@ func (c *visitor) post(open ...*sending) (answers []chan Result, timeout <-chan 
 		answers = append(answers, answer)
 		p.waiting = append(p.waiting, &call{x.op, answer})
 	}
-	return answers, time.After(time.Second + c.chance.upTo(15*time.Second))
+	return answers, time.After(time.Second + c.chance.UpTo(15*time.Second))
 }
 
 // send sends operations and takes the answers.
@@ -328,11 +329,11 @@ func (c *visitor) judge(x *sending, res Result) {
 
 // again sends an old operation anew, which has its first answer.
 func (c *visitor) again() {
-	if len(c.done) == 0 || !c.chance.percent(30) {
+	if len(c.done) == 0 || !c.chance.Percent(30) {
 		return
 	}
-	x := c.done[c.chance.below(len(c.done))]
-	time.Sleep(c.chance.upTo(time.Second))
+	x := c.done[c.chance.Below(len(c.done))]
+	time.Sleep(c.chance.UpTo(time.Second))
 	answers, timeout := c.post(x)
 	select {
 	case res := <-answers[0]:
@@ -369,9 +370,9 @@ type reading struct {
 }
 
 // read looks at the room as somebody who comes new.
-func (s *simulation) read(chance *chance) {
+func (s *simulation) read(chance *enginestest.Chance) {
 	for {
-		time.Sleep(chance.upTo(2 * time.Second))
+		time.Sleep(chance.UpTo(2 * time.Second))
 		select {
 		case <-s.over:
 			return
@@ -392,22 +393,22 @@ func (s *simulation) read(chance *chance) {
 // simulate runs a simulation to its end.
 func simulate(t *testing.T, seed uint64) (s *simulation) {
 	synctest.Test(t, func(t *testing.T) {
-		s = &simulation{t: t, seed: seed, chance: newChance(seed), over: make(chan struct{})}
-		s.network = &network{chance: s.chance, faults: s.chance.below(12)}
+		s = &simulation{t: t, seed: seed, chance: enginestest.NewChance(seed), over: make(chan struct{})}
+		s.network = &enginestest.Network{Chance: s.chance, Faults: s.chance.Below(12)}
 		var others sync.WaitGroup
-		for i := range 1 + s.chance.below(3) {
-			p := &server{simulation: s, chance: newChance(seed<<8 + 128 + uint64(i))}
+		for i := range 1 + s.chance.Below(3) {
+			p := &server{simulation: s, chance: enginestest.NewChance(seed<<8 + 128 + uint64(i))}
 			s.processes = append(s.processes, p)
 		}
 		for _, p := range s.processes {
 			others.Go(p.run)
 		}
-		for i := range 3 + s.chance.below(5) {
-			c := &visitor{simulation: s, name: fmt.Sprint("client", i), kind: s.chance.below(8) % 3, chance: newChance(seed<<8 + uint64(i))}
+		for i := range 3 + s.chance.Below(5) {
+			c := &visitor{simulation: s, name: fmt.Sprint("client", i), kind: s.chance.Below(8) % 3, chance: enginestest.NewChance(seed<<8 + uint64(i))}
 			s.clients.Add(1)
-			go c.run(2 + s.chance.below(8))
+			go c.run(2 + s.chance.Below(8))
 		}
-		others.Go(func() { s.read(newChance(seed<<8 + 255)) })
+		others.Go(func() { s.read(enginestest.NewChance(seed<<8 + 255)) })
 		s.clients.Wait()
 		close(s.over)
 		others.Wait()

@@ -5,10 +5,13 @@ import (
 	"time"
 )
 
+// LastUse is when the room was last used, as far as is stored, to the second.
+func (r *Replica) LastUse() time.Time { return time.Unix(r.stored.used, 0) }
+
 // Touch stores that the room is used now, unless it is stored that it was used within
 // step, or nothing is stored. It returns after ten seconds at the latest.
 func (r *Replica) Touch(ctx context.Context, step time.Duration) error {
-	if r.rev == 0 || time.Since(time.Unix(r.stored.used, 0)) < step {
+	if r.rev == 0 || time.Since(r.LastUse()) < step {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)

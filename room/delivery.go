@@ -12,7 +12,7 @@ import (
 func (r *Room) answer(batch []operation, results, late []replica.Result, now snapshot) *announcement {
 	a := newAnnouncement(results, late, now, r.lastUpdate)
 	r.lastUpdate = a.update
-	a.held = a.updated && r.throttle.holds(r)
+	a.throttled = a.updated && r.throttle.holds(r)
 	senders := gather(batch)
 	defer letGo(senders)
 	for i, op := range batch {
@@ -73,11 +73,11 @@ func (op operation) reply(res replica.Result, now snapshot) {
 
 // announcement is what everybody is told of a commit.
 type announcement struct {
-	now     snapshot
-	update  apps.Body // the last one, perhaps of an earlier commit
-	updated bool      // it is of this one
-	held    bool      // it is not to be told yet
-	behind  []*Member // as events were sent to them
+	now       snapshot
+	update    apps.Body // the last one, perhaps of an earlier commit
+	updated   bool      // it is of this one
+	throttled bool      // it is not to be told yet
+	behind    []*Member // as events were sent to them
 
 	events  message.Batch
 	ends    []int          // ends[i] is how many events the first i operations have
@@ -153,7 +153,7 @@ func (a *announcement) tell(m *Member) {
 	case m.turn.taking && m.turn.version == a.now.version:
 		m.turn.missed = false
 		return
-	case m.turn.owed || a.held:
+	case m.turn.owed || a.throttled:
 		m.turn.missed = true
 		return
 	}
@@ -161,7 +161,7 @@ func (a *announcement) tell(m *Member) {
 	a.tellUpdate(m)
 }
 
-// announce tells the members that settle chose; without any news only the
+// announce tells the members that show has chosen; without any news only the
 // senders, which may have missed an update while they waited.
 func (r *Room) announce(a *announcement, senders []*Member) {
 	audience := r.recipients

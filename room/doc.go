@@ -5,15 +5,17 @@
 // # Where to look
 //
 //	room.go         a room, and what keeps it in memory; loading.go: reading its state, and
-//	                following a reload; snapshot.go: the last commit; shared.go: what rooms share
-//	admission.go    entering and leaving; visitor.go: who comes; member.go: a client in the room
+//	                following a reload; touch.go, discard.go: its last use, and its end;
+//	                snapshot.go: the last commit; shared.go: what rooms share
+//	admission.go    entering; visitor.go: a client at the door; member.go: one in the room
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app
 //	turn.go         a room's turn; operations.go, queue.go: operations that wait, and their
-//	                limits; outbox.go: messages that wait; delivery.go: what is told
+//	                limits; settling.go: commits of which nobody knows; stamp.go: ids of
+//	                messages; outbox.go: messages that wait; delivery.go: what is told
 //	                afterwards; throttle.go: how often
 //	backpressure.go, patience.go  how publishers wait for members that read
-//	name.go, logging.go           what logs and apps are shown
+//	name.go, logging.go           names for apps and the log
 //
 // # A room's turn
 //
@@ -85,6 +87,7 @@
 //
 // # Locks
 //
-// Lock order: Room.mu before those of a Conn before backpressure.mu. No app and no
+// Lock order: Room.mu before those of a Conn before backpressure.mu; Member.mu is held
+// with none of them. No app and no
 // engine is called with one of them held. Shared.Idle is called with none.
 package room

@@ -23,6 +23,10 @@ type Answer struct {
 type Exchange struct {
 	silent
 
+	// Set by Begin.
+	member *Member
+	stamp  *stamp
+
 	mu sync.Mutex
 	// Guarded by mu.
 	holds  int // while positive, an answer may still come
@@ -34,30 +38,50 @@ type Exchange struct {
 // NewExchange returns one without a message yet.
 func NewExchange() *Exchange { return &Exchange{done: make(chan struct{})} }
 
-// Once names an operation that counts once, however often it is sent.
-type Once struct {
+// OperationID names an operation that counts once, however often it is sent.
+type OperationID struct {
 	ID replica.ID
 	At string // the point that the client had seen, "<epoch>-<version>"; or empty
 }
 
 // Begin hands the message to the app, on behalf of the member. once is what the
 // request says beside the message, or nil; it goes before what the message says.
-func (x *Exchange) Begin(m *Member, msg apps.Message, once *Once) {
+func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 	x.Hold(0)
 	defer x.Release(0)
-	s, err := m.stampOf(msg.Data, msg.Binary)
-	if once != nil && err == nil {
-		if s == nil {
-			s = new(stamp)
-		}
-		err = m.countOnce(s, once.ID, once.At)
-	}
+	s, err := m.stampOfPost(msg, once)
+	x.member, x.stamp = m, s
 	if err != nil {
 		m.room.refuse(m, err, s)
 		return
 	}
 	m.take(msg, s)
 	m.Flush()
+}
+
+// stampOfPost is the stamp of a message that came by a plain request: by its header, or
+// else as over a WebSocket, whatever format the answer has.
+func (m *Member) stampOfPost(msg apps.Message, once *OperationID) (s *stamp, err error) {
+	if m.route.JSON && !msg.Binary {
+		s, err = m.stampOf(msg.Data)
+	}
+	if once == nil {
+		return s, err
+	}
+	if s == nil {
+		s = new(stamp)
+	}
+	return s, m.countOnce(s, once.ID, once.At)
+}
+
+// GiveUp answers that the message may have had its effect, or may have it still. Begin
+// has returned.
+func (x *Exchange) GiveUp() {
+	err := replica.ErrUnknown
+	if x.stamp.count() != nil {
+		err = replica.ErrUnknownID
+	}
+	x.member.tellFault(err, x.stamp, false)
 }
 
 // Done is closed once there is an answer.
@@ -89,8 +113,15 @@ func (x *Exchange) Close(code frames.CloseCode, reason string) {
 	x.say(Answer{Data: []byte(reason), Code: code})
 }
 
-// Abort answers that the server is going away.
-func (x *Exchange) Abort() { x.Close(frames.GoingAway, "") }
+// Abort answers that the server is going away. The engine of a room that keeps something
+// may be at work on the message all the same.
+func (x *Exchange) Abort() {
+	if x.member.room.stateful {
+		x.GiveUp()
+		return
+	}
+	x.Close(frames.GoingAway, "")
+}
 
 // Hold reports that an answer may come.
 func (x *Exchange) Hold(int) {

@@ -18,8 +18,15 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if !r.stateful {
 		return nil
 	}
-	r.loading.Lock()
-	defer r.loading.Unlock()
+	if r.current().epoch != "" {
+		return nil
+	}
+	ctx, cancel := r.shared.bound(ctx, loadTimeout)
+	defer cancel()
+	if err := r.lockLoading(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	defer r.unlockLoading()
 	if r.current().epoch != "" {
 		return nil
 	}
@@ -34,6 +41,21 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	return nil
 }
+
+// loadTimeout is how long a visitor waits for the state to be read.
+const loadTimeout = 10 * time.Second
+
+// lockLoading waits until nobody else reads or deletes the state.
+func (r *Room) lockLoading(ctx context.Context) error {
+	select {
+	case r.loading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Room) unlockLoading() { <-r.loading }
 
 // ReplaceRoute makes another route that leads here the room's if its own is gone, and
 // reports whether it did.
@@ -80,57 +102,5 @@ func (r *Room) Route() *route.Route {
 	return r.route
 }
 
-// Touch has it stored that the room is used, if a route forgets unused rooms. It does not
-// wait.
-func (r *Room) Touch() {
-	if !r.stateful || r.config().Forget <= 0 {
-		return
-	}
-	r.mu.Lock()
-	if r.retired {
-		r.mu.Unlock()
-		return
-	}
-	r.chores.touch = true
-	r.engage()
-	r.mu.Unlock()
-	r.kick()
-}
-
-// touch is the turn of Touch.
-func (r *Room) touch() {
-	if err := r.replica.Touch(r.shared.Context, TouchStep(r.follows.Forget)); err != nil {
-		r.report(err)
-	}
-}
-
-// TouchStep is how exactly the last use of a room is stored that is forgotten after a
-// time: a quarter of it, between a minute and an hour.
-func TouchStep(forget time.Duration) time.Duration {
-	return min(max(forget/4, time.Minute), time.Hour)
-}
-
 // IsStored reports whether something is stored of the room. No turn is under way.
 func (r *Room) IsStored() bool { return r.replica != nil && r.replica.IsStored() }
-
-// Discard deletes what is stored of the room if nobody but the caller has to do with
-// it. Who comes meanwhile waits in Load, and then finds a new room.
-func (r *Room) Discard(ctx context.Context) error {
-	r.loading.Lock()
-	defer r.loading.Unlock()
-	if !r.unload() {
-		return nil
-	}
-	return r.replica.Delete(ctx)
-}
-
-// unload has the state loaded by the next visitor, unless there is one already.
-func (r *Room) unload() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.refs.Load() > 1 || r.throttle.armed {
-		return false
-	}
-	r.last = snapshot{}
-	return true
-}

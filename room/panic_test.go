@@ -281,7 +281,7 @@ func (e *brittleEngine) Close() error {
 func TestAPanicOnClosingTheEngineIsItsError(t *testing.T) {
 	e, method := &brittleEngine{Engine: new(memory.Engine)}, "Close"
 	e.breaks.Store(&method)
-	h := hub.New(hubtest.Opens(e), hub.OpenTimeout, hub.Limits{}, zap.NewNop)
+	h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
 	if err := h.Open(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func panickingLog(message string) *zap.Logger {
 // A member whose end cannot be logged has left all the same.
 func TestAPanicOfTheLastLineKeepsNobody(t *testing.T) {
 	log := panickingLog("connection ended")
-	w := hubtest.Over(t, hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{MaxConnections: 1}, func() *zap.Logger { return log }))
+	w := hubtest.Over(t, hub.New(hubtest.Opens(new(memory.Engine)), hub.Limits{MaxConnections: 1}, func() *zap.Logger { return log }))
 	app, left := hubtest.NewCounterApp(), make(chan struct{}, 1)
 	app.OnLeave = func(apps.Conn) { left <- struct{}{} }
 	w.Join(hubtest.Route(app)).Leave()
@@ -334,7 +334,7 @@ func TestAPanicOfATurnClosesItsSenders(t *testing.T) {
 	for _, members := range []int{3, 70} {
 		t.Run(strconv.Itoa(members), func(t *testing.T) {
 			log := panickingLog("app failed")
-			w := hubtest.Over(t, hub.New(hubtest.Opens(new(memory.Engine)), hub.OpenTimeout, hub.Limits{}, func() *zap.Logger { return log }))
+			w := hubtest.Over(t, hub.New(hubtest.Opens(new(memory.Engine)), hub.Limits{}, func() *zap.Logger { return log }))
 			route := hubtest.Route(hubtest.NewCounterApp())
 			clients, empty := manyClients(t, w, route, members)
 			clients[0].Send("op")

@@ -25,7 +25,7 @@ type Room struct {
 	refs     atomic.Int64                 // members, turns and finders; see Release
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 
-	loading sync.Mutex // held while the state is read for the first time
+	loading chan struct{} // has room for the one that reads the state for the first time, or deletes it; nil without state
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -54,6 +54,7 @@ func New(key engines.Key, rt *route.Route, shared *Shared) *Room {
 	r := &Room{shared: shared, key: key, route: rt}
 	if _, r.stateful = rt.App().(apps.Stateful); r.stateful {
 		r.replica = replica.New(key, shared.Store, r.report)
+		r.loading = make(chan struct{}, 1)
 	}
 	return r
 }

@@ -20,8 +20,8 @@ var (
 )
 
 // Successor returns the route that r has become, or why there is none: [Gone],
-// [Other] or [Unsure]. Routes that the configuration does not name share the name of
-// their app and can be told apart only by how they are configured: where that leaves
+// [Other] or [Unsure]. Routes that the configuration does not name have a default
+// name, which several may share, and can be told apart only by how they are configured: where that leaves
 // a doubt, r is none of them.
 func (m Matching) Successor(r *Route) (*Route, *CloseReason) {
 	named := filter(m.Now, func(n *Route) bool { return n.Name == r.Name })

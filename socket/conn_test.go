@@ -125,12 +125,12 @@ func TestConnStopsReadingWhileMessagesAreHeld(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
 		var n atomic.Int32
 		s.message = func([]byte, bool) { n.Add(1); s.Hold(1) }
-		s.start(bytes.Repeat(clientText("x"), 2*maxUnanswered)...)
-		for want := int32(maxUnanswered); want <= 2*maxUnanswered; want++ {
-			s.until("reading is paused or all is read", func() bool { return n.Load() == want && (s.flow.paused || want == 2*maxUnanswered) })
+		s.start(bytes.Repeat(clientText("x"), 2*maxHeldMessages)...)
+		for want := int32(maxHeldMessages); want <= 2*maxHeldMessages; want++ {
+			s.until("reading is paused or all is read", func() bool { return n.Load() == want && (s.flow.paused || want == 2*maxHeldMessages) })
 			s.Release(1)
 		}
-		for range maxUnanswered - 1 { // or the end waits for them
+		for range maxHeldMessages - 1 { // or the end waits for them
 			s.Release(1)
 		}
 	})
@@ -138,11 +138,11 @@ func TestConnStopsReadingWhileMessagesAreHeld(t *testing.T) {
 
 func TestConnStopsReadingWhileTooManyBytesAreHeld(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
-		s.message = func(data []byte, _ bool) { s.Hold(maxUnsettled); s.Send(data, false) }
+		s.message = func(data []byte, _ bool) { s.Hold(maxHeldBytes); s.Send(data, false) }
 		s.start(bytes.Repeat(clientText("x"), 3)...)
 		for range 3 {
 			s.expect(frames.Text, "x")
-			s.Release(maxUnsettled)
+			s.Release(maxHeldBytes)
 		}
 	})
 }
@@ -450,12 +450,12 @@ func TestConnCloseHearsNoFurtherMessages(t *testing.T) {
 func TestConnCloseWhileReadingIsPaused(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
 		s.message = func([]byte, bool) { s.Hold(1) }
-		s.start(bytes.Repeat(clientText("x"), maxUnanswered+1)...)
+		s.start(bytes.Repeat(clientText("x"), maxHeldMessages+1)...)
 		s.until("reading is paused", func() bool { return s.flow.paused })
 		s.Close(frames.GoingAway, "")
 		s.say(closeFrame(frames.GoingAway, ""))
 		s.until("the client's answer was read", func() bool { return s.closing.peerDone })
-		for range maxUnanswered {
+		for range maxHeldMessages {
 			s.Release(1)
 		}
 		s.expectClose(frames.GoingAway)
@@ -546,7 +546,7 @@ func TestConnSurvivesAPanicOfItsHandler(t *testing.T) {
 
 func TestConnSurvivesAPanicOfFlush(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
-		s.message = func([]byte, bool) { s.Hold(maxUnsettled) }
+		s.message = func([]byte, bool) { s.Hold(maxHeldBytes) }
 		s.flush = func() { panic("oh no") } // while the reader is about to pause
 		s.start(bytes.Repeat(clientText("x"), 2)...)
 		checkPanic(t, s)

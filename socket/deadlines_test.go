@@ -116,7 +116,7 @@ func TestTimerSparesAClientThatIsNotRead(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, s *session) {
 		s.message = func(data []byte, binary bool) {
 			if string(data) == "x" {
-				s.Hold(maxUnsettled)
+				s.Hold(maxHeldBytes)
 			} else {
 				s.Send(data, binary)
 			}
@@ -128,7 +128,7 @@ func TestTimerSparesAClientThatIsNotRead(t *testing.T) {
 			s.expect(frames.Ping, "")
 		}
 		time.Sleep(11 * time.Second) // longer than a pong may take
-		s.Release(maxUnsettled)
+		s.Release(maxHeldBytes)
 		s.expect(frames.Text, "y")
 		time.Sleep(time.Second)
 		s.say(clientText("z")[5:])

@@ -10,7 +10,7 @@ type flow struct {
 }
 
 // isFull reports whether the handler holds so much that no more is read.
-func (f *flow) isFull() bool { return f.unsettled >= maxUnanswered || f.bytes >= maxUnsettled }
+func (f *flow) isFull() bool { return f.unsettled >= maxHeldMessages || f.bytes >= maxHeldBytes }
 
 // Hold reports that a message of n bytes is not settled yet. While 64 messages or
 // 256 KiB of them are held, the client is not read. A close frame waits until none

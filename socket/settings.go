@@ -27,8 +27,8 @@ const (
 	settleTimeout   = 10 * time.Second // for held messages, once a close frame is wanted
 	closeTimeout    = 3 * time.Second  // for the client's half of the closing handshake
 	lastTimeout     = time.Minute      // in addition, for a client that still takes what was queued before the close frame
-	maxUnanswered   = 64               // messages that are held; then reading stops
-	maxUnsettled    = 256 << 10        // bytes of the messages that are held; then reading stops
+	maxHeldMessages = 64               // messages that are held; then reading stops
+	maxHeldBytes    = 256 << 10        // bytes of the messages that are held; then reading stops
 	maxFlushed      = 16               // bytes that compressing needs more for each frame that it fills by itself
 )
 

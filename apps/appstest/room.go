@@ -69,7 +69,7 @@ func NewRoom(t testing.TB, app apps.App) *Room {
 }
 
 func (r *Room) open() {
-	r.hub = hub.New(lasting{r.engine}, hub.OpenTimeout, hub.Limits{}, func() *zap.Logger { return r.log })
+	r.hub = hub.New(lasting{r.engine}, hub.Limits{}, func() *zap.Logger { return r.log })
 }
 
 // lasting is an engine that outlives its hub, and its opener.

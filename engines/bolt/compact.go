@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"go.etcd.io/bbolt"
 	"go.uber.org/zap"
@@ -28,40 +29,52 @@ func (f *file) isWasteful() bool {
 	return free > minWaste && free > f.info.Size()/2
 }
 
-// compact replaces the file by one that has nothing but its content. Until the copy
-// is complete and on disk, the file stays as it is, and when that fails, too. It
-// takes as long as ctx allows. The file that it is given is closed by an error.
+// compact replaces the file by one that has nothing but its content. It takes as long
+// as ctx allows. Until the copy is complete and on disk, the file stays as it is. When
+// the copy cannot be made or put in place, as where the file is a mount point, the file
+// goes on as it is. The file that it is given is closed by an error.
 func compact(ctx context.Context, f *file, path string) (*file, error) {
 	temporary := path + compactSuffix
 	if err := f.copyTo(ctx, temporary); err != nil {
-		logger().Warn("the file of rooms is not compacted", zap.String("file", path), zap.Error(err))
-		_ = os.Remove(temporary) // else by the next opening
+		notCompacted(path, err)
 		return f, nil
 	}
 	before := f.info.Size()
-	f.close()
-	if err := rename(temporary, path); err != nil {
+	f.close() // as not all systems rename over a file that is open
+	renaming := os.Rename(temporary, path)
+	if renaming != nil {
+		notCompacted(path, renaming)
+	} else if err := syncFolder(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("putting the compacted file in place: %w", err)
 	}
 	f, err := openFile(path, nil)
-	if err == nil {
+	if err == nil && renaming == nil {
 		logger().Info("the file of rooms is compacted", zap.String("file", path), zap.Int64("bytes_before", before), zap.Int64("bytes", f.info.Size()))
 	}
 	return f, err
 }
 
-// copyTo writes the content to a new file, with the mode of this one, and has the
-// disk confirm it.
+// notCompacted tells why, and removes what there is of the copy.
+func notCompacted(path string, err error) {
+	logger().Warn("the file of rooms is not compacted", zap.String("file", path), zap.Error(err))
+	_ = os.Remove(path + compactSuffix) // else by the next opening
+}
+
+// copyTo writes the content to a new file, with the owner and the mode of this one, and
+// has the disk confirm it.
 func (f *file) copyTo(ctx context.Context, path string) error {
 	to, err := bbolt.Open(path, fileMode, &bbolt.Options{Timeout: bboltTimeout, NoSync: true, NoGrowSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
-	err = f.guard(func() error {
-		return f.db.View(func(tx *bbolt.Tx) error { return copyBuckets(ctx, to, tx) })
-	})
+	err = adopt(path, f.info, f.info.Mode().Perm()) // first, as what syncs the content syncs this, too
 	if err == nil {
-		err = errors.Join(to.Sync(), os.Chmod(path, f.info.Mode().Perm()))
+		err = f.guard(func() error {
+			return f.db.View(func(tx *bbolt.Tx) error { return copyBuckets(ctx, to, tx) })
+		})
+	}
+	if err == nil {
+		err = to.Sync()
 	}
 	return errors.Join(err, to.Close())
 }

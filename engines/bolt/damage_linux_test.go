@@ -5,14 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"go.etcd.io/bbolt"
 
@@ -43,7 +42,6 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		damage      func(p []byte) []byte
 		fault, cure string
 	}{
-		"empty":              {func([]byte) []byte { return nil }, "is empty", restore},
 		"text":               {func([]byte) []byte { return []byte("rooms") }, "not a file of this engine", restore},
 		"a long text":        {func([]byte) []byte { return bytes.Repeat([]byte("rooms "), 1<<14) }, "not a file of this engine", restore},
 		"zeros":              {func(p []byte) []byte { return make([]byte, len(p)) }, "not a file of this engine", restore},
@@ -178,19 +176,9 @@ func TestForbiddenFile(t *testing.T) {
 	}
 	path := temporary(t)
 	closeEngine(t, openEngine(t, path))
-	for folder := filepath.Dir(path); folder != os.TempDir() && folder != "/"; folder = filepath.Dir(folder) {
-		if err := os.Chmod(folder, 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "BOLT_TEST_CHILD=open", "BOLT_TEST_FILE="+path)
-	asNobody(cmd)
+	letAllIn(t, path)
 	for range 2 { // the lock first, then the file
-		out, err := cmd.CombinedOutput()
-		if errors.Is(err, fs.ErrPermission) {
-			t.Skipf("the test binary cannot be run as nobody: %v", err)
-		}
+		out, err := childAsNobody(t, path)
 		for _, part := range []string{path, "permission denied", "has to be able to write"} {
 			if !strings.Contains(string(out), part) {
 				t.Errorf("%s, %v, without %q", out, err, part)
@@ -199,9 +187,6 @@ func TestForbiddenFile(t *testing.T) {
 		if err := os.Chmod(path+lockSuffix, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		cmd = exec.Command(cmd.Path)
-		cmd.Env = append(os.Environ(), "BOLT_TEST_CHILD=open", "BOLT_TEST_FILE="+path)
-		asNobody(cmd)
 	}
 }
 
@@ -242,7 +227,8 @@ func TestFileSystems(t *testing.T) {
 func TestDamagedRoom(t *testing.T) {
 	path := temporary(t)
 	e := openEngine(t, path)
-	revs := fill(t, e, 3, "fine")
+	fine := strings.Repeat("fine", 100)
+	revs := fill(t, e, 20, fine)
 	damage(t, e, key(1))
 	ctx := t.Context()
 	if _, _, err := e.Load(ctx, key(1)); err == nil || errors.Is(err, engines.ErrNotFound) || !strings.Contains(err.Error(), "restore the file from a backup") {
@@ -256,14 +242,14 @@ func TestDamagedRoom(t *testing.T) {
 	if err := e.Delete(ctx, key(1), revs[1]); !errors.Is(err, engines.ErrRefused) {
 		t.Errorf("deleting: %v", err)
 	}
-	expect(t, e, key(0), "fine")
+	expect(t, e, key(0), fine)
 	swap(t, e, key(2), revs[2], "better")
 	closeEngine(t, e)
 	e = openEngine(t, path)
 	if _, _, err := e.Load(ctx, key(1)); err == nil || errors.Is(err, engines.ErrNotFound) {
 		t.Errorf("loading: %v", err)
 	}
-	if keys, err := e.List(ctx, engines.Key{}, 10); err != nil || len(keys) != 3 {
+	if keys, err := e.List(ctx, engines.Key{}, 100); err != nil || len(keys) != 20 {
 		t.Errorf("%v, %v", keys, err)
 	}
 }
@@ -271,24 +257,29 @@ func TestDamagedRoom(t *testing.T) {
 // damage changes a byte of a room's state on disk.
 func damage(t *testing.T, e *Engine, key engines.Key) {
 	t.Helper()
-	k, err := encodeKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	p, err := os.ReadFile(e.path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p[valueAt(t, e, key)+headerSize]++
+	rewrite(t, e.path, p)
+}
+
+// valueAt returns where in the file a room's value is. There must be enough rooms for
+// their bucket to have pages of its own.
+func valueAt(t *testing.T, e *Engine, key engines.Key) (at int) {
+	t.Helper()
+	k, err := encodeKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := e.file.view(func(tb *tables) error {
-		old := tb.rooms.Get(k)
-		for at := bytes.Index(p, old); at >= 0; at = bytes.Index(p, old) {
-			p[at+headerSize]++
-		}
+		at = int(uintptr(unsafe.Pointer(&tb.rooms.Get(k)[0])) - e.file.db.Info().Data)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	rewrite(t, e.path, p)
+	return at
 }
 
 // rewrite changes the bytes of a file in place.
@@ -392,24 +383,9 @@ func TestDamageThatPanicsOnCommit(t *testing.T) {
 }
 
 // leafOf returns where the page begins that has a room.
-func leafOf(t *testing.T, e *Engine, key engines.Key) (at int) {
+func leafOf(t *testing.T, e *Engine, key engines.Key) int {
 	t.Helper()
-	k, err := encodeKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := os.ReadFile(e.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = e.file.view(func(tb *tables) error {
-		at = bytes.Index(p, append(bytes.Clone(k), tb.rooms.Get(k)...))
-		return nil
-	})
-	if err != nil || at < 0 {
-		t.Fatalf("at %d, %v", at, err)
-	}
-	return at / os.Getpagesize() * os.Getpagesize()
+	return valueAt(t, e, key) / os.Getpagesize() * os.Getpagesize()
 }
 
 // A file that somebody cuts while it is open is an error, and does not end the

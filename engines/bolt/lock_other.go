@@ -9,7 +9,6 @@ import (
 
 func tryLock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
 
-// unlockDB does nothing: closing the file is enough.
 func unlockDB(*os.File) {}
 
 func syncFolder(string) error { return nil }

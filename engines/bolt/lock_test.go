@@ -53,8 +53,8 @@ func TestOpenWaitsForTheEngineBefore(t *testing.T) {
 			opened <- e
 		}()
 	}
-	closeEngine(t, first)
 	before := mustStat(t, path)
+	closeEngine(t, first)
 	var rev uint64
 	for range 2 {
 		e := <-opened

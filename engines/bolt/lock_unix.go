@@ -18,8 +18,8 @@ func tryLock(file *os.File) (taken bool, err error) {
 	return err == nil, err
 }
 
-// unlockDB gives bbolt's lock on a file back. Closing is not enough while the file is
-// mapped into memory.
+// unlockDB gives bbolt's lock on an open file back. Even closing would not, while the
+// file is mapped into memory.
 func unlockDB(file *os.File) { _ = unix.Flock(int(file.Fd()), unix.LOCK_UN) }
 
 // syncFolder has the disk confirm the names in a folder.

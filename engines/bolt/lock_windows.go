@@ -17,7 +17,7 @@ func tryLock(file *os.File) (taken bool, err error) {
 	return err == nil, err
 }
 
-// unlockDB does nothing: closing the file is enough.
+// unlockDB does nothing: the lock ends when the file is closed.
 func unlockDB(*os.File) {}
 
 // syncFolder does nothing: folders cannot be synced.

@@ -177,6 +177,27 @@ func TestContextEndsInItsTurn(t *testing.T) {
 	expect(t, e, key(0), "x")
 }
 
+// While the disk does not answer, readers wait, but not longer than they want to.
+func TestReadersWaitForACommit(t *testing.T) {
+	e := openEngine(t, temporary(t))
+	swap(t, e, key(0), 0, "x")
+	e.exclude()
+	ctx, cancel := context.WithCancel(t.Context())
+	go cancel()
+	if _, _, err := e.Load(ctx, key(0)); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	loaded := make(chan error)
+	go func() {
+		_, _, err := e.Load(context.Background(), key(0))
+		loaded <- err
+	}()
+	e.admit()
+	if err := <-loaded; err != nil {
+		t.Error(err)
+	}
+}
+
 // Close commits what waits.
 func TestCloseCommitsWhatWaits(t *testing.T) {
 	path := temporary(t)

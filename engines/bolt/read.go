@@ -19,7 +19,7 @@ func (e *Engine) Load(ctx context.Context, key engines.Key) (state []byte, rev u
 		v, err := t.get(k)
 		switch {
 		case err != nil:
-			return fmt.Errorf("loading %q of %s: %w", key.Room, key.App, err)
+			return fmt.Errorf("loading %q of %s from %s: %w", key.Room, key.App, e.path, err)
 		case v.rev == 0:
 			return engines.ErrNotFound
 		}

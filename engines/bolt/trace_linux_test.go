@@ -347,11 +347,11 @@ func TestPowerCuts(t *testing.T) {
 func TestFailedSyncs(t *testing.T) {
 	needStrace(t)
 	done, refused, unknown := 0, 0, 0
-	for n := 1; n <= 4; n++ {
+	for n := 1; n <= 3; n++ {
 		for _, fault := range []string{"fdatasync:error=EIO:when=FIRST", "fdatasync,fsync:error=EIO:when=FIRST..LAST"} {
 			fault := strings.NewReplacer("FIRST", strconv.Itoa(n+1), "LAST", strconv.Itoa(n+4)).Replace(fault) // the first sync is that of opening
 			t.Run(fault, func(t *testing.T) {
-				for _, of := range tracedRun(t, 5, 1, fault) {
+				for _, of := range tracedRun(t, 4, 1, fault) {
 					done, refused, unknown = done+len(of.done), refused+len(of.refused), unknown+len(of.open)
 				}
 			})
@@ -369,10 +369,12 @@ func TestFullDisk(t *testing.T) {
 	needStrace(t)
 	for _, fault := range []string{"pwrite64:error=ENOSPC:when=4", "pwrite64:error=ENOSPC:when=6+3", "ftruncate:error=ENOSPC:when=2"} {
 		t.Run(fault, func(t *testing.T) {
-			for room, of := range tracedRun(t, 8, 1, fault) {
-				if len(of.open) > 0 {
-					t.Errorf("room %s: %d are unknown", room, len(of.open))
-				}
+			refused := 0
+			for _, of := range tracedRun(t, 8, 1, fault) {
+				refused += len(of.refused)
+			}
+			if refused == 0 && !strings.Contains(fault, "ftruncate") { // which is not always needed twice
+				t.Error("nothing was refused")
 			}
 		})
 	}

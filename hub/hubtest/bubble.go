@@ -25,18 +25,28 @@ type Bubble struct {
 // Client lets a client into the room "room".
 func (b Bubble) Client(t *testing.T, rt *route.Route) *Client {
 	t.Helper()
-	m, err := b.Hub.Join(context.Background(), rt, room.Visitor{Room: "room"})
+	c, err := Dial(t, b.Hub, rt, room.Visitor{Room: "room"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// Dial lets a visitor in over a connection that keeps nothing.
+func Dial(t testing.TB, h *hub.Hub, rt *route.Route, v room.Visitor) (*Client, error) {
+	t.Helper()
+	m, err := h.Join(context.Background(), rt, v)
+	if err != nil {
+		return nil, err
+	}
 	server, client := net.Pipe()
-	return Connect(t, m, server, client)
+	return start(t, m, server, client), nil
 }
 
 // InBubble runs a test in a bubble, and closes the hub afterwards.
 func InBubble(t *testing.T, engine engines.Engine, limits hub.Limits, test func(t *testing.T, b Bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		h, ended := hub.New(Opens(engine), hub.OpenTimeout, limits, zap.NewNop), make(chan error)
+		h, ended := hub.New(Opens(engine), limits, zap.NewNop), make(chan error)
 		end := sync.OnceFunc(func() {
 			go func() { ended <- h.Close(Patience, frames.GoingAway, "") }()
 		})

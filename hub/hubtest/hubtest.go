@@ -47,7 +47,7 @@ func New(t testing.TB, engine engines.Engine, limits ...hub.Limits) *World {
 	core, logs := observer.New(zap.ErrorLevel)
 	log := zap.New(core)
 	limits = append(limits, hub.Limits{})
-	w := Over(t, hub.New(Opens(engine), hub.OpenTimeout, limits[0], func() *zap.Logger { return log }))
+	w := Over(t, hub.New(Opens(engine), limits[0], func() *zap.Logger { return log }))
 	w.Logs = logs
 	return w
 }
@@ -140,13 +140,17 @@ func (w *World) Connect(m *hub.Connection, server, client net.Conn) *Client {
 // Connect connects a member of any hub.
 func Connect(t testing.TB, m *hub.Connection, server, client net.Conn) *Client {
 	t.Helper()
-	m.Start(socket.Transport{Conn: server})
-	c := &Client{Conn: client, Member: m.Member, t: t, reader: bufio.NewReader(client)}
-	t.Cleanup(func() { client.Close() })
+	c := start(t, m, server, client)
 	if err := c.settle(); err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func start(t testing.TB, m *hub.Connection, server, client net.Conn) *Client {
+	m.Start(socket.Transport{Conn: server})
+	t.Cleanup(func() { client.Close() })
+	return &Client{Conn: client, Member: m.Member, t: t, reader: bufio.NewReader(client)}
 }
 
 // settle returns once the server reads from the client, which is a member then.

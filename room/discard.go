@@ -1,0 +1,32 @@
+package room
+
+import (
+	"context"
+	"time"
+)
+
+// Discard deletes what is stored of the room if nobody but the caller has to do with
+// it, and it has not been used after a time, and reports whether it is gone. A visitor that comes meanwhile waits in Load, and
+// then finds a new room.
+func (r *Room) Discard(ctx context.Context, unused time.Time) (gone bool, err error) {
+	if err := r.lockLoading(ctx); err != nil {
+		return false, err
+	}
+	defer r.unlockLoading()
+	if r.replica.LastUse().After(unused) || !r.unload() {
+		return false, nil
+	}
+	err = r.replica.Delete(ctx)
+	return err == nil, err
+}
+
+// unload has the state loaded by the next visitor, unless there is one already.
+func (r *Room) unload() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refs.Load() > 1 || r.throttle.armed {
+		return false
+	}
+	r.last = snapshot{}
+	return true
+}
