@@ -177,7 +177,7 @@ func inFile(path string) string {
 
 // On a disk that is full operations are refused, and none is lost or counted later on.
 // Everything that was there stays to be seen, and when there is place again, all goes on.
-func TestFullDisk(t *testing.T) {
+func TestDiskThatIsFull(t *testing.T) {
 	folder, remount := tmpfs(t, "size=256k")
 	file := filepath.Join(folder, "rooms.db")
 	s := start(t, inFile(file))
