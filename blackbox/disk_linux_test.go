@@ -11,10 +11,6 @@ import (
 	"testing"
 )
 
-const (
-	aRandomKey = "0c9e4f3b-5f6d-4f0e-9d5a-2b7f1c8a6e10"
-)
-
 // refusal is a POST that is not answered with a reply.
 type refusal struct {
 	status int

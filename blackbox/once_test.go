@@ -13,6 +13,8 @@ import (
 
 // What a room remembers of operations with ids, and for how long.
 
+const aRandomKey = "0c9e4f3b-5f6d-4f0e-9d5a-2b7f1c8a6e10"
+
 // clients number their operations, over a few connections.
 type clients struct {
 	name        string
