@@ -18,6 +18,7 @@ func (r *Replica) Touch(ctx context.Context, step time.Duration) (another bool, 
 	}
 	epoch, version := r.epoch, r.stored.version
 	err = r.touch(ctx)
+	r.spare = nil // nothing was stored for long: the next commit may be far away
 	return r.epoch != epoch || r.stored.version != version || len(r.late) > 0, err
 }
 

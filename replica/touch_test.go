@@ -32,6 +32,9 @@ func TestTouch(t *testing.T) {
 		if got := strings.Join(r.engine.calls, " "); got != "swap" {
 			t.Errorf("the engine was asked to %s", got)
 		}
+		if r.spare != nil {
+			t.Error("an idle room keeps memory for the next commit")
+		}
 		found, _, err := r.store.read(t.Context(), key)
 		if err != nil || found.used != time.Now().Unix() {
 			t.Errorf("used %d at %d, %v", found.used, time.Now().Unix(), err)
