@@ -51,13 +51,13 @@ func (r *Replica) wakeTime(wake time.Time) time.Time {
 
 // Remind stores when the state is to be woken if the engine does not know it, because the
 // options of the app have changed. found is when the engine has it woken, or zero if it
-// was not asked. Remind returns after ten seconds at the latest.
-func (r *Replica) Remind(ctx context.Context, found time.Time) error {
+// was not asked. It reports what Touch does.
+func (r *Replica) Remind(ctx context.Context, found time.Time) (another bool, err error) {
 	if !found.IsZero() && r.bytes == nil { // nothing of this replica's was stored since
 		r.index = found
 	}
 	if wake := r.WakeTime(); r.rev == 0 || r.unsettled != nil || wake.IsZero() == r.index.IsZero() && wake.Sub(r.index).Abs() <= indexStep {
-		return nil
+		return false, nil
 	}
 	return r.storeAnew(ctx, r.stored.used)
 }

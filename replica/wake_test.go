@@ -189,7 +189,7 @@ func TestWakeThatIsNotStored(t *testing.T) {
 // of the room.
 func TestRemind(t *testing.T) {
 	inBelfry(t, func(t *testing.T, b *belfry) {
-		if err := b.Remind(t.Context(), time.Time{}); err != nil || b.IsStored() {
+		if _, err := b.Remind(t.Context(), time.Time{}); err != nil || b.IsStored() {
 			t.Fatalf("a room that is not stored: %v", err)
 		}
 		b.commit([]string{"3h"}, "0@1")
@@ -200,7 +200,7 @@ func TestRemind(t *testing.T) {
 		b.indexed(2*time.Hour, true)
 		for range 2 {
 			b.engine.calls = nil
-			if err := b.Remind(t.Context(), time.Time{}); err != nil || b.stored.used != used {
+			if _, err := b.Remind(t.Context(), time.Time{}); err != nil || b.stored.used != used {
 				t.Errorf("%v; used at %d, want %d", err, b.stored.used, used)
 			}
 		}
@@ -226,11 +226,11 @@ func TestRemindAfterARestart(t *testing.T) {
 		b.app.early = time.Hour
 		b.again()
 		b.indexed(3*time.Hour, true)
-		if err := b.Remind(t.Context(), stored); err != nil {
+		if _, err := b.Remind(t.Context(), stored); err != nil {
 			t.Error(err)
 		}
 		b.indexed(2*time.Hour, true)
-		if err := b.Remind(t.Context(), stored); err != nil { // what is older than this replica's own
+		if _, err := b.Remind(t.Context(), stored); err != nil { // what is older than this replica's own
 			t.Error(err)
 		}
 		b.indexed(2*time.Hour, true)

@@ -159,7 +159,5 @@ func (r *Room) Remind(found time.Time) { r.take(func(c *chores) { c.remind = fou
 
 // remind is the turn of Remind; found is zero if the engine was not asked.
 func (r *Room) remind(found time.Time) {
-	if err := r.replica.Remind(r.shared.Context, found); err != nil {
-		r.report(err)
-	}
+	r.stored(r.replica.Remind(r.shared.Context, found))
 }
