@@ -65,33 +65,37 @@ func (a adminAddress) get(uri string) (io.ReadCloser, error) {
 
 // backup copies the stored rooms to a file. What is not whole is not left behind.
 func backup(from adminAddress, name string) error {
-	body, err := from.get(backupPath)
+	if name == "-" {
+		return from.copyTo(os.Stdout)
+	}
+	return writeNew(name, from.copyTo)
+}
+
+// copyTo writes a copy of all stored rooms.
+func (a adminAddress) copyTo(w io.Writer) error {
+	body, err := a.get(backupPath)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	if name == "-" {
-		_, err := io.Copy(os.Stdout, body)
-		return err
-	}
-	if err := writeNew(name, body); err != nil {
-		return fmt.Errorf("writing backup: %w", err)
+	if _, err = io.Copy(w, body); err != nil {
+		return fmt.Errorf("copying rooms: %w", err)
 	}
 	return nil
 }
 
-// writeNew writes a file that must not exist yet. It is on disk when there is no error,
-// and gone when there is one.
-func writeNew(name string, content io.Reader) (err error) {
+// writeNew has a file written that must not exist yet. It is on disk when there is no
+// error, and gone when there is one.
+func writeNew(name string, write func(io.Writer) error) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // it is the user's
 	if err != nil {
-		return err
+		return fmt.Errorf("writing backup: %w", err)
 	}
 	defer func() {
 		if err != nil {
 			_ = os.Remove(name)
 		}
 	}()
-	_, err = io.Copy(f, content)
+	err = write(f)
 	return errors.Join(err, f.Sync(), f.Close())
 }
