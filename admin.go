@@ -43,10 +43,10 @@ func serveBackup(w http.ResponseWriter, r *http.Request) error {
 	if app == nil {
 		return caddy.APIError{HTTPStatus: http.StatusConflict, Err: errors.New("no websocket route is configured")}
 	}
-	copied := &backupWriter{response: w, control: http.NewResponseController(w)}
+	copied := &backupWriter{response: w, control: http.NewResponseController(w), end: time.Now().Add(backupLimit)}
 	switch err := app.hub.Backup(copied); {
 	case err == nil:
-		return nil
+		return copied.control.SetWriteDeadline(time.Time{}) // the connection may serve other requests
 	case copied.begun: // all that is left to do is to break off
 		logger().Error("backup: " + err.Error())
 		panic(http.ErrAbortHandler)
@@ -57,15 +57,19 @@ func serveBackup(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// backupTimeout is how long a client may take nothing of a backup: the engine keeps what
-// has been replaced meanwhile.
-const backupTimeout = 30 * time.Second
+// Bounds of a backup, for as long as which the engine keeps what has been replaced
+// meanwhile.
+const (
+	backupPause = 30 * time.Second // in which a client takes nothing
+	backupLimit = time.Hour        // in all
+)
 
 // backupWriter writes a backup to a client.
 type backupWriter struct {
 	response http.ResponseWriter
 	control  *http.ResponseController
 	begun    bool
+	end      time.Time // of the time for it
 }
 
 func (b *backupWriter) Write(p []byte) (int, error) {
@@ -73,7 +77,11 @@ func (b *backupWriter) Write(p []byte) (int, error) {
 		b.begun = true
 		b.response.Header().Set("Content-Type", "application/octet-stream")
 	}
-	if err := b.control.SetWriteDeadline(time.Now().Add(backupTimeout)); err != nil {
+	deadline := time.Now().Add(backupPause)
+	if deadline.After(b.end) {
+		deadline = b.end
+	}
+	if err := b.control.SetWriteDeadline(deadline); err != nil {
 		return 0, err
 	}
 	return b.response.Write(p)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -84,18 +85,22 @@ func (a adminAddress) copyTo(w io.Writer) error {
 	return nil
 }
 
-// writeNew has a file written that must not exist yet. It is on disk when there is no
-// error, and gone when there is one.
-func writeNew(name string, write func(io.Writer) error) (err error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // it is the user's
+// writeNew has a file written that must not exist yet. It has its name once all of it is
+// on disk.
+func writeNew(name string, write func(io.Writer) error) error {
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s exists already", name)
+	}
+	part, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part") // with mode 0600
 	if err != nil {
 		return fmt.Errorf("writing backup: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(name)
-		}
-	}()
-	err = write(f)
-	return errors.Join(err, f.Sync(), f.Close())
+	err = write(part)
+	if err = errors.Join(err, part.Sync(), part.Close()); err == nil {
+		err = os.Rename(part.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(part.Name())
+	}
+	return err
 }

@@ -1,22 +1,30 @@
-// Package aggregate is the arithmetic of the apps that fold numbers: sum today,
-// meter later. Values go in, values come out. There is no I/O here, no lock, no
-// clock and no logger; a caller keeps the state, orders the operations and
-// delivers the results.
+// Package aggregate is the arithmetic of the apps that fold numbers: running totals,
+// and readings with their minimum, maximum and alerts. Values go in, values come
+// out. There is no I/O here, no lock, no clock and no logger; a caller keeps the
+// state, tells the time, orders the operations and delivers the results.
 //
 // # The guarantee
 //
 // **A total is exact**: no float on the way, no rounding, and the same text
-// whatever order the numbers came in.
+// whatever order the numbers came in. So is every fold, but the mean as it is
+// shown; thresholds judge the exact one.
 //
 // # Data flow
 //
 //	typed text -> ParseNumber -> Number -> Sum.Add -> Sum -> Total.AppendText -> canonical text
+//	                             Number, key, time -> Readings.Add -> Change, Summary
 //
 // [ParseNumber] judges what somebody typed and refuses it with one named error
 // a rule, worded for that somebody. A [Number] is an immutable value. A [Sum] is
 // the state of a running total; adding gives the next state and leaves the old
 // one as it was. Text is the stored form too: [Number.MarshalText] and
 // [Number.UnmarshalText] carry a total through a snapshot unchanged.
+//
+// [Readings] keep what is to be known of many readings: of all, of those in a
+// sliding window, or of the newest of each key; for all keys together and for each.
+// They do not keep the readings. A [Threshold] says when an alert begins and ends. The
+// parts are a window of slices (window.go), the newest readings (latest.go) and the
+// alarms (threshold.go); readings.go puts them together.
 //
 // # Bounds
 //

@@ -217,7 +217,7 @@ func randomExponent(r *rand.Rand) uint64 {
 }
 
 // randomNumber is one that ParseNumber accepts.
-func randomNumber(t *testing.T, r *rand.Rand) Number {
+func randomNumber(t testing.TB, r *rand.Rand) Number {
 	return randomAccepted(t, func() (Number, error) { return ParseNumber([]byte(randomDecimal(r, 31))) })
 }
 
@@ -229,7 +229,7 @@ func randomTotal(t *testing.T, r *rand.Rand) (n Number) {
 	})
 }
 
-func randomAccepted(t *testing.T, generate func() (Number, error)) Number {
+func randomAccepted(t testing.TB, generate func() (Number, error)) Number {
 	for range 1000 {
 		if n, err := generate(); err == nil {
 			return n

@@ -64,6 +64,11 @@ type Room interface {
 	// goes to c as the reply and to the others as the update once it is
 	// committed; see [State]. Operations of one connection keep their order and
 	// so do their replies. In a room without state it is answered as refused.
+	//
+	// If the client has given its message an id, what the app does for it counts
+	// once, however often the message comes: the first Apply during Receive has
+	// the id, and a second one is refused. An app that answers such a message by
+	// neither Apply nor an error during Receive cannot tell repeats.
 	Apply(c Conn, op []byte)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -118,6 +119,34 @@ func TestReport(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
+	}
+}
+
+// A peer that cannot run here has a row that says why, in the tables of its works.
+func TestReportOfSkipped(t *testing.T) {
+	durable, echo := mustParse(t, "durable-2x1"), mustParse(t, "echo-32x10")
+	redis := peers.Peer{Name: "redis", What: "Redis", Sum: true, Rooms: true, Stores: true}
+	r := newReport(options{peers: []peers.Peer{redis}, works: []work{durable, echo}, runs: 1})
+	r.skipped["redis"] = errors.New("it is not installed")
+	var out strings.Builder
+	if err := r.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "| Redis | skipped: it is not installed |"); n != 1 {
+		t.Errorf("%d rows, want 1, in\n%s", n, &out)
+	}
+}
+
+// What is in memory is no disk.
+func TestFileSystem(t *testing.T) {
+	if _, err := fileSystem(defaultData); err != nil {
+		t.Error(err)
+	}
+	if mounts, err := os.ReadFile("/proc/mounts"); err != nil || !strings.Contains(string(mounts), " /dev/shm tmpfs ") {
+		t.Skip("/dev/shm is not in memory")
+	}
+	if name, err := fileSystem("/dev/shm"); !errors.Is(err, errInMemory) {
+		t.Errorf("%q, %v", name, err)
 	}
 }
 

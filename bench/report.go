@@ -49,9 +49,9 @@ var (
 		{"p99 ms", func(r result) float64 { return r.P99 }},
 		{"allocations", func(r result) float64 { return r.Allocs }},
 	}
-	acceptColumns = append(workColumns[:len(workColumns):len(workColumns)],
+	acceptColumns = append(slices.Clip(workColumns),
 		column{"KiB allocated", func(r result) float64 { return r.KiB }})
-	durableColumns = append(workColumns[:len(workColumns):len(workColumns)],
+	durableColumns = append(slices.Clip(workColumns),
 		column{"peak MiB", func(r result) float64 { return r.Peak }})
 	idleColumns = []column{
 		{"KiB a client", func(r result) float64 { return r.PerClient }},

@@ -51,21 +51,9 @@ func serve(args []string) error {
 	if flags.NArg() != 2 {
 		return errors.New("usage: bench serve [-tls] <peer> <addr>")
 	}
-	peer, err := peers.Find(flags.Arg(0))
+	peer, config, err := findServer(flags.Arg(0), *secure)
 	if err != nil {
 		return err
-	}
-	var config *tls.Config
-	if *secure {
-		if !peer.TLS {
-			return fmt.Errorf("%s has no TLS", peer.Name)
-		}
-		if config, err = peers.Certificate(); err != nil {
-			return err
-		}
-	}
-	if peer.Serve == nil {
-		return fmt.Errorf("%s is no server", peer.Name)
 	}
 	if peer.Stores {
 		if peers.Data, err = os.MkdirTemp(*data, "caddyws-bench-*"); err != nil {
@@ -80,18 +68,40 @@ func serve(args []string) error {
 	if behind != nil {
 		defer behind.stop()
 	}
+	return serveUntilTold(peer, flags.Arg(1), config, *controlled, behind)
+}
+
+// findServer returns a peer that is a server, and with secure its configuration of TLS.
+func findServer(name string, secure bool) (peer peers.Peer, config *tls.Config, err error) {
+	if peer, err = peers.Find(name); err != nil || !secure && peer.Serve != nil {
+		return peer, nil, err
+	}
+	switch {
+	case peer.Serve == nil:
+		return peer, nil, fmt.Errorf("%s is no server", name)
+	case !peer.TLS:
+		return peer, nil, fmt.Errorf("%s has no TLS", name)
+	}
+	config, err = peers.Certificate()
+	return peer, config, err
+}
+
+// serveUntilTold serves until there is an error or a signal, or, if it is controlled,
+// until the process that started this one is gone.
+func serveUntilTold(peer peers.Peer, addr string, config *tls.Config, controlled bool, behind companion) error {
 	failed := make(chan error, 1)
-	go func() { failed <- peer.Serve(flags.Arg(1), config) }()
-	if *controlled {
+	go func() { failed <- peer.Serve(addr, config) }()
+	if controlled {
 		go func() { failed <- obey(behind) }()
 	}
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	select {
-	case err = <-failed:
+	case err := <-failed:
+		return err
 	case <-interrupted:
+		return nil
 	}
-	return err
 }
 
 // companion is a process that a peer needs, whose usage counts as the peer's.

@@ -61,21 +61,26 @@ func parseWork(name string) (work, error) {
 		w.n = first
 	}
 	for option := range strings.SplitSeq(m[4], "-") {
-		switch {
-		case option == "":
-		case option == "tls":
-			w.tls = true
-		case option == "alone":
-			w.alone = true
-		case option == "ids":
-			w.ids = true
-		case option[0] == 'w':
-			w.window = number(option[1:])
-		case option[0] == 'r':
-			w.rate = number(option[1:])
-		}
+		w.take(option)
 	}
 	return w, w.check()
+}
+
+// take takes one option of the form that workForm has.
+func (w *work) take(option string) {
+	switch {
+	case option == "":
+	case option == "tls":
+		w.tls = true
+	case option == "alone":
+		w.alone = true
+	case option == "ids":
+		w.ids = true
+	case option[0] == 'w':
+		w.window = number(option[1:])
+	case option[0] == 'r':
+		w.rate = number(option[1:])
+	}
 }
 
 func number(digits string) int {

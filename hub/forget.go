@@ -109,12 +109,12 @@ func (f *forgetter) forget(r *unloadedRoom) {
 		return
 	}
 	defer e.room.Release()
-	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
+	ctx, cancel := context.WithTimeout(f.hub.over, forgetTimeout)
 	defer cancel()
 	gone := false
 	err := e.room.Load(ctx, r.route)
 	if err == nil {
-		gone, err = e.room.Discard(ctx)
+		gone, err = e.room.Discard(ctx, r.since)
 	}
 	if err != nil {
 		e.room.Report(err)
@@ -144,7 +144,7 @@ func (f *forgetter) acquireUnloaded(r *unloadedRoom) *entry {
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
 	wait, ends := r.wait() // a reload may have put it off
-	if f.hub.closed != nil || f.unloaded[r.key] != r || !ends || wait > 0 {
+	if f.hub.closed != nil || f.unloaded[r.key] != r || f.hub.rooms.entries[r.key] != nil || !ends || wait > 0 {
 		return nil
 	}
 	e, err := f.hub.acquireLocked(r.key, r.route, passes)

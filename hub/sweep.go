@@ -42,9 +42,10 @@ func (f *forgetter) leastForget() (least time.Duration) {
 	return least
 }
 
-// touchAll has it stored that the rooms in memory are used.
+// touchAll has it stored that the rooms in memory are used, but for those that are there
+// to be forgotten.
 func (f *forgetter) touchAll() {
-	for _, r := range f.hub.all() {
+	for _, r := range f.hub.visited() {
 		r.Touch()
 	}
 }
@@ -78,9 +79,9 @@ func (f *forgetter) unused(before time.Time, last engines.Use) (uses []engines.U
 	return f.hub.store.Engine.Unused(ctx, before, last, sweepPage)
 }
 
-// forgetIfDue deletes a room if its route says so now.
+// forgetIfDue deletes a room if its route says so now, and this process has not used it.
 func (f *forgetter) forgetIfDue(use engines.Use) {
-	if f.isKnown(use.Key) || isClosed(f.hub.closing) {
+	if !f.mayForget(use.Key) || isClosed(f.hub.closing) {
 		return
 	}
 	rt := f.routeOf(use.Key)
@@ -88,24 +89,36 @@ func (f *forgetter) forgetIfDue(use engines.Use) {
 		return
 	}
 	r := &unloadedRoom{key: use.Key, route: rt, since: use.Used}
-	if wait, ends := r.wait(); !ends || wait > 0 {
-		return
+	if wait, ends := r.wait(); ends && wait <= 0 && f.enlist(r) {
+		f.forget(r)
 	}
-	f.hub.mu.Lock()
-	f.unloaded[use.Key] = r
-	f.hub.mu.Unlock()
-	f.forget(r)
 }
 
-// isKnown reports whether this process has used a room.
-func (f *forgetter) isKnown(key engines.Key) bool {
+// mayForget reports whether a route of the room's app forgets: others are not looked at.
+func (f *forgetter) mayForget(key engines.Key) bool {
+	for _, rt := range *f.hub.routes.Load() {
+		if rt.AppName == key.App && rt.Config().Forget > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// enlist adds a room that this process has not used, and reports whether it is one.
+func (f *forgetter) enlist(r *unloadedRoom) bool {
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
-	return f.hub.rooms.entries[key] != nil || f.unloaded[key] != nil
+	if f.hub.rooms.entries[r.key] != nil || f.unloaded[r.key] != nil {
+		return false
+	}
+	f.unloaded[r.key] = r
+	return true
 }
 
-// routeOf returns the route that has last stored a room, or nil if it is gone.
-func (f *forgetter) routeOf(key engines.Key) *route.Route {
+// routeOf returns the route that has last stored a room. Several without a name may have
+// the same one: then it is that which remembers longest. It is nil if the route is gone, or
+// forgets nothing.
+func (f *forgetter) routeOf(key engines.Key) (found *route.Route) {
 	ctx, cancel := context.WithTimeout(f.hub.over, forgetTimeout)
 	defer cancel()
 	name, err := f.hub.store.RouteOf(ctx, key)
@@ -114,11 +127,15 @@ func (f *forgetter) routeOf(key engines.Key) *route.Route {
 		return nil
 	}
 	for _, rt := range *f.hub.routes.Load() {
-		if rt.Name == name && rt.AppName == key.App {
-			return rt
+		switch after := rt.Config().Forget; {
+		case rt.Name != name || rt.AppName != key.App:
+		case after <= 0:
+			return nil
+		case found == nil || after > found.Config().Forget:
+			found = rt
 		}
 	}
-	return nil
+	return found
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -158,12 +158,12 @@ func TestUseIsStoredCoarsely(t *testing.T) {
 // An engine that is not volatile and calls back while it loads.
 type hooked struct {
 	engines.Engine
-	onLoad atomic.Pointer[func()] // called once
+	onLoad atomic.Pointer[func(context.Context)] // called once
 }
 
 func (e *hooked) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
 	if do := e.onLoad.Swap(nil); do != nil {
-		(*do)()
+		(*do)(ctx)
 	}
 	return e.Engine.Load(ctx, key)
 }
@@ -179,7 +179,7 @@ func TestAReloadWhileARoomIsForgotten(t *testing.T) {
 		h.Begin(routes(before))
 		hubtest.Post(t, h, before, "room", "op", "1")
 		synctest.Wait()
-		reload := func() { h.Adopt(routes(before), routes(forgetsAfter("hour", time.Hour)), hub.Limits{}) }
+		reload := func(context.Context) { h.Adopt(routes(before), routes(forgetsAfter("hour", time.Hour)), hub.Limits{}) }
 		e.onLoad.Store(&reload)
 		time.Sleep(time.Hour)
 		m.expect(t, "room")
@@ -200,7 +200,7 @@ func TestNoRoomIsTouchedWhileItIsRead(t *testing.T) {
 		h := hub.New(hubtest.Opens(e), hub.Limits{}, func() *zap.Logger { return log })
 		hour := forgetsAfter("hour", time.Hour)
 		h.Begin(routes(hour))
-		reload := func() {
+		reload := func(context.Context) {
 			h.Adopt(nil, routes(hour), hub.Limits{}) // has the sweep look again
 			time.Sleep(time.Second)
 		}
@@ -213,4 +213,84 @@ func TestNoRoomIsTouchedWhileItIsRead(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Routes without a name may have the same one: none of them deletes what another keeps.
+func TestForgetOfUnnamedRoutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unnamed := func(source string, forget time.Duration) *route.Route {
+			return route.New("sum", "test", route.Config{App: hubtest.NewCounterApp(), Source: source, Forget: forget})
+		}
+		e := &lasting{Engine: new(memory.Engine)}
+		never := unnamed("b", 0)
+		e.process(t, func(h *hub.Hub) { hubtest.Post(t, h, never, "b", "op", "1") }, unnamed("a", time.Hour), never)
+		for _, routes := range [][]*route.Route{{unnamed("a", time.Hour), unnamed("b", 0)}, {unnamed("b", 0), unnamed("a", time.Hour)}} {
+			e.process(t, func(*hub.Hub) { time.Sleep(3 * time.Hour) }, routes...)
+			e.expect(t, "b")
+		}
+		e.process(t, func(*hub.Hub) { time.Sleep(3 * time.Hour) }, unnamed("a", time.Hour), unnamed("b", 20*time.Hour))
+		e.expect(t, "b")
+		e.process(t, func(*hub.Hub) { time.Sleep(20 * time.Hour) }, unnamed("a", time.Hour), unnamed("b", 20*time.Hour))
+		e.expect(t)
+	})
+}
+
+// A room that is used while the sweep looks at it is not deleted.
+func TestTheSweepAndAVisitor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &lasting{Engine: new(memory.Engine)}
+		hour := forgetsAfter("hour", time.Hour)
+		m.process(t, func(h *hub.Hub) { hubtest.Post(t, h, hour, "room", "op", "1") }, hour)
+		time.Sleep(5 * time.Hour)
+		e := &hooked{Engine: m}
+		h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
+		hour = forgetsAfter("hour", time.Hour)
+		h.Begin(routes(hour))
+		visit := func(context.Context) { hubtest.Post(t, h, hour, "room", "op", "2") }
+		e.onLoad.Store(&visit)
+		if err := h.Open(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		m.expect(t, "room")
+		hubtest.Post(t, h, hour, "room", "op", "3")
+		if err := h.Close(hubtest.Patience, frames.GoingAway, ""); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A visitor waits for an engine that does not answer neither for ever nor longer than
+// the hub lives.
+func TestVisitorsDoNotWaitForAnEngineForEver(t *testing.T) {
+	for name, end := range map[string]func(h *hub.Hub) error{
+		"time": func(*hub.Hub) error { time.Sleep(time.Minute); return nil },
+		"end":  func(h *hub.Hub) error { return h.Close(time.Second, frames.GoingAway, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &hooked{Engine: new(memory.Engine)}
+				hang := func(ctx context.Context) { <-ctx.Done() }
+				e.onLoad.Store(&hang)
+				h := hub.New(hubtest.Opens(e), hub.Limits{}, zap.NewNop)
+				ended := make(chan error, 1)
+				go func() {
+					_, err := h.View(context.Background(), forgetsAfter("never", 0), "room")
+					ended <- err
+				}()
+				synctest.Wait()
+				if err := end(h); err != nil {
+					t.Error(err)
+				}
+				synctest.Wait()
+				select {
+				case <-ended:
+				default:
+					t.Error("the visitor still waits")
+				}
+				if name != "end" {
+					_ = h.Close(time.Second, frames.GoingAway, "")
+				}
+			})
+		})
+	}
 }

@@ -17,10 +17,10 @@ const waitLimit = 10 * time.Second
 // Operation is a change of the state. With Refusal it is not applied: it only keeps a
 // place in the order of the answers.
 type Operation struct {
-	Data    []byte
-	Refusal error // the answer of an operation that is not applied
-	ByApp   bool  // Refusal is the app's answer: with an id it is kept like any other
-	Once    *Once // nil: it has no id
+	Data    []byte // what is applied; if Refusal is by the app, its message or a hash of that
+	Refusal error  // the answer of an operation that is not applied
+	ByApp   bool   // Refusal is the app's answer: with an id it is kept like any other
+	Once    *Once  // nil: it has no id
 }
 
 // Result is what came of one operation.
@@ -187,7 +187,7 @@ func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result
 	case op.Once == nil:
 		return r.answer(op, panicked, next)
 	}
-	m := op.Once.mark(op.Data)
+	m := op.mark()
 	res, counts := r.judge(op.Once, m)
 	if !counts {
 		return res
@@ -237,7 +237,7 @@ func (r *Replica) refuse(batch []Operation, results []Result, err error) {
 // refuseOnce is refuse for an operation with an id. If it has been stored before, it
 // has its answer all the same.
 func (r *Replica) refuseOnce(op Operation, err error) Result {
-	if res, _ := r.judge(op.Once, op.Once.mark(op.Data)); res.Repeat {
+	if res, _ := r.judge(op.Once, op.mark()); res.Repeat {
 		return res
 	}
 	if err == ErrUnknown || r.unsettled.has(op.Once) {

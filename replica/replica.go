@@ -21,7 +21,7 @@ type Replica struct {
 	app   apps.Stateful // made the state
 	route string        // name of the route that the app is of
 	state apps.State    // nil: not loaded
-	ids   ids           // of the state
+	ids   ids           // of the state; those that were stored last if it is not loaded
 
 	// As of the last commit.
 	stored envelope  // what state and ids can be brought back to
@@ -87,8 +87,12 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 // restore makes the state, and the ids, what is stored. After an error the state is not
 // loaded.
 func (r *Replica) restore(stored envelope) (err error) {
+	defer func() {
+		if err != nil {
+			r.Unload()
+		}
+	}()
 	defer recovered(&err)
-	r.state = nil
 	state := r.app.NewState()
 	if stored.app != nil {
 		if err := state.UnmarshalBinary(stored.app); err != nil {
@@ -105,14 +109,12 @@ func (r *Replica) restore(stored envelope) (err error) {
 // undo brings the state and the ids back to what is stored. Afterwards the state may
 // be not loaded.
 func (r *Replica) undo() {
-	if r.state != nil {
-		err := r.restore(r.stored)
-		if err == nil {
-			return
-		}
+	if r.state == nil {
+		return
+	}
+	if err := r.restore(r.stored); err != nil {
 		r.report(err)
 	}
-	r.ids.restore(r.stored.ids)
 }
 
 // Follow goes on with another instance of the app, or another route, which decodes the state anew.
@@ -122,8 +124,13 @@ func (r *Replica) Follow(app apps.Stateful, route string) {
 	r.undo()
 }
 
-// Unload has the next commit load the state: what is stored is not known.
-func (r *Replica) Unload() { r.state = nil }
+// Unload has the next commit load the state: what is stored is not known. The ids are
+// those that were stored last, so that no operation that has not been stored passes for
+// one that has.
+func (r *Replica) Unload() {
+	r.state = nil
+	r.ids.restore(r.stored.ids)
+}
 
 // Delete removes what is stored of the room. Afterwards the replica must be loaded.
 func (r *Replica) Delete(ctx context.Context) (err error) {

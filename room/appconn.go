@@ -91,7 +91,7 @@ func (c *appConn) Go(f func()) {
 // Fail acts on err as if Receive had returned it.
 func (c *appConn) Fail(err error) {
 	if err != nil {
-		(*Member)(c).failed(err)
+		(*Member)(c).failed(err, nil)
 	}
 }
 

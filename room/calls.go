@@ -55,7 +55,7 @@ func (m *Member) receive(msg apps.Message, s *stamp) {
 		defer m.stamp.Store(nil)
 	}
 	if err := m.callReceive(msg); err != nil {
-		m.failed(err)
+		m.failed(err, msg.Data)
 	}
 }
 
@@ -80,9 +80,9 @@ func (m *Member) try(f func()) (err error) {
 	return nil
 }
 
-// failed acts on what an app returned from Receive. Looking into an error runs
-// code of the app, too.
-func (m *Member) failed(err error) {
+// failed acts on what an app returned from Receive for a message, which is nil if it
+// failed otherwise. Looking into an error runs code of the app, too.
+func (m *Member) failed(err error, message []byte) {
 	defer func() {
 		if p := recover(); p != nil {
 			m.Log().Error("app failed", zap.Any("panic", p), zap.Stack("stack"))
@@ -92,7 +92,9 @@ func (m *Member) failed(err error) {
 	var closing *apps.CloseError
 	switch {
 	case apps.IsRefusal(err):
-		m.room.refuseByApp(m, errors.New(err.Error()), m.takeStamp()) // read now, as that may panic
+		text := errors.New(err.Error()) // read now, as that may panic
+		s, _ := m.takeStamp()           // what was done before has it
+		m.room.refuseByApp(m, message, text, s)
 	case errors.As(err, &closing):
 		m.App().Close(closing.Code, closing.Reason)
 	default:

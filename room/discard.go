@@ -1,16 +1,19 @@
 package room
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Discard deletes what is stored of the room if nobody but the caller has to do with
-// it, and reports whether it is gone. A visitor that comes meanwhile waits in Load, and
+// it, and it has not been used after a time, and reports whether it is gone. A visitor that comes meanwhile waits in Load, and
 // then finds a new room.
-func (r *Room) Discard(ctx context.Context) (gone bool, err error) {
+func (r *Room) Discard(ctx context.Context, unused time.Time) (gone bool, err error) {
 	if err := r.lockLoading(ctx); err != nil {
 		return false, err
 	}
 	defer r.unlockLoading()
-	if !r.unload() {
+	if r.replica.LastUse().After(unused) || !r.unload() {
 		return false, nil
 	}
 	err = r.replica.Delete(ctx)

@@ -49,13 +49,7 @@ type OperationID struct {
 func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 	x.Hold(0)
 	defer x.Release(0)
-	s, err := m.stampOf(msg.Data, msg.Binary)
-	if once != nil && err == nil {
-		if s == nil {
-			s = new(stamp)
-		}
-		err = m.countOnce(s, once.ID, once.At)
-	}
+	s, err := m.stampOfPost(msg, once)
 	x.member, x.stamp = m, s
 	if err != nil {
 		m.room.refuse(m, err, s)
@@ -63,6 +57,21 @@ func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 	}
 	m.take(msg, s)
 	m.Flush()
+}
+
+// stampOfPost is the stamp of a message that came by a plain request: by its header, or
+// else as over a WebSocket, whatever format the answer has.
+func (m *Member) stampOfPost(msg apps.Message, once *OperationID) (s *stamp, err error) {
+	if m.route.JSON && !msg.Binary {
+		s, err = m.stampOf(msg.Data)
+	}
+	if once == nil {
+		return s, err
+	}
+	if s == nil {
+		s = new(stamp)
+	}
+	return s, m.countOnce(s, once.ID, once.At)
 }
 
 // GiveUp answers that the message may have had its effect, or may have it still. Begin

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/route"
@@ -20,6 +21,8 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if r.current().epoch != "" {
 		return nil
 	}
+	ctx, cancel := r.shared.bound(ctx, loadTimeout)
+	defer cancel()
 	if err := r.lockLoading(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -38,6 +41,9 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	return nil
 }
+
+// loadTimeout is how long a visitor waits for the state to be read.
+const loadTimeout = 10 * time.Second
 
 // lockLoading waits until nobody else reads or deletes the state.
 func (r *Room) lockLoading(ctx context.Context) error {

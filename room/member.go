@@ -114,10 +114,13 @@ func (m *Member) Rearm() { m.conn.Rearm() }
 // Message takes one message of the client. Flush must follow, at the latest when no
 // other message is at hand.
 func (m *Member) Message(data []byte, binary bool) {
-	s, err := m.stampOf(data, binary)
-	if err != nil {
-		m.room.refuse(m, err, s)
-		return
+	var s *stamp
+	if m.format == message.JSON && !binary {
+		var err error
+		if s, err = m.stampOf(data); err != nil {
+			m.room.refuse(m, err, s)
+			return
+		}
 	}
 	m.take(apps.Message{Data: data, Binary: binary}, s)
 }

@@ -85,6 +85,8 @@ func TestARefusalOfTheAppUsesUpItsNumber(t *testing.T) {
 		}
 		c.Expect(strings.TrimSuffix(first, "}") + `,"repeat":true}`)
 	}
+	c.Send(`{"value":"y","id":"c:1"}`)
+	expectFields(t, c, `{"type":"error","error":"this id was given to another operation","code":"id_reused","retry":false,"id":"c:1"}`)
 	c.Send(`{"value":1,"id":"c:3"}`)
 	expectFields(t, c, `{"type":"reply","version":1,"total":1,"id":"c:3"}`)
 }
@@ -182,4 +184,49 @@ func TestARoomWithoutStateRefusesIDs(t *testing.T) {
 	if err != nil || a.Err == nil || !strings.Contains(string(a.Data), "keeps nothing") {
 		t.Errorf("answered with %+v, %v", a, err)
 	}
+}
+
+// What is wrong about an id is said: nothing with an id counts without it.
+func TestIDsThatAreWrong(t *testing.T) {
+	w, rt := sumRoom(t)
+	c := w.JoinJSON(rt)
+	expectFields(t, c, `{"type":"state","version":0,"total":0}`)
+	for range 2 {
+		c.Send(`{"value":5,"id":"a:1","at":17}`)
+		expectFields(t, c, `{"type":"error","error":"the field \"at\" of a message with an id is no text","code":"bad_id","retry":false,"id":"a:1"}`)
+	}
+	c.Send(`{"value":5,"AT":17,"ID":3,"id":"a:1"}`, `{"value":5,"AT":17,"ID":3,"id":"a:1"}`)
+	expectFields(t, c,
+		`{"type":"reply","version":1,"total":5,"id":"a:1"}`,
+		`{"type":"reply","version":1,"total":5,"id":"a:1","repeat":true}`)
+	for range 2 {
+		a, err := w.Hub.Ask(context.Background(), rt, room.Visitor{Room: "room"}, apps.Text(`{"value":1,"id":"b:1"}`), nil)
+		if err != nil || string(a.Data) != "6" {
+			t.Errorf("a POST for text is answered with %q, %v", a.Data, err)
+		}
+	}
+}
+
+// twice applies two operations for each message.
+type twice struct{ sum.App }
+
+func (twice) Receive(c apps.Conn, m apps.Message) error {
+	c.Room().Apply(c, []byte("1"))
+	c.Room().Apply(c, []byte("2"))
+	return nil
+}
+
+// A message that is to count once has one operation: a second one would count again each
+// time.
+func TestOneOperationAMessage(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	c := w.JoinJSON(hubtest.Route(new(twice)))
+	expectFields(t, c, `{"type":"state","version":0,"total":0}`)
+	second := `{"type":"error","error":"a message with an id can have one operation only","code":"bad_id","retry":false}`
+	c.Send(`{"id":"a:1"}`, `{"id":"a:1"}`, `{"id":"only for the answer"}`)
+	expectFields(t, c,
+		`{"type":"reply","version":1,"total":1,"id":"a:1"}`, second,
+		`{"type":"reply","version":1,"total":1,"id":"a:1","repeat":true}`, second,
+		`{"type":"reply","version":2,"total":2,"id":"only for the answer"}`,
+		`{"type":"reply","version":3,"total":4}`)
 }

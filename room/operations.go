@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"crypto/sha256"
 
 	"github.com/caddyws/caddy-websocket/replica"
 )
@@ -21,9 +22,12 @@ var (
 
 // apply queues an operation of m.
 func (r *Room) apply(m *Member, data []byte) {
-	s := m.takeStamp()
-	if !r.stateful {
-		r.refuse(m, ErrStateless, s)
+	s, err := m.takeStamp()
+	if err == nil && !r.stateful {
+		err = ErrStateless
+	}
+	if err != nil {
+		r.refuse(m, err, s)
 		return
 	}
 	r.mu.Lock()
@@ -62,11 +66,15 @@ func (r *Room) refuse(m *Member, err error, s *stamp) {
 	r.refuseIn(m, operation{replica.Operation{Refusal: err}, m, s}, false)
 }
 
-// refuseByApp is refuse with an answer of the app, which is kept for repeats if the
-// message is to count once.
-func (r *Room) refuseByApp(m *Member, err error, s *stamp) {
-	once := s.count()
-	r.refuseIn(m, operation{replica.Operation{Refusal: err, ByApp: true, Once: once}, m, s}, once != nil)
+// refuseByApp is refuse with an answer of the app to a message, which is kept for
+// repeats if the message is to count once. The message is not kept.
+func (r *Room) refuseByApp(m *Member, message []byte, err error, s *stamp) {
+	op := replica.Operation{Refusal: err, ByApp: true, Once: s.count()}
+	if op.Once != nil {
+		sum := sha256.Sum256(message)
+		op.Data = sum[:]
+	}
+	r.refuseIn(m, operation{op, m, s}, op.Once != nil)
 }
 
 func (r *Room) refuseIn(m *Member, op operation, always bool) {

@@ -34,6 +34,13 @@ func (s *Shared) isClosing() bool {
 	}
 }
 
+// bound returns a context that also ends after a time, and when it is time to give up.
+func (s *Shared) bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	stop := context.AfterFunc(s.Context, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
 // sleep waits for a while, or until everybody has to go.
 func (s *Shared) sleep(d time.Duration) {
 	timer := time.NewTimer(d)

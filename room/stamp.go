@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
@@ -15,6 +16,7 @@ import (
 type stamp struct {
 	id   []byte        // as JSON, for the answer; nil if there is none
 	once *replica.Once // nil if the id is for the answer only
+	used atomic.Bool   // the app has done something because of the message
 }
 
 // maxStampID is the longest id of a message, in bytes of JSON.
@@ -22,16 +24,15 @@ const maxStampID = 256
 
 // Why a message with an id is not handed to the app.
 var (
+	errAt     = replica.NewError(replica.CodeBadID, false, `the field "at" of a message with an id is no text`)
+	errSecond = replica.NewError(replica.CodeBadID, false, "a message with an id can have one operation only")
 	errLongID = replica.NewError(replica.CodeBadID, false, "the id of a message has at most 256 bytes")
 	errNoIDs  = replica.NewError(replica.CodeBadID, false, "this room keeps nothing and cannot tell repeats: send no id of the form <client>:<n>, and no Idempotency-Key")
 )
 
-// stampOf returns the stamp of a message in the format JSON, or nil if it has none.
-// The fields are "id" and "at".
-func (m *Member) stampOf(data []byte, binary bool) (*stamp, error) {
-	if m.format != message.JSON || binary {
-		return nil, nil
-	}
+// stampOf returns the stamp of a message of a client that speaks JSON, or nil if it has
+// none. The fields are "id" and "at".
+func (m *Member) stampOf(data []byte) (*stamp, error) {
 	raw, at := stampFields(data)
 	if raw == nil {
 		return nil, nil
@@ -40,25 +41,44 @@ func (m *Member) stampOf(data []byte, binary bool) (*stamp, error) {
 		return nil, errLongID
 	}
 	s := &stamp{id: raw}
-	if id, ok := operationID(raw); ok {
-		return s, m.countOnce(s, id, at)
+	id, ok := operationID(raw)
+	if !ok {
+		return s, nil
 	}
-	return s, nil
+	var seen string
+	if at != nil && json.Unmarshal(at, &seen) != nil {
+		return s, errAt
+	}
+	return s, m.countOnce(s, id, seen)
 }
 
-// stampFields returns the fields of a message: nil if it is no object with an id.
-func stampFields(data []byte) (id []byte, at string) {
+// stampFields returns the fields id and at of a message, as JSON. They are nil if it is no
+// object with an id.
+func stampFields(data []byte) (id, at json.RawMessage) {
 	if !bytes.Contains(data, []byte(`"id"`)) {
-		return nil, ""
+		return nil, nil
 	}
-	var object struct {
-		ID json.RawMessage `json:"id"`
-		At string          `json:"at"`
+	d := json.NewDecoder(bytes.NewReader(data))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, nil
 	}
-	if err := json.Unmarshal(data, &object); err != nil || string(object.ID) == "null" {
-		return nil, ""
+	for d.More() {
+		name, _ := d.Token()
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, nil
+		}
+		switch name {
+		case "id":
+			id = value
+		case "at":
+			at = value
+		}
 	}
-	return object.ID, object.At
+	if string(id) == "null" {
+		return nil, nil
+	}
+	return id, at
 }
 
 // operationID returns the ID that a field is, if it is one and not only for the answer.
@@ -89,13 +109,20 @@ func (m *Member) countOnce(s *stamp, id replica.ID, at string) error {
 	return err
 }
 
-// takeStamp returns the stamp of the message that the app is being handed, for the
-// first that it does because of it; nil if there is none.
-func (m *Member) takeStamp() *stamp {
-	if m.stamp.Load() == nil {
-		return nil
+// takeStamp returns the stamp of the message that the app is being handed, or nil, for the
+// first that the app does because of it. There must be nothing else if the message is to
+// count once: what comes second would count again each time.
+func (m *Member) takeStamp() (s *stamp, err error) {
+	s = m.stamp.Load()
+	switch {
+	case s == nil:
+		return nil, nil
+	case !s.used.Swap(true):
+		return s, nil
+	case s.once != nil:
+		return nil, errSecond
 	}
-	return m.stamp.Swap(nil)
+	return nil, nil
 }
 
 // count is what makes the message count once, or nil.

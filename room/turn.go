@@ -129,7 +129,7 @@ func (r *Room) carryOut(batch []operation) {
 	results := r.commit(batch)
 	for i, res := range results {
 		if res.Panicked {
-			batch[i].from.failed(res.Err)
+			batch[i].from.failed(res.Err, nil)
 		}
 	}
 	now := r.snapshot()

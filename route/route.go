@@ -3,11 +3,13 @@ package route
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -18,6 +20,7 @@ type Route struct {
 	Name    string // in logs, and by which a reload finds it again
 	AppName string
 	Inline  bool // App.Receive may run where messages are read
+	JSON    bool // the app has the subprotocol json
 
 	named  bool   // by the configuration, not after its app
 	source string // how it is configured; owned by Follow
@@ -54,10 +57,15 @@ type CloseReason struct {
 // New returns a route for an app.
 func New(name, appName string, c Config) *Route {
 	_, inline := c.App.(apps.Inline)
-	r := &Route{Name: name, AppName: appName, Inline: inline, named: c.Named, source: c.Source}
+	r := &Route{Name: name, AppName: appName, Inline: inline, JSON: speaksJSON(c.App), named: c.Named, source: c.Source}
 	r.clients.Store(newClients())
 	r.configure(&c)
 	return r
+}
+
+func speaksJSON(app apps.App) bool {
+	p, ok := app.(apps.Protocols)
+	return ok && slices.Contains(p.Subprotocols(), message.Subprotocol)
 }
 
 func (r *Route) configure(c *Config) {

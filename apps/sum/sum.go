@@ -3,10 +3,12 @@
 // A message is a number, as plain text or in an object with the field value.
 // The new total goes to the sender as the reply and to everybody else in the
 // room as the update. Arithmetic is exact (package aggregate); what is not a
-// number is answered to the sender alone and changes nothing.
+// number, or not within the bounds that the configuration sets, is answered to
+// the sender alone and changes nothing.
 package sum
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,6 +37,8 @@ type App struct {
 	// told. From 10ms to 1m. Default: 0, every total is told as soon as they can
 	// take it.
 	Interval caddy.Duration `json:"every,omitempty"`
+
+	Bounds
 }
 
 // CaddyModule returns the Caddy module information.
@@ -51,12 +55,18 @@ func (App) CaddyModule() caddy.ModuleInfo {
 //		greet
 //		reply_only
 //		every <duration>
+//		min   <total>
+//		max   <total>
+//		step  <amount>...
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return options.Set{
 		"greet":      options.Flag(&a.Greet),
 		"reply_only": options.Flag(&a.ReplyOnly),
 		"every":      options.Duration(&a.Interval),
+		"min":        amount(&a.Min),
+		"max":        amount(&a.Max),
+		"step":       amounts(&a.Step),
 	}.App(d)
 }
 
@@ -66,12 +76,13 @@ const (
 	maxInterval = caddy.Duration(time.Minute)
 )
 
-// Validate judges the option every.
+// Validate judges the options every, min, max and step.
 func (a *App) Validate() error {
+	var err error
 	if a.Interval != 0 && (a.Interval < minInterval || a.Interval > maxInterval) {
-		return fmt.Errorf("every is %v, expected 10ms to 1m", time.Duration(a.Interval))
+		err = fmt.Errorf("every is %v, expected 10ms to 1m", time.Duration(a.Interval))
 	}
-	return nil
+	return errors.Join(err, a.validate())
 }
 
 // Every is the option every.
@@ -91,7 +102,9 @@ func (*App) Receive(c apps.Conn, m apps.Message) error {
 }
 
 // NewState returns the total of a new room: 0.
-func (a *App) NewState() apps.State { return &total{silent: a.ReplyOnly} }
+func (a *App) NewState() apps.State {
+	return &total{silent: a.ReplyOnly, bounds: &a.Bounds}
+}
 
 // Greets reports whether c is sent the total on joining.
 func (a *App) Greets(apps.Conn) bool { return a.Greet }

@@ -19,6 +19,7 @@ var (
 type total struct {
 	sum    aggregate.Sum
 	silent bool // only the sender is told
+	bounds *Bounds
 }
 
 // Apply adds a number.
@@ -27,7 +28,7 @@ func (t *total) Apply(op apps.Op) (apps.Outcome, error) {
 	if err != nil {
 		return apps.Outcome{}, err
 	}
-	if t.sum, err = t.sum.Add(n); err != nil {
+	if err := t.add(n); err != nil {
 		return apps.Outcome{}, err
 	}
 	now := t.View()
@@ -35,6 +36,22 @@ func (t *total) Apply(op apps.Op) (apps.Outcome, error) {
 		return apps.Outcome{Reply: now}, nil
 	}
 	return apps.Outcome{Reply: now, Update: now}, nil
+}
+
+// add adds a number to the total, unless it or the new total is out of bounds.
+func (t *total) add(n aggregate.Number) error {
+	if err := t.bounds.take(n); err != nil {
+		return err
+	}
+	next, err := t.sum.Add(n)
+	if err != nil {
+		return err
+	}
+	if err := t.bounds.check(t.sum.Total, next.Total); err != nil {
+		return err
+	}
+	t.sum = next
+	return nil
 }
 
 // numberIn returns the number's text: the message, or the field value of the

@@ -5,51 +5,49 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"go.etcd.io/bbolt"
 )
 
 // Backup writes a copy of the file as of the last commit, without its mark: whoever
-// opens the copy, and each time it is put back, gives it another one.
+// opens the copy, and each time it is put back, gives it another one. A goroutine reads
+// the file, so that one that is closed does not have to wait until w takes what was read.
 func (e *Engine) Backup(w io.Writer) error {
-	f, tx, err := e.snapshot()
+	out, in := io.Pipe()
+	f, tx, err := e.snapshot(in)
 	if err != nil {
 		return err
 	}
-	defer f.rollback(tx)
-	out := &eraser{w: unbroken{w, f}, erase: e.mark}
-	err = guard(func() error {
-		_, err := tx.WriteTo(out)
-		return err
-	})
-	if err == nil {
-		err = out.flush()
-	}
-	if out.err != nil { // which bbolt only has the text of
-		return out.err
-	}
+	var reading sync.WaitGroup
+	reading.Go(func() { _ = in.CloseWithError(e.read(f, tx, in)) })
+	_, err = io.Copy(w, out)
+	_ = out.CloseWithError(err)
+	reading.Wait()
+	f.backups.remove(in)
 	return err
 }
 
-// unbroken writes as long as the file is in use. After that another transaction may
-// change pages that the backup has yet to read.
-type unbroken struct {
-	w io.Writer
-	f *file
-}
+var errCutOff = errors.New("the file has been closed meanwhile, could not be written to, or has to grow: the backup is worthless")
 
-var errCutOff = errors.New("the file has been closed meanwhile, or could not be written to: the backup is worthless")
-
-func (u unbroken) Write(p []byte) (int, error) {
-	n, err := u.w.Write(p)
-	if u.f.broken.Load() {
-		err = errCutOff
+// read writes what the transaction sees, and ends it. Once the file is broken, another
+// transaction may change pages that the backup has yet to read.
+func (e *Engine) read(f *file, tx *bbolt.Tx, w io.Writer) error {
+	defer f.rollback(tx)
+	out := &eraser{w: w, erase: e.mark}
+	err := guard(func() error {
+		_, err := tx.WriteTo(out)
+		return err
+	})
+	if f.broken.Load() {
+		return errCutOff
 	}
-	return n, err
+	return errors.Join(err, out.flush())
 }
 
-// snapshot begins a transaction that sees what is committed.
-func (e *Engine) snapshot() (*file, *bbolt.Tx, error) {
+// snapshot begins a transaction that sees what is committed, for a backup that goes into
+// the pipe.
+func (e *Engine) snapshot(in *io.PipeWriter) (*file, *bbolt.Tx, error) {
 	if err := e.view(context.Background(), func(*tables) error { return nil }); err != nil {
 		return nil, nil, err
 	}
@@ -59,6 +57,9 @@ func (e *Engine) snapshot() (*file, *bbolt.Tx, error) {
 		return nil, nil, errors.New("the file cannot be read now")
 	}
 	tx, err := e.file.begin(false)
+	if err == nil {
+		e.file.backups.add(in)
+	}
 	return e.file, tx, err
 }
 
@@ -68,7 +69,6 @@ type eraser struct {
 	w     io.Writer
 	erase []byte
 	held  []byte // may end with the beginning of what is to be erased
-	err   error  // of w
 }
 
 func (e *eraser) Write(p []byte) (int, error) {
@@ -77,8 +77,8 @@ func (e *eraser) Write(p []byte) (int, error) {
 		clear(e.held[i : i+len(e.erase)])
 	}
 	n := max(len(e.held)-len(e.erase)+1, 0)
-	if _, e.err = e.w.Write(e.held[:n]); e.err != nil {
-		return 0, e.err
+	if _, err := e.w.Write(e.held[:n]); err != nil {
+		return 0, err
 	}
 	e.held = append(e.held[:0], e.held[n:]...)
 	return len(p), nil
@@ -86,6 +86,6 @@ func (e *eraser) Write(p []byte) (int, error) {
 
 // flush writes what is held back.
 func (e *eraser) flush() error {
-	_, e.err = e.w.Write(e.held)
-	return e.err
+	_, err := e.w.Write(e.held)
+	return err
 }

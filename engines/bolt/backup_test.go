@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -105,6 +106,72 @@ func TestBackupIsCutOff(t *testing.T) {
 			expect(t, openEngine(t, path), key(4), strings.Repeat("x", maxState))
 		})
 	}
+}
+
+// Close ends a backup whose reader takes nothing any more. It does not wait for it.
+func TestCloseEndsABackupThatIsBlocked(t *testing.T) {
+	path := temporary(t)
+	e := openEngine(t, path)
+	fill(t, e, 5, strings.Repeat("x", maxState))
+	once := new(sync.Once)
+	err := e.Backup(writerFunc(func(p []byte) (int, error) {
+		once.Do(func() {
+			closeEngine(t, e)
+			expect(t, openEngine(t, path), key(4), strings.Repeat("x", maxState)) // as the lock is free
+		})
+		return len(p), nil
+	}))
+	if err != errCutOff {
+		t.Errorf("it is complete: %v", err)
+	}
+}
+
+// A commit goes on while a backup's reader takes nothing. Where bbolt would wait for the
+// backup, it is ended.
+func TestCommitWhileABackupIsBlocked(t *testing.T) {
+	for name, test := range map[string]struct {
+		reserved int
+		ends     bool
+	}{"address space is reserved": {addressSpace(), addressSpace() == 0}, "address space is not reserved": {0, true}} {
+		t.Run(name, func(t *testing.T) {
+			path := temporary(t)
+			e := openEngine(t, path)
+			reserve(t, e, test.reserved)
+			fill(t, e, 10, strings.Repeat("x", 10000))
+			once := new(sync.Once)
+			err := e.Backup(writerFunc(func(p []byte) (int, error) {
+				once.Do(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
+					defer cancel()
+					for room := 10; room < 15; room++ {
+						if _, err := e.Swap(ctx, key(room), 0, value(strings.Repeat("x", maxState))); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				return len(p), nil
+			}))
+			if test.ends && err != errCutOff || !test.ends && err != nil {
+				t.Errorf("the backup: %v", err)
+			}
+			if err := e.Backup(io.Discard); err != nil {
+				t.Errorf("the next backup: %v", err)
+			}
+		})
+	}
+}
+
+// reserve opens the file of an engine, where nothing is under way, with a certain address
+// space.
+func reserve(t *testing.T, e *Engine, size int) {
+	t.Helper()
+	e.file.close()
+	f, err := openDB(e.path, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.info, f.txid = e.file.info, e.file.txid
+	e.file = f
 }
 
 // The mark is erased wherever a write ends.

@@ -23,17 +23,17 @@ func child(mode, path string) {
 	switch mode {
 	case "open":
 		runtime.LockOSThread() // so that its system calls can be counted
-		childOpens(path, func(*Engine) {})
+		childOpens(path, tryOpen, func(*Engine) {})
 	case "hold":
-		childOpens(path, func(*Engine) { _, _ = io.Copy(io.Discard, os.Stdin) })
+		childOpens(path, tryOpen, func(*Engine) { _, _ = io.Copy(io.Discard, os.Stdin) })
 	case "write":
 		ops, _ := strconv.Atoi(os.Getenv("BOLT_TEST_OPS"))
-		childOpens(path, func(e *Engine) { childWrites(e, ops) })
+		childOpens(path, openOnOneThread, func(e *Engine) { childWrites(e, ops) })
 	}
 }
 
-func childOpens(path string, then func(*Engine)) {
-	e, err := tryOpen(path)
+func childOpens(path string, open func(string) (*Engine, error), then func(*Engine)) {
+	e, err := open(path)
 	if err != nil {
 		fmt.Println("error", strings.ReplaceAll(err.Error(), "\n", " "))
 		return
@@ -44,6 +44,25 @@ func childOpens(path string, then func(*Engine)) {
 		fmt.Println("error", err)
 	}
 	fmt.Println("closed")
+}
+
+// openOnOneThread is tryOpen with a committer that stays on the thread that opens the
+// file: strace counts the system calls of each thread by itself.
+func openOnOneThread(path string) (e *Engine, err error) {
+	opened := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		if e, err = openLocked(context.Background(), (&Opener{Path: path}).Identity()); err != nil {
+			close(opened)
+			return
+		}
+		e.committer.Add(1)
+		defer e.committer.Done()
+		close(opened)
+		e.run()
+	}()
+	<-opened
+	return e, err
 }
 
 // childRooms is how many rooms a child writes to at the same time.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.etcd.io/bbolt"
 	"go.uber.org/zap"
@@ -90,6 +91,9 @@ func isAnswer(err error) bool {
 func (e *Engine) finish(f *file, tx *bbolt.Tx, batch []*request) {
 	e.exclude()
 	defer e.admit()
+	if f.mayMove(tx) && f.backups.any() {
+		defer time.AfterFunc(backupPatience, f.backups.cut).Stop()
+	}
 	txid := uint64(tx.ID())
 	err := f.commit(tx)
 	if e.log(err); err == nil {
@@ -103,6 +107,14 @@ func (e *Engine) finish(f *file, tx *bbolt.Tx, batch []*request) {
 		fail(batch, refused(fmt.Errorf("committing: %w", err)))
 	}
 }
+
+// backupPatience is how long a commit may take before backups are ended for which bbolt
+// may be waiting.
+const backupPatience = time.Second
+
+// mayMove reports whether the file may need more address space than is reserved. Then
+// bbolt waits for all that read it.
+func (f *file) mayMove(tx *bbolt.Tx) bool { return tx.Size() > f.reserved/2 }
 
 // log tells when the disk begins to refuse what is committed, and when that is over;
 // each caller gets its own error.
@@ -162,9 +174,10 @@ func (e *Engine) reopen() error {
 const maxPanics = 100
 
 // retire closes a file, which may be opened again at once. A backup that is being made
-// of it ends with its next write; nobody else has to wait for that.
+// of it ends.
 func (e *Engine) retire(f *file) {
 	f.broken.Store(true)
+	f.backups.cut()
 	unlockDB(f.os)
 	e.retired.Go(f.close)
 }

@@ -92,15 +92,13 @@ func createFolder(path string) error {
 
 // prepare opens the file, created or compacted if need be.
 func prepare(ctx context.Context, path string) (*file, error) {
-	if err := removeIfThere(path + compactSuffix); err != nil {
-		return nil, err
-	}
+	_ = os.Remove(path + compactSuffix) // where it cannot be removed, nothing is compacted
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		err = createFile(path)
 	case err == nil && info.Mode().IsRegular() && info.Size() == 0:
-		err = errEmpty
+		err = fillFile(path, info)
 	}
 	if err != nil {
 		return nil, err
@@ -189,7 +187,7 @@ func (*Engine) MaxState() int { return maxState }
 // Mark returns the mark of the file.
 func (e *Engine) Mark() string { return hex.EncodeToString(e.mark) }
 
-// Close commits what waits and closes the file.
+// Close commits what waits and closes the file. It ends backups.
 func (e *Engine) Close() error {
 	if !e.queue.close() {
 		return nil

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -37,6 +36,9 @@ type file struct {
 	os   *os.File
 	info os.FileInfo
 	txid uint64 // of the newest transaction when it was opened
+
+	reserved int64 // address space in bytes, unless the file needs more
+	backups  backups
 
 	broken atomic.Bool // what it shows may not be on disk
 	stuck  atomic.Bool // bbolt may have panicked with its locks taken
@@ -102,6 +104,7 @@ func openDB(path string, mmapSize int) (*file, error) {
 		return nil, err
 	}
 	f.db.AllocSize = growth
+	f.reserved = int64(mmapSize)
 	return f, nil
 }
 
@@ -174,7 +177,6 @@ var (
 	errReplaced = errors.New("it has been removed or replaced while it is in use: restart Caddy")
 	errForeign  = errors.New("it is a bbolt file of another program")
 	errStuck    = errors.New("it is damaged in many places")
-	errEmpty    = errors.New("it is empty, as no file of this engine ever is")
 )
 
 // inPlace reports what has become of the file that the path names.
@@ -183,35 +185,6 @@ func (f *file) inPlace(path string) error {
 		return fmt.Errorf("%s: %w", path, errReplaced)
 	}
 	return nil
-}
-
-// createFile makes a file without rooms, so that a crash leaves all of it or none.
-func createFile(path string) error {
-	temporary := path + newSuffix
-	if err := removeIfThere(temporary); err != nil {
-		return err
-	}
-	if err := guard(func() error { return writeEmpty(temporary) }); err != nil {
-		_ = os.Remove(temporary)
-		return err
-	}
-	return rename(temporary, path)
-}
-
-func writeEmpty(path string) error {
-	db, err := bbolt.Open(path, fileMode, &bbolt.Options{Timeout: bboltTimeout})
-	if err != nil {
-		return err
-	}
-	return errors.Join(db.Update(createTables), db.Close())
-}
-
-// rename puts a file in place and has the disk confirm that.
-func rename(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(to))
 }
 
 func removeIfThere(path string) error {
@@ -236,7 +209,7 @@ func cure(err error) error {
 	var advice string
 	_, damaged := errors.AsType[*panicError](err)
 	switch {
-	case damaged, errors.Is(err, errStuck), errors.Is(err, errNoRooms), errors.Is(err, errCut), errors.Is(err, errEmpty), errors.Is(err, errDamaged):
+	case damaged, errors.Is(err, errStuck), errors.Is(err, errNoRooms), errors.Is(err, errCut), errors.Is(err, errDamaged):
 		advice = "restore it from a backup, or move it away to begin without rooms"
 	case errors.Is(err, errForeign), errors.Is(err, syscall.EISDIR):
 		advice = "name another file (engine bolt <path>)"

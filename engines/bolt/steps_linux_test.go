@@ -77,20 +77,27 @@ func TestCompactionKilledAtEachStep(t *testing.T) {
 // Wherever the creation of a file is cut off, it is created the next time.
 func TestCreationKilledAtEachStep(t *testing.T) {
 	needStrace(t)
-	n := killAtEachStep(t, func(path string) {
-		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}, func(path string) {
-		e := openEngine(t, path)
-		defer closeEngine(t, e)
-		swap(t, e, key(0), 0, "new")
-		if err := sound(e); err != nil {
-			t.Error(err)
-		}
-	})
-	if n < 20 {
-		t.Errorf("%d steps", n)
+	for name, prepare := range map[string]func(path string){
+		"none": func(string) {},
+		"an empty one": func(path string) {
+			if err := errors.Join(os.Mkdir(filepath.Dir(path), folderMode), os.WriteFile(path, nil, 0o640)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := killAtEachStep(t, prepare, func(path string) {
+				e := openEngine(t, path)
+				defer closeEngine(t, e)
+				swap(t, e, key(0), 0, "new")
+				if err := sound(e); err != nil {
+					t.Error(err)
+				}
+			})
+			if n < 20 {
+				t.Errorf("%d steps", n)
+			}
+			t.Logf("%d steps", n)
+		})
 	}
-	t.Logf("%d steps", n)
 }
