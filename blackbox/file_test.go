@@ -87,6 +87,16 @@ func TestDamagedFile(t *testing.T) {
 	}
 }
 
+// An empty file, by which an operator has chosen owner and mode, is used, and the log
+// says so.
+func TestEmptyFile(t *testing.T) {
+	s := stored(t)
+	overwrite(t, s.rooms(), "")
+	s.again(t)
+	mentions(t, s.log.wait(t, "it begins without rooms"), s.rooms())
+	s.post(t, "/sum/a", "1", "1")
+}
+
 // expectFiles expects nothing else in the folder of rooms.
 func (s *server) expectFiles(t *testing.T, names ...string) {
 	t.Helper()
