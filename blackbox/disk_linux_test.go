@@ -11,10 +11,6 @@ import (
 	"testing"
 )
 
-const (
-	aRandomKey = "0c9e4f3b-5f6d-4f0e-9d5a-2b7f1c8a6e10"
-)
-
 // refusal is a POST that is not answered with a reply.
 type refusal struct {
 	status int
@@ -177,7 +173,7 @@ func inFile(path string) string {
 
 // On a disk that is full operations are refused, and none is lost or counted later on.
 // Everything that was there stays to be seen, and when there is place again, all goes on.
-func TestFullDisk(t *testing.T) {
+func TestDiskThatIsFull(t *testing.T) {
 	folder, remount := tmpfs(t, "size=256k")
 	file := filepath.Join(folder, "rooms.db")
 	s := start(t, inFile(file))

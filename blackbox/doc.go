@@ -8,8 +8,9 @@
 // Its log must show no panic and no data race (go test -race builds it with the
 // race detector), and it must end by itself when it is told to.
 //
-// Programs that are needed beside Go, such as a browser, are looked for. Without
-// them a test is skipped and says why; where the environment has CI=true it fails.
+// Programs that are needed beside Go, such as a browser or strace, are looked for.
+// Without them a test is skipped and says why; where the environment has CI=true it
+// fails. Some tests of the disk need root, too: without it they are skipped.
 //
 //	BLACKBOX_CADDY=/usr/bin/caddy go test -count=1 ./blackbox
 //

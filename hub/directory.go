@@ -124,6 +124,18 @@ func (h *Hub) all() []*room.Room {
 	return rooms
 }
 
+// visited returns the rooms in memory that anybody but the forgetter has asked for.
+func (h *Hub) visited() (rooms []*room.Room) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range h.rooms.entries {
+		if e.visited {
+			rooms = append(rooms, e.room)
+		}
+	}
+	return rooms
+}
+
 // Rooms is the number of rooms in memory.
 func (h *Hub) Rooms() int {
 	h.mu.Lock()

@@ -42,9 +42,10 @@ func (f *forgetter) leastForget() (least time.Duration) {
 	return least
 }
 
-// touchAll has it stored that the rooms in memory are used.
+// touchAll has it stored that the rooms in memory are used, but for those that are there
+// to be forgotten.
 func (f *forgetter) touchAll() {
-	for _, r := range f.hub.all() {
+	for _, r := range f.hub.visited() {
 		r.Touch()
 	}
 }

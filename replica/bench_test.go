@@ -56,7 +56,7 @@ func BenchmarkFullTable(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			r.ids.restore(stored)
-			r.ids.clients.index()
+			r.ids.clients.place(name{})
 		}
 	})
 	b.Run("next of a client", func(b *testing.B) {

@@ -40,9 +40,20 @@
 // refusal or panic, which is stored before it is sent. What is refused here does not use
 // it up.
 //
-// The table has a bounded size. When clients are forgotten the room remembers until
-// when, its horizon: the first operation of an unknown client counts, unless the point that
-// it names lies before the horizon.
+// The table has a bounded size. When names are forgotten the room remembers until
+// when, its horizon: the first operation under an unknown name counts, unless the point
+// that it says its client had seen lies before the horizon. So an operation that says a
+// point counts once for ever; one that says none, as long as its name is remembered.
+// Clients and keys have a horizon each.
+//
+// A user that has more than its share of the places moves only a horizon of its own,
+// since its names are nobody else's. An address has none: names without a user move
+// from address to address, so one that is forgotten may be sent again from any, and
+// bounded memory cannot tell it there from a new one. Either all first operations from
+// before the horizon are refused, or some operation could count twice, or the address
+// would be refused new names, and with it everybody behind it. The first is chosen: one
+// address that makes names without end can have operations refused that others made
+// before about the last thousand names. They are told so, and nothing counts twice.
 //
 // A Replica knows no members and no connections, and has no lock: its room calls it
 // from one goroutine at a time. Other processes may write the same room.

@@ -11,38 +11,48 @@ import (
 // It is kept in the form in which it is stored, and changed in place: loading, undoing
 // and storing it are copies.
 //
-//	horizon  8 bytes; see clients
+//	horizons of the clients, then of the keys; see names.appendHorizons
 //	counts   2 bytes each, of clients and of keys
 //	then the records of the clients, those of the keys, the answers
 //
 // Integers are little-endian.
 type ids struct {
-	clients clients
-	keys    keys
+	clients names
+	keys    names
 	answers answers
 	changed bool // since it was restored or stored
 }
 
 const (
-	idsHeader  = 12
+	idsHeader  = 2*9 + 4 // without horizons of owners
+	maxHeader  = idsHeader + 2*maxHorizons*horizonSize
 	maxIDsSize = 96<<10 - 1 // the whole of it, as stored
 )
 
 // A full table of clients and keys leaves room for the longest answer.
-const _ = uint(maxIDsSize - idsHeader - maxClients*clientSize - maxKeys*keySize - answerHeader - maxAnswer)
+const _ = uint(maxIDsSize - maxHeader - 2*maxNames*nameSize - answerHeader - maxAnswer)
+
+// of returns where the name of an ID is remembered.
+func (t *ids) of(id ID) *names {
+	if id.N == 0 {
+		return &t.keys
+	}
+	return &t.clients
+}
 
 // empty reports whether no operation had an id.
-func (t *ids) empty() bool { return len(t.clients.records)+len(t.keys.records) == 0 }
+func (t *ids) empty() bool { return t.clients.len()+t.keys.len() == 0 }
 
 func (t *ids) size() int {
-	return idsHeader + len(t.clients.records) + len(t.keys.records) + len(t.answers.log)
+	own := len(t.clients.own) + len(t.keys.own)
+	return idsHeader + own*horizonSize + len(t.clients.records) + len(t.keys.records) + len(t.answers.log)
 }
 
 // appendTo appends the stored form.
 func (t *ids) appendTo(dst []byte) []byte {
-	dst = binary.LittleEndian.AppendUint64(dst, t.clients.horizon)
-	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(t.clients.records)/clientSize))
-	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(t.keys.records)/keySize))
+	dst = t.keys.appendHorizons(t.clients.appendHorizons(dst))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(t.clients.len()))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(t.keys.len()))
 	dst = append(dst, t.clients.records...)
 	dst = append(dst, t.keys.records...)
 	return append(dst, t.answers.log...)
@@ -52,31 +62,44 @@ func (t *ids) appendTo(dst []byte) []byte {
 // empty one.
 func (t *ids) restore(stored []byte) {
 	p, _ := divideIDs(stored)
-	t.clients.restore(p.horizon, p.clients)
-	t.keys.records = append(t.keys.records[:0], p.keys...)
+	t.clients.restore(p.clients)
+	t.keys.restore(p.keys)
 	t.answers.log = append(t.answers.log[:0], p.answers...)
 	t.changed = false
 }
 
 // idParts are the parts of a stored table.
 type idParts struct {
-	horizon                uint64
-	clients, keys, answers []byte
+	clients, keys nameParts
+	answers       []byte
+}
+
+// nameParts are the parts of a stored table of names.
+type nameParts struct {
+	horizon uint64
+	own     []horizon
+	records []byte
 }
 
 // divideIDs returns the parts of a stored table, and whether it is sound.
 func divideIDs(p []byte) (parts idParts, ok bool) {
-	if len(p) < idsHeader || len(p) > maxIDsSize {
-		return parts, false
-	}
-	parts.horizon = binary.LittleEndian.Uint64(p)
-	n, k := int(binary.LittleEndian.Uint16(p[8:])), int(binary.LittleEndian.Uint16(p[10:]))
-	p = p[idsHeader:]
-	if n > maxClients || k > maxKeys || n+k == 0 || len(p) < n*clientSize+k*keySize {
+	if len(p) > maxIDsSize {
 		return idParts{}, false
 	}
-	parts.clients, p = p[:n*clientSize], p[n*clientSize:]
-	parts.keys, parts.answers = p[:k*keySize], p[k*keySize:]
+	c, k := &parts.clients, &parts.keys
+	if c.horizon, c.own, p, ok = parseHorizons(p); !ok {
+		return idParts{}, false
+	}
+	if k.horizon, k.own, p, ok = parseHorizons(p); !ok || len(p) < 4 {
+		return idParts{}, false
+	}
+	clients, keys := int(binary.LittleEndian.Uint16(p)), int(binary.LittleEndian.Uint16(p[2:]))
+	p = p[4:]
+	if clients > maxNames || keys > maxNames || clients+keys == 0 || len(p) < (clients+keys)*nameSize {
+		return idParts{}, false
+	}
+	c.records, p = p[:clients*nameSize], p[clients*nameSize:]
+	k.records, parts.answers = p[:keys*nameSize], p[keys*nameSize:]
 	return parts, areAnswers(parts.answers)
 }
 
@@ -102,8 +125,13 @@ func (d digest) fits(other digest) bool {
 	return d == other || (d[0]^other[0])&messageBit != 0
 }
 
-// owner stands for whose clients are counted together: a user, or a network.
+// owner stands for whose names are counted together: a user, or a network. The highest
+// bit tells which.
 type owner [4]byte
+
+const userBit = 1 << 7
+
+func (o owner) isUser() bool { return o[0]&userBit != 0 }
 
 // nameOf hashes a name. The parts have a length each, so that none is taken for
 // another's.
@@ -128,11 +156,14 @@ func digestOf(data []byte) (d digest) {
 }
 
 func ownerOf(user, network string) (o owner) {
-	p := append(make([]byte, 0, 128), 'u')
 	if user == "" {
-		p[0], user = 'n', network
+		sum := sha256.Sum256([]byte(network))
+		copy(o[:], sum[:])
+		o[0] &^= userBit
+		return o
 	}
-	sum := sha256.Sum256(append(p, user...))
+	sum := sha256.Sum256([]byte(user))
 	copy(o[:], sum[:])
+	o[0] |= userBit
 	return o
 }

@@ -7,7 +7,8 @@ type Once struct {
 	User    string // the sender's name if it has proved one: an ID is the user's
 	Network string // the sender's address, or the network of an IPv6 client
 	// At is the point that the client had seen when it made the operation, or
-	// none. It protects the first operation of a client that has been forgotten.
+	// none. It protects an operation with a key, and the first one of a client, when
+	// that has been forgotten.
 	At Point
 }
 
@@ -32,15 +33,13 @@ func (op *Operation) mark() mark {
 }
 
 // judge returns the result of an operation that does not count: a repeat, or one that
-// is refused. counts reports that there is none: the operation is to be applied.
+// is refused. counts reports that there is none: the operation is to be applied. A key
+// is a client without numbers: its only operation is the first one.
 func (r *Replica) judge(o *Once, m mark) (res Result, counts bool) {
-	if o.ID.N == 0 {
-		return r.judgeKey(m)
-	}
-	known, ok := r.ids.clients.find(m.name)
+	known, ok := r.ids.of(o.ID).find(m.name)
 	switch {
-	case !ok && m.n == 1:
-		return r.judgeFirst(o.At)
+	case !ok && m.n <= 1:
+		return r.judgeFirst(o)
 	case !ok:
 		return Result{Err: errUnknownClient, dated: true}, false
 	case m.n == known.last+1:
@@ -53,23 +52,14 @@ func (r *Replica) judge(o *Once, m mark) (res Result, counts bool) {
 	return r.repeat(m), false
 }
 
-// judgeKey judges an operation that has a key of its own.
-func (r *Replica) judgeKey(m mark) (res Result, counts bool) {
-	d, ok := r.ids.keys.find(m.name)
-	switch {
-	case !ok:
-		return Result{}, true
-	case !m.digest.fits(d):
-		return Result{Err: errReused, dated: true}, false
-	}
-	return r.repeat(m), false
-}
-
-// judgeFirst judges the first operation of a client that is not known. If it was
-// made before a client was forgotten, or in another life of the room, that may have
+// judgeFirst judges the first operation under a name that is not known. If it was
+// made before a name was forgotten, or in another life of the room, that may have
 // been this one.
-func (r *Replica) judgeFirst(at Point) (res Result, counts bool) {
-	if at != (Point{}) && (at.Epoch != r.epoch || at.Version < r.ids.clients.horizon) {
+func (r *Replica) judgeFirst(o *Once) (res Result, counts bool) {
+	if o.At == (Point{}) {
+		return Result{}, true
+	}
+	if o.At.Epoch != r.epoch || o.At.Version < r.ids.of(o.ID).horizonOf(ownerOf(o.User, o.Network)) {
 		return Result{Err: errMayHaveCounted, dated: true}, false
 	}
 	return Result{}, true
@@ -92,11 +82,7 @@ func (r *Replica) repeat(m mark) Result {
 func (r *Replica) remember(o *Once, m mark, version uint64, res Result) {
 	t := &r.ids
 	t.changed = true
-	if m.n > 0 {
-		t.clients.put(m.name, client{owner: ownerOf(o.User, o.Network), last: m.n, digest: m.digest, used: version})
-	} else {
-		t.keys.add(m.name, m.digest)
-	}
+	t.of(o.ID).put(m.name, known{owner: ownerOf(o.User, o.Network), digest: m.digest, last: m.n, used: version})
 	t.answers.add(newAnswer(m, res))
 	t.answers.drop(maxIDsSize - (t.size() - len(t.answers.log)))
 }

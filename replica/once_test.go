@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,10 +129,10 @@ func TestKeysOfTheirOwn(t *testing.T) {
 	r.does(do(theKey+"=2", theKey+"=2", theKey+"=3", "another one of these=3"), "2@1", "=2@1", reused, "5@2")
 	r.again()
 	r.does(do(theKey+"=2", theKey+"=4"), "=2@1", reused)
-	for i := range maxKeys {
+	for i := range maxNames {
 		r.does(do(fmt.Sprintf("key number %08d=0", i)), fmt.Sprintf("5@%d", i+3))
 	}
-	r.does(do(theKey+"=2"), fmt.Sprintf("7@%d", maxKeys+3)) // it is forgotten
+	r.does(do(theKey+"=2"), fmt.Sprintf("7@%d", maxNames+3)) // it is forgotten
 	r.does(do("key number 00000001=0", "key number 00001023=0"), "=5@4", "=5@1026")
 }
 
@@ -223,7 +224,7 @@ func TestNoRepeatOfWhatIsNotStored(t *testing.T) {
 			r.app.fault["UnmarshalBinary"] = 1
 		}, unavailable},
 		"given up by the room": {func(r *room) {
-			r.ids.clients.put(nameOf("", ID{"c", 1}), client{last: 2, digest: digestOf([]byte("2"))})
+			r.ids.clients.put(nameOf("", ID{"c", 1}), known{last: 2, digest: digestOf([]byte("2"))})
 			r.Unload()
 			r.engine.load = append(r.engine.load, fail)
 		}, unavailable},
@@ -306,10 +307,10 @@ func TestPointsOfFirstOperations(t *testing.T) {
 	r := newRoom(t)
 	epoch := r.Snapshot().Epoch
 	r.does(do("a:1@OTHEREPO-0=1", "a:1@"+epoch+"-0=1", "b:1=1", "c:1@"+epoch+"-0=1"), mayHave, "1@1", "2@2", "3@3")
-	for i := range maxClients - 3 {
+	for i := range maxNames - 3 {
 		r.Commit(t.Context(), parseOps(t, fmt.Sprintf("more%d:1=0", i)))
 	}
-	v := 3 + maxClients - 3
+	v := 3 + maxNames - 3
 	r.does(do("b:2=0", "c:2=0"), fmt.Sprintf("3@%d", v+1), fmt.Sprintf("3@%d", v+2))
 	r.does(do("new:1=0"), fmt.Sprintf("3@%d", v+3)) // and a is forgotten, which was used at 1
 	r.does(do("a:1@"+epoch+"-0=1", "a:2@"+epoch+"-0=1", "b:1@"+epoch+"-0=1"), mayHave, notKnown, "=2@2")
@@ -322,9 +323,9 @@ func TestPointsOfFirstOperations(t *testing.T) {
 // Those of an owner with more than its share are forgotten before others, and nobody
 // is refused for lack of places.
 func TestOwnersWithMoreThanTheirShare(t *testing.T) {
-	var c clients
+	var c names
 	put := func(prefix, network string, i int, used uint64) {
-		c.put(nameOf("", ID{prefix + strconv.Itoa(i), 1}), client{owner: ownerOf("", network), last: 1, used: used})
+		c.put(nameOf("", ID{prefix + strconv.Itoa(i), 1}), known{owner: ownerOf("", network), last: 1, used: used})
 	}
 	has := func(prefix string, i int) bool {
 		_, ok := c.find(nameOf("", ID{prefix + strconv.Itoa(i), 1}))
@@ -338,14 +339,14 @@ func TestOwnersWithMoreThanTheirShare(t *testing.T) {
 		}
 	}
 	add("old", "a", ownerShare)
-	add("greedy", "b", maxClients-ownerShare)
+	add("greedy", "b", maxNames-ownerShare)
 	add("visitor", "c", 100)
 	for i := range ownerShare {
 		if !has("old", i) {
 			t.Fatalf("old client %d is forgotten", i)
 		}
 	}
-	for i := range maxClients - ownerShare {
+	for i := range maxNames - ownerShare {
 		if has("greedy", i) != (i >= 100) {
 			t.Fatalf("greedy client %d: %v", i, has("greedy", i))
 		}
@@ -358,28 +359,128 @@ func TestOwnersWithMoreThanTheirShare(t *testing.T) {
 		put("honest", strconv.Itoa(i), i, version)
 	}
 	for i := range 10000 {
-		if has("honest", i) != (i >= 10000-maxClients) {
+		if has("honest", i) != (i >= 10000-maxNames) {
 			t.Fatalf("honest client %d: %v", i, has("honest", i))
 		}
 	}
-	if len(c.records) != maxClients*clientSize || len(c.places) != maxClients || !has("honest", 9999) || c.greedy != 0 {
-		t.Errorf("%d places, %d are greedy", len(c.places), c.greedy)
+	if c.len() != maxNames || !has("honest", 9999) || c.greedy != 0 {
+		t.Errorf("%d places, %d are greedy", c.len(), c.greedy)
 	}
-	copied := new(clients)
-	copied.restore(c.horizon, c.records)
-	copied.index()
-	if len(copied.places) != len(c.places) || copied.greedy != c.greedy || len(copied.owners) != len(c.owners) {
+	add("greedy", "b", 500)
+	copied := new(names)
+	copied.restore(nameParts{records: c.records})
+	copied.countAll()
+	if copied.greedy != 1 || c.greedy != 1 || !maps.Equal(copied.owners, c.owners) {
 		t.Errorf("%d owners, restored %d", len(c.owners), len(copied.owners))
+	}
+	for i := range c.len() {
+		if got := c.place(name(c.record(i)[:16])); got != i || copied.place(name(c.record(i)[:16])) != i {
+			t.Fatalf("record %d is found at %d", i, got)
+		}
+	}
+}
+
+// A user that has more than its share has only its own operations refused, and those
+// also when much else has happened since.
+func TestAUserThatFloodsARoom(t *testing.T) {
+	for kind, id := range map[string]string{"clients": "flood%d:1", "keys": "a key of a flood %d"} {
+		t.Run(kind, func(t *testing.T) {
+			r := newRoom(t)
+			at := "@" + r.Snapshot().Epoch + "-"
+			send := func(user string, i int, at string) Result {
+				return r.Commit(t.Context(), parseOps(t, user+"/"+fmt.Sprintf(id, i)+at+"=1"))[0]
+			}
+			send("bob", 0, at+"0")
+			for i := range 1500 {
+				send("mallory", i, at+"0")
+			}
+			r.again()
+			for i := range 300 {
+				if res := send("alice"+strconv.Itoa(i), 0, at+"0"); res.Err != nil || res.Repeat {
+					t.Fatalf("operation %d of another: %+v", i, res)
+				}
+				if send("mallory", 2000+i, at+strconv.FormatUint(r.Snapshot().Version, 10)).Err != nil {
+					t.Fatal("a fresh operation is refused")
+				}
+			}
+			for i := range 2300 {
+				switch res := send("mallory", i, at+"0"); {
+				case i >= 1500 && i < 2000: // never made
+				case !res.Repeat && !errors.Is(res.Err, errMayHaveCounted):
+					t.Fatalf("operation %d counts again: %+v", i, res)
+				}
+			}
+			if res := send("bob", 0, at+"0"); !res.Repeat {
+				t.Errorf("%+v", res)
+			}
+		})
+	}
+}
+
+// If more users flood a room than it has horizons for, the oldest is everybody's.
+func TestMoreHorizonsThanPlaces(t *testing.T) {
+	var c names
+	version := uint64(0)
+	for i := range maxHorizons + 2 {
+		for k := range 1000 {
+			version++
+			user := "user" + strconv.Itoa(i)
+			c.put(nameOf(user, ID{strconv.Itoa(k), 1}), known{owner: ownerOf(user, ""), last: 1, used: version})
+		}
+	}
+	if len(c.own) != maxHorizons || c.horizon == 0 || c.horizon > 3000 {
+		t.Errorf("horizon %d and %v", c.horizon, c.own)
+	}
+	for i := range maxHorizons + 2 {
+		user := "user" + strconv.Itoa(i)
+		end := c.horizonOf(ownerOf(user, ""))
+		for k := range 1000 {
+			if _, ok := c.find(nameOf(user, ID{strconv.Itoa(k), 1})); !ok && end < uint64(1000*i+k+1) {
+				t.Fatalf("horizon %d of %s is before what was forgotten at %d", end, user, 1000*i+k+1)
+			}
+		}
+	}
+	room, own, rest, ok := parseHorizons(append(c.appendHorizons(nil), "rest"...))
+	if !ok || room != c.horizon || !slices.Equal(own, c.own) || string(rest) != "rest" {
+		t.Errorf("%d, %v, %q, %v", room, own, rest, ok)
+	}
+}
+
+// A key may have counted before another was forgotten, or in another life of the room.
+func TestPointsOfKeys(t *testing.T) {
+	r := newRoom(t)
+	at := "@" + r.Snapshot().Epoch
+	r.does(do(theKey+at+"-0=2", theKey+at+"-0=2", "another one of these@OTHEREPO-0=2"), "2@1", "=2@1", mayHave)
+	var batch []Operation
+	for i := range maxNames {
+		batch = append(batch, Operation{Data: []byte("0"), Once: &Once{ID: ID{Name: fmt.Sprint("key number ", i)}, Network: strconv.Itoa(i)}})
+	}
+	r.Commit(t.Context(), batch)
+	r.does(do(theKey+at+"-0=2", "c:1"+at+"-0=0"), mayHave, fmt.Sprintf("2@%d", maxNames+2)) // a client has its own horizon
+	r.again()
+	r.does(do(theKey+at+"-0=2", "another one of these"+at+"-1=1"), mayHave, fmt.Sprintf("3@%d", maxNames+3))
+}
+
+// The keys of one owner are forgotten before those of others.
+func TestTheShareOfKeys(t *testing.T) {
+	r := newRoom(t)
+	r.does(do(theKey+"=2"), "2@1")
+	for i := range 3000 {
+		o := &Once{ID: ID{Name: fmt.Sprint("key number ", i)}, Network: "203.0.113.1"}
+		r.Commit(t.Context(), []Operation{{Data: []byte("0"), Once: o}})
+	}
+	if res := r.Commit(t.Context(), parseOps(t, theKey+"=2"))[0]; res.Err != nil || !res.Repeat {
+		t.Errorf("%+v", res)
 	}
 }
 
 // Clients that were used at one version are forgotten in the order in which they came.
 func TestForgettingAtOneVersion(t *testing.T) {
-	var c clients
-	for i := range maxClients + 500 {
-		c.put(nameOf("", ID{strconv.Itoa(i), 1}), client{owner: ownerOf("", strconv.Itoa(i)), last: 1})
+	var c names
+	for i := range maxNames + 500 {
+		c.put(nameOf("", ID{strconv.Itoa(i), 1}), known{owner: ownerOf("", strconv.Itoa(i)), last: 1})
 	}
-	for i := range maxClients + 500 {
+	for i := range maxNames + 500 {
 		if _, ok := c.find(nameOf("", ID{strconv.Itoa(i), 1})); ok != (i >= 500) {
 			t.Fatalf("client %d: %v", i, ok)
 		}
@@ -388,12 +489,12 @@ func TestForgettingAtOneVersion(t *testing.T) {
 
 // An owner stays the one that it was when the client came.
 func TestAnOwnerStays(t *testing.T) {
-	var c clients
+	var c names
 	n := nameOf("", ID{"c", 1})
-	c.put(n, client{owner: ownerOf("", "a"), last: 1})
-	c.put(n, client{owner: ownerOf("", "b"), last: 2, used: 7, digest: digest{1}})
-	want := client{owner: ownerOf("", "a"), last: 2, used: 7, digest: digest{1}}
-	if got, ok := c.find(n); !ok || got != want || len(c.owners) != 1 {
+	c.put(n, known{owner: ownerOf("", "a"), last: 1})
+	c.put(n, known{owner: ownerOf("", "b"), last: 2, used: 7, digest: digest{1}})
+	want := known{owner: ownerOf("", "a"), last: 2, used: 7, digest: digest{1}}
+	if got, ok := c.find(n); !ok || got != want || c.len() != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -451,11 +552,18 @@ func TestDamagedTables(t *testing.T) {
 		}
 	}
 	for name, damage := range map[string]func(p []byte) []byte{
-		"no clients and keys":   func(p []byte) []byte { return make([]byte, idsHeader) },
-		"more clients":          func(p []byte) []byte { p[8] = 200; return p },
-		"too many clients":      func(p []byte) []byte { p[8], p[9] = 1, 4; return append(p, make([]byte, 1030*clientSize)...) },
-		"more keys":             func(p []byte) []byte { p[10] = 200; return p },
-		"too many keys":         func(p []byte) []byte { p[10], p[11] = 1, 4; return append(p, make([]byte, 1030*keySize)...) },
+		"no clients and keys": func(p []byte) []byte { return make([]byte, idsHeader) },
+		"more horizons":       func(p []byte) []byte { p[8] = 8; return p[:100] },
+		"too many horizons": func(p []byte) []byte {
+			return append(make([]byte, 8), append([]byte{9}, append(make([]byte, 9*horizonSize), p[9:]...)...)...)
+		},
+		"too many of keys": func(p []byte) []byte {
+			return append(append(slices.Clone(p[:17]), 9), append(make([]byte, 9*horizonSize), p[18:]...)...)
+		},
+		"more clients":          func(p []byte) []byte { p[18] = 200; return p },
+		"too many clients":      func(p []byte) []byte { p[18], p[19] = 1, 4; return append(p, make([]byte, 1030*nameSize)...) },
+		"more keys":             func(p []byte) []byte { p[20] = 200; return p },
+		"too many keys":         func(p []byte) []byte { p[20], p[21] = 1, 4; return append(p, make([]byte, 1030*nameSize)...) },
 		"a shorter answer":      func(p []byte) []byte { p[answers] = 36; return p },
 		"a longer answer":       func(p []byte) []byte { p[answers] = 38; p[answers+answerHeader] = 36; return p },
 		"no size":               func(p []byte) []byte { p[answers] = 0; return p },
@@ -473,7 +581,7 @@ func TestDamagedTables(t *testing.T) {
 func TestTheSizeOfAFullTable(t *testing.T) {
 	r := fullReplica()
 	size := r.ids.size()
-	if n, k := len(r.ids.clients.records)/clientSize, len(r.ids.keys.records)/keySize; n != maxClients || k != maxKeys || size > maxIDsSize || size < maxIDsSize-200 {
+	if n, k := len(r.ids.clients.records)/nameSize, len(r.ids.keys.records)/nameSize; n != maxNames || k != maxNames || size > maxIDsSize || size < maxIDsSize-200 {
 		t.Errorf("%d clients, %d keys, %d bytes", n, k, size)
 	}
 	p := r.ids.appendTo(nil)

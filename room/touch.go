@@ -1,6 +1,10 @@
 package room
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddyws/caddy-websocket/apps"
+)
 
 // Touch has it stored that the room is used, if a route forgets unused rooms. It does not
 // wait.
@@ -19,10 +23,29 @@ func (r *Room) Touch() {
 	r.kick()
 }
 
-// touch is the turn of Touch.
+// touch is the turn of Touch. What the replica has found stored meanwhile is told, and
+// what it could not find out is settled later.
 func (r *Room) touch() {
-	if err := r.replica.Touch(r.shared.Context, TouchStep(r.follows.Forget)); err != nil {
+	seenAnother, err := r.replica.Touch(r.shared.Context, TouchStep(r.follows.Forget))
+	if err != nil {
 		r.report(err)
+	}
+	if seenAnother {
+		r.tellState()
+	}
+	r.settleLater()
+}
+
+// tellState tells all members the state, which is not by an operation that they have been
+// told of.
+func (r *Room) tellState() {
+	now := r.snapshot()
+	r.show(now)
+	a := newAnnouncement(nil, r.replica.Late(), now, apps.Body{})
+	a.update, r.lastUpdate = apps.Body{}, apps.Body{} // the view is told instead
+	for _, m := range r.recipients {
+		m.turn.missed = true
+		a.tell(m)
 	}
 }
 

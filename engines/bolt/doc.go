@@ -27,7 +27,8 @@
 //
 // The list of free pages is stored with each transaction, so that opening takes
 // the same time for a file of any size. A file of which more than half is free
-// is compacted when it is opened (compact.go).
+// is compacted when it is opened (compact.go), unless that would take more than five
+// seconds: then it stays as large as it is, and new rooms use what is free.
 //
 // # The lock
 //

@@ -16,8 +16,9 @@ func init() { caddy.RegisterModule(new(Opener)) }
 
 // Opener keeps the state of rooms in a file. What is acknowledged is on disk.
 type Opener struct {
-	// The file. It is created with mode 0600, its folder with mode 0700; a file of
-	// the same name with ".lock" added stands beside it. One process at a time can
+	// The file. It is created with mode 0600, its folder with mode 0700; an empty one
+	// is as good as none, and keeps its owner. A file of the same name with ".lock"
+	// added stands beside it. One process at a time can
 	// use it. Default: websocket/rooms.db in Caddy's data directory.
 	Path string `json:"path,omitempty"`
 }
@@ -53,7 +54,8 @@ func (o *Opener) Identity() string {
 	return resolve(path)
 }
 
-// Open opens the file, which is created if there is none.
+// Open opens the file, which is created if there is none. A file of which more than half
+// is free is made smaller, for which Open takes up to five seconds.
 func (o *Opener) Open(ctx context.Context) (engines.Engine, error) {
 	e, err := open(ctx, o.Identity())
 	if err != nil {
