@@ -62,7 +62,6 @@ func stored(t *testing.T) *server {
 func TestDamagedFile(t *testing.T) {
 	page := os.Getpagesize()
 	for name, damage := range map[string]func(sound string) string{
-		"empty":                       func(string) string { return "" },
 		"text":                        func(string) string { return strings.Repeat("These are no rooms.\n", 1000) },
 		"cut":                         func(sound string) string { return sound[:len(sound)/2] },
 		"cut in the first page":       func(sound string) string { return sound[:100] },

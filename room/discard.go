@@ -13,7 +13,7 @@ func (r *Room) Discard(ctx context.Context, unused time.Time) (gone bool, err er
 		return false, err
 	}
 	defer r.unlockLoading()
-	if r.replica.LastUse().After(unused) || !r.unload() {
+	if !r.unload() || r.replica.LastUse().After(unused) { // nobody uses the replica once it is unloaded
 		return false, nil
 	}
 	err = r.replica.Delete(ctx)
