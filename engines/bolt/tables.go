@@ -48,7 +48,7 @@ func tablesOf(tx *bbolt.Tx) (*tables, error) {
 	return t, nil
 }
 
-// check tells whether this code can read the file.
+// check returns an error if this code cannot read the file.
 func (t *tables) check() error {
 	if is := string(t.about.Get(formatKey)); is != format {
 		return fmt.Errorf("its format is %q, this version of the engine reads %q", is, format)
