@@ -84,10 +84,15 @@ func TestBackupsThatFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(s.here(), existing, "exists")
+	fails(adminAddress{address: "unix/" + dir + "/none.sock"}, existing, "exists") // nobody is asked for what cannot be kept
 	if p, err := os.ReadFile(existing); err != nil || string(p) != "precious" {
 		t.Errorf("the file has %q, %v", p, err)
 	}
-	if err := writeNew(filepath.Join(dir, "cut"), io.MultiReader(strings.NewReader("half"), cutReader{})); err == nil {
+	half := func(w io.Writer) error {
+		_, err := io.WriteString(w, "half")
+		return errors.Join(err, errors.New("connection reset"))
+	}
+	if err := writeNew(filepath.Join(dir, "cut"), half); err == nil {
 		t.Error("a copy that was cut counts as whole")
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
@@ -98,11 +103,6 @@ func TestBackupsThatFail(t *testing.T) {
 		t.Errorf("POST: %d %s", status, body)
 	}
 }
-
-// cutReader is a transfer that ends too early.
-type cutReader struct{}
-
-func (cutReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
 func TestTheCommandIsRegistered(t *testing.T) {
 	if _, ok := caddycmd.Commands()["websocket"]; !ok {

@@ -66,31 +66,36 @@ func (a adminAddress) get(uri string) (io.ReadCloser, error) {
 
 // backup copies the stored rooms to a file. What is not whole is not left behind.
 func backup(from adminAddress, name string) error {
-	body, err := from.get(backupPath)
+	if name == "-" {
+		return from.copyTo(os.Stdout)
+	}
+	return writeNew(name, from.copyTo)
+}
+
+// copyTo writes a copy of all stored rooms.
+func (a adminAddress) copyTo(w io.Writer) error {
+	body, err := a.get(backupPath)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	if name == "-" {
-		_, err := io.Copy(os.Stdout, body)
-		return err
-	}
-	if err := writeNew(name, body); err != nil {
-		return fmt.Errorf("writing backup: %w", err)
+	if _, err = io.Copy(w, body); err != nil {
+		return fmt.Errorf("copying rooms: %w", err)
 	}
 	return nil
 }
 
-// writeNew writes a file that must not exist yet. It has its name once all of it is on disk.
-func writeNew(name string, content io.Reader) (err error) {
+// writeNew has a file written that must not exist yet. It has its name once all of it is
+// on disk.
+func writeNew(name string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(name); err == nil {
 		return fmt.Errorf("%s exists already", name)
 	}
 	part, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.part") // with mode 0600
 	if err != nil {
-		return err
+		return fmt.Errorf("writing backup: %w", err)
 	}
-	_, err = io.Copy(part, content)
+	err = write(part)
 	if err = errors.Join(err, part.Sync(), part.Close()); err == nil {
 		err = os.Rename(part.Name(), name)
 	}

@@ -62,6 +62,20 @@ func TestDamagedStatesAreRefused(t *testing.T) {
 	}
 }
 
+// A cut is noticed wherever it is, even if the checksum is right.
+func TestCutStatesAreRefused(t *testing.T) {
+	p := marshal(t, full(t))
+	body := p[:len(p)-crc32.Size]
+	for i := range body {
+		if err := New(Rules{}).UnmarshalBinary(sealed(bytes.Clone(body[:i])...)); !errors.Is(err, errDamaged) {
+			t.Errorf("the first %d bytes: %v", i, err)
+		}
+	}
+	if err := New(Rules{}).UnmarshalBinary(sealed(bytes.Clone(body)...)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLaterVersionsAreRefused(t *testing.T) {
 	err := New(Rules{}).UnmarshalBinary(sealed(2))
 	if err == nil || errors.Is(err, errDamaged) || err.Error() != "decoding readings: version 2, expected 1" {
@@ -110,6 +124,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 		{"more sources than bytes", head + "00 1e00 00 00 00 05"},
 		{"key shares too much", head + "00 1e00 00 00 00 01 01 00 1e0105 00"},
 		{"key too long", head + "00 1e00 00 00 00 01 00 41" + strings.Repeat("61", 65) + "1e0105 00"},
+		{"key too long with what it shares", head + "00 1e00 00 00 00 02 00 01 61 1e0105 00 01 40" + strings.Repeat("61", 64) + "1e0105 00"},
 		{"keys in disorder", head + "00 1e00 00 00 00 02 00 01 62 1e0105 00 00 01 61 1e0105 00"},
 		{"key twice", head + "00 1e00 00 00 00 02 00 01 61 1e0105 00 01 00 1e0105 00"},
 		{"empty key twice", head + "00 1e00 00 00 00 02 00 00 1e0105 00 00 00 1e0105 00"},
@@ -147,6 +162,16 @@ func TestContradictionsAreRefused(t *testing.T) {
 func digits61() []byte {
 	n, _ := new(big.Int).SetString("1"+strings.Repeat("0", 59)+"1", 10)
 	return n.Bytes()
+}
+
+func TestLargestNumbersComeBack(t *testing.T) {
+	for _, text := range []string{strings.Repeat("9", 60) + "." + strings.Repeat("9", 30), "-1e59", "1e-30", "18446744073709551615", "18446744073709551616", "255", "256"} {
+		n := mustTotal(t, text)
+		d := decoder{p: appendNumber(nil, n)}
+		if back := d.number(maxTotalWhole); d.damaged || len(d.p) > 0 || back.Cmp(n) != 0 {
+			t.Errorf("%s came back as %s", text, back)
+		}
+	}
 }
 
 func TestNumbersComeBack(t *testing.T) {

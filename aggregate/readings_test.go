@@ -229,6 +229,17 @@ func TestNothingLeavesAfterTheEndOfTime(t *testing.T) {
 	}
 }
 
+// The last slice that leaves before the end of time.
+func TestSomethingLeavesAtTheEndOfTime(t *testing.T) {
+	r := New(Rules{Window: 120, MaxKeys: 1}) // slices of 2 ns
+	if _, err := r.Add((never/2-60)*2, nil, mustTotal(t, "6")); err != nil {
+		t.Fatal(err)
+	}
+	if next, ok := r.Next(); !ok || next != never-1 {
+		t.Errorf("next is %d, %t", next, ok)
+	}
+}
+
 // The values between two calls never change: what was handed out stays true.
 func TestSummariesStayTrue(t *testing.T) {
 	r := New(parseRules(t, ""))

@@ -24,10 +24,10 @@ func measureDisk(mode string, s settings) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	defer func() {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-	}()
+	defer func() { _ = f.Close() }()            // nothing needs it
+	if err := os.Remove(f.Name()); err != nil { // it lives until it is closed, however this process ends
+		return result{}, err
+	}
 	if _, err := syncs(f, mode, math.MaxInt, s.warm); err != nil {
 		return result{}, err
 	}

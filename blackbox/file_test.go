@@ -62,7 +62,6 @@ func stored(t *testing.T) *server {
 func TestDamagedFile(t *testing.T) {
 	page := os.Getpagesize()
 	for name, damage := range map[string]func(sound string) string{
-		"empty":                       func(string) string { return "" },
 		"text":                        func(string) string { return strings.Repeat("These are no rooms.\n", 1000) },
 		"cut":                         func(sound string) string { return sound[:len(sound)/2] },
 		"cut in the first page":       func(sound string) string { return sound[:100] },
@@ -86,6 +85,16 @@ func TestDamagedFile(t *testing.T) {
 			s.shows(t, "/sum/b", "27182818284590")
 		})
 	}
+}
+
+// An empty file, by which an operator has chosen owner and mode, is used, and the log
+// says so.
+func TestEmptyFile(t *testing.T) {
+	s := stored(t)
+	overwrite(t, s.rooms(), "")
+	s.again(t)
+	mentions(t, s.log.wait(t, "it begins without rooms"), s.rooms())
+	s.post(t, "/sum/a", "1", "1")
 }
 
 // expectFiles expects nothing else in the folder of rooms.

@@ -43,9 +43,9 @@ func TestCloseSendsEverybodyAway(t *testing.T) {
 	}
 }
 
-// Who is in the app's Join when the hub closes is waited for: the engine is
-// closed after him.
-func TestCloseWaitsForWhoIsJoining(t *testing.T) {
+// A visitor that is in the app's Join when the hub closes is waited for: the engine is
+// closed afterwards.
+func TestCloseWaitsForVisitorsThatJoin(t *testing.T) {
 	e := &closable{Engine: hubtest.NewEngine(), closed: make(chan struct{})}
 	w := hubtest.New(t, e)
 	app := hubtest.NewCounterApp()

@@ -24,8 +24,8 @@ type forgetter struct {
 type unloadedRoom struct {
 	key   engines.Key
 	route *route.Route // whose configuration tells when the room is forgotten
-	since time.Time
-	timer *time.Timer // guarded by Hub.mu; nil if the room is not to be forgotten
+	since time.Time    // of the last use; guarded by Hub.mu once it is listed
+	timer *time.Timer  // guarded by Hub.mu; nil if the room is not to be forgotten
 }
 
 // wait tells for how long the room is still kept, unless for ever.
@@ -120,23 +120,24 @@ func (f *forgetter) forget(r *unloadedRoom) {
 	}
 	if err != nil {
 		e.room.Report(err)
-	}
-	if !gone {
 		return
 	}
 	f.hub.mu.Lock()
-	e.unloaded = nil
-	f.hub.mu.Unlock()
+	defer f.hub.mu.Unlock()
+	if gone {
+		e.unloaded = nil
+	} else { // it is in use, or was
+		r.since = time.Now()
+	}
 }
 
 // forgetTimeout bounds how long forgetting a room waits for the engine.
 const forgetTimeout = 10 * time.Second
 
-// retryAfter is when a room that could not be forgotten is tried again.
+// retryAfter is when a room that could not be forgotten is tried again, at the earliest.
 const retryAfter = time.Minute
 
-// retry has the room forgotten after that time, or later if it is not due then. Hub.mu
-// is held.
+// retry has the room forgotten later. Hub.mu is held.
 func (f *forgetter) retry(r *unloadedRoom) {
 	wait, _ := r.wait()
 	r.timer = time.AfterFunc(max(wait, retryAfter), func() { f.forget(r) })

@@ -293,7 +293,7 @@ func (e *unreadable) Load(ctx context.Context, key engines.Key) ([]byte, uint64,
 	return e.Engine.Load(ctx, key)
 }
 
-// Who comes while a room is being deleted waits, and finds a new one.
+// A visitor that comes while a room is being deleted waits, and finds a new one.
 func TestForgetAndAVisitor(t *testing.T) {
 	e := &slowDelete{Engine: new(memory.Engine), begun: make(chan struct{}), pass: make(chan error)}
 	w := hubtest.New(t, e)

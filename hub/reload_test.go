@@ -30,7 +30,7 @@ func named(name string, app apps.App) *route.Route {
 
 func routes(all ...*route.Route) []*route.Route { return all }
 
-// Who joins while configurations follow each other is in the room and stays, or
+// A visitor that joins while configurations follow each other is in the room and stays, or
 // is told that the route is gone, by a refusal or by 1001.
 func TestAdoptWhileMembersJoin(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))

@@ -29,9 +29,9 @@ func (t *names) indexOf(o owner) int {
 	return slices.IndexFunc(t.own, func(h horizon) bool { return h.owner == o })
 }
 
-// raise notes that a name of an owner is forgotten, which was used at a version. A user
-// that has more than its share does so to itself. If too many do, it is as if the one
-// who did so longest ago had done so to everybody.
+// raise notes that a name of an owner, last used at a version, is forgotten. For a user
+// that has more than its share, only the horizon of that user is raised. There are few
+// such horizons: the oldest becomes part of the one for everybody when there are too many.
 func (t *names) raise(o owner, version uint64) {
 	if !o.isUser() || t.owners[o] <= ownerShare {
 		t.horizon = max(t.horizon, version)

@@ -34,7 +34,7 @@ func waiting(t *testing.T, w *hubtest.World, bytes int64) {
 }
 
 // Nothing of an operation leaves before Swap has returned, whatever it waits
-// for; who joins meanwhile is shown the last commit.
+// for; a visitor that joins meanwhile is shown the last commit.
 func TestNothingIsToldBeforeItIsStored(t *testing.T) {
 	w, route, _, g := gated(t)
 	sender, other := w.Join(route), w.Join(route)

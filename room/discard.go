@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Discard deletes what is stored of the room if nobody but the caller has to do with
-// it, and it has not been used after a time, and reports whether it is gone. A visitor that comes meanwhile waits in Load, and
-// then finds a new room.
+// Discard deletes what is stored of the room, and reports whether it is gone. It is not
+// deleted if anybody but the caller has to do with it, or if it was used after a time. A
+// visitor that comes meanwhile waits in Load, and then finds a new room.
 func (r *Room) Discard(ctx context.Context, unused time.Time) (gone bool, err error) {
 	if err := r.lockLoading(ctx); err != nil {
 		return false, err
 	}
 	defer r.unlockLoading()
-	if r.replica.LastUse().After(unused) || !r.unload() {
+	if !r.unload() || r.replica.LastUse().After(unused) { // nobody uses the replica once it is unloaded
 		return false, nil
 	}
 	err = r.replica.Delete(ctx)

@@ -58,27 +58,11 @@ func stampFields(data []byte) (id, at json.RawMessage) {
 	if !bytes.Contains(data, []byte(`"id"`)) {
 		return nil, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+	var fields map[string]json.RawMessage // and not a struct, which would take "ID" for "id"
+	if err := json.Unmarshal(data, &fields); err != nil || string(fields["id"]) == "null" {
 		return nil, nil
 	}
-	for d.More() {
-		name, _ := d.Token()
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, nil
-		}
-		switch name {
-		case "id":
-			id = value
-		case "at":
-			at = value
-		}
-	}
-	if string(id) == "null" {
-		return nil, nil
-	}
-	return id, at
+	return fields["id"], fields["at"]
 }
 
 // operationID returns the ID that a field is, if it is one and not only for the answer.

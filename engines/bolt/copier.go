@@ -66,7 +66,8 @@ func (c *copier) copyBucket(name []byte, from *bbolt.Bucket) (n uint64, err erro
 	return n, err
 }
 
-// settle has the disk confirm what was copied, and tells whether to go on.
+// settle has the disk confirm what was copied. An error means that there is no use in
+// going on.
 func (c *copier) settle() error {
 	if err := c.to.Sync(); err != nil {
 		return err

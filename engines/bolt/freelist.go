@@ -17,7 +17,7 @@ const (
 
 var errFreeList = fmt.Errorf("%w, in its list of free pages", errNoRooms)
 
-// checkFreeList tells whether the list of free pages can be read. On one that cannot
+// checkFreeList returns an error if the list of free pages cannot be read. On one that cannot
 // bbolt panics while it opens the file, with no way to close it.
 func checkFreeList(file io.ReaderAt, m meta) error {
 	order := binary.NativeEndian

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// pace tells whether something will be done in time.
+// pace is how fast something is done, by which it is known early if there is too little
+// time.
 type pace struct {
 	over  func() error
 	begun time.Time

@@ -54,8 +54,8 @@ func tablesOf(tx *bbolt.Tx) (*tables, error) {
 	return t, nil
 }
 
-// check tells whether this code can read the file, and whether it has to be upgraded
-// first.
+// check reports whether the file has to be upgraded first, and returns an error if this code
+// cannot read it.
 func (t *tables) check() (old bool, err error) {
 	switch is := string(t.about.Get(formatKey)); {
 	case is == formatBefore:
