@@ -73,9 +73,14 @@ type Body struct {
 // Empty reports whether there is nothing to say.
 func (b Body) Empty() bool { return len(b.Text) == 0 && len(b.JSON) == 0 }
 
-// Outcome is what one operation leads to, sent after the commit.
+// Outcome is what one operation leads to. All of it is sent after the commit.
 type Outcome struct {
-	Reply  Body   // to the sender
-	Update Body   // the new state, to everybody else; of several only the last counts
-	Events []Body // to everybody, each of them: alerts. On event streams their name is event
+	Reply  Body    // to the sender
+	Update Body    // the new state, to everybody else; of several only the last counts
+	Events []Event // each to its audience
+	// Claim is empty, or a name that the sender's connection has from now on, until it
+	// ends: a machine that has told its name. Events for [ToClaim] of that name reach it,
+	// and at once those that a [Stander] tells. A client that only listens claims a name
+	// when it connects, with ?claim=. Several connections may have the same name.
+	Claim string
 }

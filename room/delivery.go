@@ -107,10 +107,10 @@ func (a *announcement) add(res *replica.Result) {
 		a.update, a.updated = res.Outcome.Update, true
 	}
 	for i, event := range res.Outcome.Events {
-		if event.Empty() {
+		if event.Body.Empty() {
 			continue
 		}
-		m := a.now.said(message.Event, res.Version, event)
+		m := a.now.said(message.Event, res.Version, event.Body)
 		m.Number = i + 1
 		a.events.Add(m)
 	}
