@@ -147,7 +147,7 @@ var allowed = map[string][]string{
 	"replica":   {},
 	"route":     {},
 	"room":      {"go.uber.org/zap"},
-	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/sync/singleflight"},
+	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/sync/errgroup", "golang.org/x/sync/singleflight"},
 }
 
 func TestAllowedImports(t *testing.T) {

@@ -80,6 +80,9 @@ type Value struct {
 	// Used is when the room was last used. The engine finds rooms by it
 	// ([Engine.Unused]) and need not keep it exactly.
 	Used time.Time
+	// Wake is when something is to be done in the room, also if nobody is in it. The
+	// engine finds rooms by it ([Engine.Due]). Zero: nothing is.
+	Wake time.Time
 }
 
 // Engine keeps one value for each room. Its methods may be called from many
@@ -113,6 +116,11 @@ type Engine interface {
 	// need not be exact, a room may be missing for up to an hour; a room that was
 	// used at or after that time is never returned.
 	Unused(ctx context.Context, before time.Time, after Use, n int) ([]Use, error)
+	// Due returns at most n rooms whose Wake is before a time, the earliest first, then
+	// in the order of their keys. It goes on behind the given one; the zero Wake
+	// starts. An index finds them: rooms without a Wake, and those whose Wake is
+	// later, cost nothing. The index keeps milliseconds, rounded up.
+	Due(ctx context.Context, before time.Time, after Wake, n int) ([]Wake, error)
 	// MaxState is the largest state in bytes that Swap takes, at least 1 KiB.
 	MaxState() int
 	// Close waits for what is under way and releases what the engine holds.
@@ -125,6 +133,12 @@ type Engine interface {
 type Use struct {
 	Key  Key
 	Used time.Time
+}
+
+// Wake tells when something is to be done in a room.
+type Wake struct {
+	Key Key
+	At  time.Time
 }
 
 // Volatile marks an Engine whose rooms live as long as it is open and whose

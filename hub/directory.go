@@ -16,7 +16,7 @@ type directory struct {
 type entry struct {
 	room     *room.Room
 	unloaded *unloadedRoom // what the room was before it came into memory; nil if it was not stored
-	visited  bool          // by anybody but forget
+	visited  bool          // by anybody but forget and wake
 	seats    int           // members, and visitors that are about to become one
 }
 
@@ -45,6 +45,18 @@ func (h *Hub) acquire(key engines.Key, rt *route.Route, s stay) (r *room.Room, f
 	first = !e.visited
 	e.visited = true
 	return e.room, first, nil
+}
+
+// acquireQuietly is acquire for nobody who uses the room. It returns nil when the hub is
+// closed.
+func (h *Hub) acquireQuietly(key engines.Key, rt *route.Route) *room.Room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e, err := h.acquireLocked(key, rt, passes)
+	if err != nil {
+		return nil
+	}
+	return e.room
 }
 
 func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, error) {
@@ -103,6 +115,7 @@ func (h *Hub) idle(r *room.Room) {
 	}
 	delete(h.rooms.entries, r.Key())
 	h.forgetter.noteUnloaded(e)
+	h.waker.noteUnloaded(r)
 	h.announceEmpty()
 }
 

@@ -10,6 +10,7 @@
 //	connections.go  limits of connections; roomlimit.go: of stored rooms
 //	engine.go       opening and closing the engine; backup.go: a copy of what it keeps
 //	forget.go       stored rooms that nobody uses; sweep.go: those of earlier processes
+//	wake.go         stored rooms whose time has come
 //	reload.go       following a new configuration; drain.go: members that must go;
 //	                close.go: the end
 //	logging.go      what is written to the log

@@ -67,6 +67,7 @@ func (h *Hub) openEngine() (err error) {
 	h.install(engine)
 	e.opened.Store(true)
 	h.goUnlessClosed(h.forgetter.sweepOn)
+	h.goUnlessClosed(h.waker.run)
 	return nil
 }
 

@@ -45,7 +45,9 @@ func (f *forgetter) noteUnloaded(e *entry) {
 		return
 	case e.unloaded == nil && e.room.Route().Config().Forget <= 0:
 		return // see sweep, should a reload change that
-	case !e.visited: // deleting it has failed
+	case !e.visited && e.unloaded == nil:
+		return // this process has not used it: see sweep
+	case !e.visited: // deleting it has failed, or it was woken
 		f.unloaded[e.unloaded.key] = e.unloaded
 		f.retry(e.unloaded)
 	default:

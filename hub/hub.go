@@ -48,6 +48,7 @@ type Hub struct {
 	routes      atomic.Pointer[[]*route.Route] // of the configuration that is running
 	connections connectionLimit
 	forgetter   forgetter
+	waker       waker
 	roomLimit   roomLimit
 	store       replica.Store
 	shared      room.Shared
@@ -76,6 +77,7 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	}
 	h.over, h.giveUp = context.WithCancel(context.Background())
 	h.forgetter = forgetter{hub: h, unloaded: make(map[engines.Key]*unloadedRoom), changed: make(chan struct{}, 1)}
+	h.waker = waker{hub: h, changed: make(chan struct{}, 1)}
 	h.limits.Store(&limits)
 	h.routes.Store(new([]*route.Route))
 	h.engine.opener = opener

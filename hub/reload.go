@@ -45,13 +45,14 @@ func (h *Hub) Begin(routes []*route.Route) {
 	}
 }
 
-// setRoutes has the sweep look at the routes that there are now.
+// setRoutes has the rooms that nobody is in follow the routes that there are now.
 func (h *Hub) setRoutes(routes []*route.Route) {
 	h.routes.Store(&routes)
 	select {
 	case h.forgetter.changed <- struct{}{}:
 	default:
 	}
+	h.waker.look()
 }
 
 // earlier returns all routes of earlier configurations that something still

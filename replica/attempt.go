@@ -15,10 +15,12 @@ type attempt struct {
 	next   envelope // with the writers of the value before
 	bytes  []byte
 	view   apps.Body
-	rev    uint64 // of the value before; 0: this one creates the room
-	writer writer // who stores it, as which batch
-	doubt  bool   // a Swap of it may have stored it, or still may
-	cause  error  // why it is not simply stored
+	wake   time.Time // when the state is to be woken; zero if never
+	index  time.Time // the same by the machine's clock
+	rev    uint64    // of the value before; 0: this one creates the room
+	writer writer    // who stores it, as which batch
+	doubt  bool      // a Swap of it may have stored it, or still may
+	cause  error     // why it is not simply stored
 
 	// Once its operations have been answered with ErrUnknown.
 	results []Result
@@ -42,11 +44,12 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 	if next.app, err = r.state.MarshalBinary(); err != nil {
 		return a, fmt.Errorf("encoding state: %w", err)
 	}
-	next.used, next.route = time.Now().Unix(), r.route
+	next.route = r.route
 	a = attempt{rev: r.rev, writer: r.store.process.next()}
 	a.bytes = next.encode(r.spare, a.writer, &r.ids) // at once: the app's bytes may be its own
 	a.next, r.spare = next, nil
-	a.view = r.state.View()
+	a.view, a.wake = r.state.View(), wakeOf(r.state)
+	a.index = r.wakeTime(a.wake)
 	if len(a.bytes) > r.store.Engine.MaxState() {
 		return a, ErrTooBig
 	}
@@ -61,7 +64,10 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
 	f, rev := r.swap(ctx, a)
 	if f == landed {
-		r.stored, r.rev, r.view = a.value(), rev, a.view
+		if now := a.value(); !now.at.Equal(r.stored.at) {
+			r.clock = roomClock{now.at, time.Now()}
+		}
+		r.stored, r.rev, r.view, r.wake, r.index = a.value(), rev, a.view, a.wake, a.index
 		r.spare, r.bytes = r.bytes, a.bytes
 		r.ids.changed = false
 	} else if f == undecided {
@@ -75,7 +81,7 @@ func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
 
 // swap stores an attempt once.
 func (r *Replica) swap(ctx context.Context, a *attempt) (f fate, rev uint64) {
-	rev, err := r.store.swap(ctx, r.key, a.rev, a.bytes, time.Unix(a.next.used, 0))
+	rev, err := r.store.swap(ctx, r.key, a.rev, engines.Value{State: a.bytes, Used: time.Unix(a.next.used, 0), Wake: a.index})
 	if err == nil {
 		return landed, rev
 	}

@@ -20,6 +20,7 @@ type Operation struct {
 	Data    []byte // what is applied; if Refusal is by the app, its message or a hash of that
 	Refusal error  // the answer of an operation that is not applied
 	ByApp   bool   // Refusal is the app's answer: with an id it is kept like any other
+	Wake    bool   // it is the room's own, since its state is to be woken; without Data
 	Once    *Once  // nil: it has no id
 }
 
@@ -157,7 +158,10 @@ func (r *Replica) unavailable(err error) error {
 // operations are applied again.
 func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error) {
 	next := r.stored
-	next.at = later(r.stored.at, time.Now().Round(0).UTC()) // by the wall clock, as stored
+	r.date(&next)
+	if !areWakes(batch) || r.rev == 0 {
+		next.used = time.Now().Unix()
+	}
 	var panics map[int]error
 	for i := 0; i < len(batch); i++ {
 		results[i] = r.applyOne(&batch[i], panics[i], &next)
@@ -175,6 +179,13 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 		next.version, i = r.stored.version, -1
 	}
 	return next, nil
+}
+
+// date gives an envelope the time of the room.
+func (r *Replica) date(next *envelope) {
+	wall := r.store.Clock()
+	next.at = r.clock.now(wall)
+	next.lag = max(next.at.Sub(wall), 0)
 }
 
 // applyOne carries out one operation and counts it in next, unless it has been counted
@@ -211,7 +222,10 @@ func (r *Replica) answer(op *Operation, panicked error, next *envelope) (res Res
 			res = Result{Panicked: true, Err: fmt.Errorf("panic on applying an operation: %v\n%s", p, debug.Stack())}
 		}
 	}()
-	outcome, err := r.state.Apply(apps.Op{Data: op.Data, At: next.at})
+	if op.Wake && !isDue(r.state, next.at) {
+		return Result{Err: ErrNotDue}
+	}
+	outcome, err := r.state.Apply(apps.Op{Data: op.Data, At: next.at, Wake: op.Wake})
 	if err != nil {
 		return Result{Err: NewError(CodeRefused, false, err.Error())} // which may panic too
 	}

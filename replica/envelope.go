@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -12,21 +13,24 @@ import (
 // envelope is what is stored of a room: the app's bytes and what has to be
 // remembered beside them.
 //
-//	format   1 byte, 1 to 3
+//	format   1 byte, 1 to 4
 //	epoch    8 bytes
 //	version  uvarint
 //	at       varint, Unix nanoseconds
 //	used     varint, Unix seconds; this and what follows not in format 1
 //	route    uvarint size, then the name
 //	writers  see writers.appendTo
-//	ids      uvarint size, then see ids; only in format 3
+//	parts    1 byte, a bit for each of those that follow; only in format 4
+//	ids      uvarint size, then see ids; in format 3, and with bit 1
+//	lag      uvarint, nanoseconds; with bit 2
 //	app      the rest
 type envelope struct {
-	epoch   string    // names this life of the room; see epochs
-	version uint64    // operations applied since
-	at      time.Time // of the last one
-	used    int64     // when the room was last used, as far as is stored, in Unix seconds
-	route   string    // name of the route that stored it
+	epoch   string        // names this life of the room; see epochs
+	version uint64        // operations applied since
+	at      time.Time     // of the last one
+	lag     time.Duration // how far the machine's clock was behind that
+	used    int64         // when the room was last used, as far as is stored, in Unix seconds
+	route   string        // name of the route that stored it
 	writers writers
 	ids     []byte // nil if no operation had an id
 	app     []byte // nil if nothing was ever applied
@@ -37,6 +41,14 @@ const (
 	formatPlain   = 1 // read, not written any more
 	formatWriters = 2
 	formatIDs     = 3
+	formatParts   = 4
+)
+
+// The bits of the parts.
+const (
+	partIDs  = 1
+	partLag  = 2
+	allParts = partIDs | partLag
 )
 
 const epochSize = 8
@@ -48,7 +60,8 @@ var errEnvelope = errors.New("decoding room: damaged")
 // become parts of them.
 func (e *envelope) encode(spare []byte, now writer, table *ids) []byte {
 	dst := slices.Grow(spare[:0], 64+20*len(e.writers)+table.size()+len(e.app))
-	dst = append(dst, formatWriters)
+	format, parts := e.form(table)
+	dst = append(dst, format)
 	dst = append(dst, e.epoch...)
 	dst = binary.AppendUvarint(dst, e.version)
 	dst = binary.AppendVarint(dst, e.at.UnixNano())
@@ -56,18 +69,40 @@ func (e *envelope) encode(spare []byte, now writer, table *ids) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.route)))
 	dst = append(dst, e.route...)
 	dst = e.writers.appendTo(dst, now)
+	if format == formatParts {
+		dst = append(dst, parts)
+	}
 	e.ids = nil
-	if !table.empty() {
-		dst[0] = formatIDs
+	if parts&partIDs != 0 {
 		dst = binary.AppendUvarint(dst, uint64(table.size()))
 		start := len(dst)
 		dst = table.appendTo(dst)
 		e.ids = dst[start:]
 	}
+	if parts&partLag != 0 {
+		dst = binary.AppendUvarint(dst, uint64(e.lag))
+	}
 	start := len(dst)
 	dst = append(dst, e.app...)
 	e.app = dst[start:]
 	return dst
+}
+
+// form returns the parts that there are and the first format that is enough for them.
+func (e *envelope) form(table *ids) (format, parts byte) {
+	if !table.empty() {
+		parts |= partIDs
+	}
+	if e.lag > 0 {
+		parts |= partLag
+	}
+	switch parts {
+	case 0:
+		return formatWriters, parts
+	case partIDs:
+		return formatIDs, parts
+	}
+	return formatParts, parts
 }
 
 // parseEnvelope reads what is stored. The envelope keeps parts of the bytes.
@@ -76,7 +111,7 @@ func parseEnvelope(p []byte) (e envelope, err error) {
 		return envelope{}, errEnvelope
 	}
 	format := p[0]
-	if format < formatPlain || format > formatIDs {
+	if format < formatPlain || format > formatParts {
 		return envelope{}, fmt.Errorf("decoding room: unknown format %d, written by a newer version", format)
 	}
 	e.epoch, p = string(p[1:1+epochSize]), p[1+epochSize:]
@@ -96,14 +131,42 @@ func parseEnvelope(p []byte) (e envelope, err error) {
 	if ok && format >= formatWriters {
 		e.writers, p, ok = parseWriters(p)
 	}
-	if ok && format >= formatIDs {
-		e.ids, p, ok = parseIDs(p)
+	if ok {
+		p, ok = e.parseParts(format, p)
 	}
 	if !ok {
 		return envelope{}, errEnvelope
 	}
 	e.app = p
 	return e, nil
+}
+
+// parseParts reads the parts that there are and returns the rest.
+func (e *envelope) parseParts(format byte, p []byte) (rest []byte, ok bool) {
+	var parts byte
+	switch {
+	case format < formatIDs:
+		return p, true
+	case format == formatIDs:
+		parts = partIDs
+	case len(p) == 0 || p[0]&^allParts != 0:
+		return nil, false
+	default:
+		parts, p = p[0], p[1:]
+	}
+	if parts&partIDs != 0 {
+		if e.ids, p, ok = parseIDs(p); !ok {
+			return nil, false
+		}
+	}
+	if parts&partLag != 0 {
+		lag, n := binary.Uvarint(p)
+		if n <= 0 || lag > math.MaxInt64 {
+			return nil, false
+		}
+		e.lag, p = time.Duration(lag), p[n:]
+	}
+	return p, true
 }
 
 // parseUse reads when and by which route the room was used, and returns the rest.

@@ -19,7 +19,7 @@ func some() *ids {
 }
 
 func (e envelope) equal(other envelope) bool {
-	return e.epoch == other.epoch && e.version == other.version && e.at.Equal(other.at) && e.used == other.used && e.route == other.route && slices.Equal(e.writers, other.writers) &&
+	return e.epoch == other.epoch && e.version == other.version && e.at.Equal(other.at) && e.used == other.used && e.lag == other.lag && e.route == other.route && slices.Equal(e.writers, other.writers) &&
 		bytes.Equal(e.ids, other.ids) && bytes.Equal(e.app, other.app)
 }
 
@@ -27,6 +27,7 @@ func TestEnvelopeComesBackAsItWas(t *testing.T) {
 	for _, e := range []envelope{
 		{epoch: "EPOCHEPO", version: 1, at: time.Unix(0, 1).UTC(), app: []byte{}},
 		{epoch: "EPOCHEPO", version: 1<<64 - 1, at: time.Unix(1<<33, 999999999).UTC(), used: 1 << 33, route: "chat", writers: writers{{1, 2}, {3, 4}}, app: []byte("app\x00")},
+		{epoch: "EPOCHEPO", version: 9, at: time.Unix(7, 0).UTC(), lag: time.Hour, route: "chat", app: []byte("app")},
 		{epoch: "EPOCHEPO", at: time.Unix(-1, 0).UTC(), used: -1, route: strings.Repeat("r", 300), app: bytes.Repeat([]byte("x"), 1000)},
 	} {
 		for _, table := range []*ids{{}, some()} {
@@ -68,7 +69,12 @@ func TestEnvelopeByItsBytes(t *testing.T) {
 	if !bytes.Contains([]byte(withIDs), e.ids) || withIDs[0] != formatIDs {
 		t.Errorf("%q has the ids %q", withIDs, e.ids)
 	}
-	for _, p := range []string{want, old, withIDs} {
+	e.lag = 300
+	withLag := string(e.encode(nil, writer{2, 7}, new(ids)))
+	if !strings.HasPrefix(withLag, "\x04") || !strings.HasSuffix(withLag, "\x02\xac\x02app") {
+		t.Errorf("with a clock that is behind: %q", withLag)
+	}
+	for _, p := range []string{want, old, withIDs, withLag} {
 		for n := range len(p) - len("app") {
 			if e, err := parseEnvelope([]byte(p[:n])); err == nil {
 				t.Errorf("%q was read as %+v", p[:n], e)
@@ -85,6 +91,8 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte("\x01EPOCHEPO\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"))
 	e := envelope{epoch: "EPOCHEPO", at: time.Unix(0, 0), app: []byte("app")}
 	f.Add(e.encode(nil, writer{1, 1}, new(ids)))
+	f.Add(e.encode(nil, writer{1, 1}, some()))
+	e.lag = time.Hour
 	f.Add(e.encode(nil, writer{1, 1}, some()))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		first, err := parseEnvelope(p)

@@ -28,8 +28,11 @@ type Replica struct {
 	rev    uint64    // its revision; 0 if nothing is stored yet
 	epoch  string    // that is shown
 	view   apps.Body // of the state
-	bytes  []byte    // what stored has its parts in, if a commit has made them
-	spare  []byte    // memory for the next ones
+	wake   time.Time // when the state is to be woken; zero if never
+	index  time.Time // when the engine has it woken, as far as that is known
+	clock  roomClock
+	bytes  []byte // what stored has its parts in, if a commit has made them
+	spare  []byte // memory for the next ones
 
 	unsettled *attempt // its operations were answered with ErrUnknown; nothing new is stored before it is settled
 	late      []Result // see Late
@@ -81,6 +84,8 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 		r.store.Limit.Recount()
 	}
 	r.rev, r.bytes = rev, nil
+	r.clock = clockOf(found, r.store.Clock())
+	r.index = r.WakeTime()
 	return nil
 }
 
@@ -99,7 +104,7 @@ func (r *Replica) restore(stored envelope) (err error) {
 			return fmt.Errorf("decoding state: %w", err)
 		}
 	}
-	r.view = state.View()
+	r.view, r.wake = state.View(), wakeOf(state)
 	r.state, r.stored = state, stored
 	r.epoch = r.store.shown(stored.epoch)
 	r.ids.restore(stored.ids)

@@ -33,9 +33,19 @@ type Store struct {
 	// that it is a copy of. Every epoch that is shown depends on it, so that a
 	// point seen before is never taken for one in the copy. Empty: no copy.
 	Mark string
+	// Now is the machine's clock. Default: time.Now.
+	Now func() time.Time
 
 	epochs  epochs
 	process process
+}
+
+// Clock returns what the machine's clock shows.
+func (s *Store) Clock() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 // read returns what is stored of a room. Of one that is not stored it returns the
@@ -62,11 +72,11 @@ func (s *Store) RouteOf(ctx context.Context, key engines.Key) (string, error) {
 	return found.route, err
 }
 
-// swap stores the bytes of a room over those at a revision. A panic is an error like
+// swap stores the value of a room over that at a revision. A panic is an error like
 // any other that leaves open whether it did.
-func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, p []byte, used time.Time) (next uint64, err error) {
+func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (next uint64, err error) {
 	defer recovered(&err)
-	return s.Engine.Swap(ctx, key, rev, engines.Value{State: p, Used: used})
+	return s.Engine.Swap(ctx, key, rev, v)
 }
 
 // shown returns an epoch as clients see it. What is stored does not depend on the mark.

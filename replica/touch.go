@@ -16,19 +16,26 @@ func (r *Replica) Touch(ctx context.Context, step time.Duration) (another bool, 
 	if r.rev == 0 || time.Since(r.LastUse()) < step {
 		return false, nil
 	}
+	return r.storeAnew(ctx, time.Now().Unix())
+}
+
+// storeAnew stores the state as it is stored, used at a time, and reports what Touch does.
+func (r *Replica) storeAnew(ctx context.Context, used int64) (another bool, err error) {
 	epoch, version := r.epoch, r.stored.version
-	err = r.touch(ctx)
+	err = r.restamp(ctx, used)
 	r.spare = nil // nothing was stored for long: the next commit may be far away
 	return r.epoch != epoch || r.stored.version != version || len(r.late) > 0, err
 }
 
-func (r *Replica) touch(ctx context.Context) error {
+func (r *Replica) restamp(ctx context.Context, used int64) error {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
-	a, err := r.newAttempt(ctx, r.stored)
+	next := r.stored
+	next.used = used
+	a, err := r.newAttempt(ctx, next)
 	if err != nil {
 		r.undo()
 		return err

@@ -9,8 +9,8 @@ import (
 // answer tells everybody what came of a batch: the senders their replies, then
 // everybody the events and the final state. A sender is told the events before
 // its reply before it: versions never fall.
-func (r *Room) answer(batch []operation, results, late []replica.Result, now snapshot) *announcement {
-	a := newAnnouncement(results, late, now, r.lastUpdate)
+func (r *Room) answer(batch []operation, results, unasked []replica.Result, now snapshot) *announcement {
+	a := newAnnouncement(results, unasked, now, r.lastUpdate)
 	r.lastUpdate = a.update
 	a.throttled = a.updated && r.throttle.holds(r)
 	senders := gather(batch)
@@ -84,12 +84,12 @@ type announcement struct {
 	updates *message.Batch // the update, once somebody is told it
 }
 
-// newAnnouncement is for the results of a batch, and of earlier operations that have been
-// found stored late.
-func newAnnouncement(results, late []replica.Result, now snapshot, lastUpdate apps.Body) *announcement {
+// newAnnouncement is for the results of a batch, and for those before it that nobody waits
+// for.
+func newAnnouncement(results, unasked []replica.Result, now snapshot, lastUpdate apps.Body) *announcement {
 	a := &announcement{now: now, update: lastUpdate, ends: make([]int, 0, 1+len(results))}
-	for i := range late {
-		a.add(&late[i])
+	for i := range unasked {
+		a.add(&unasked[i])
 	}
 	a.ends = append(a.ends, a.events.Len())
 	for i := range results {
@@ -107,10 +107,10 @@ func (a *announcement) add(res *replica.Result) {
 		a.update, a.updated = res.Outcome.Update, true
 	}
 	for i, event := range res.Outcome.Events {
-		if event.Empty() {
+		if event.Body.Empty() {
 			continue
 		}
-		m := a.now.said(message.Event, res.Version, event)
+		m := a.now.said(message.Event, res.Version, event.Body)
 		m.Number = i + 1
 		a.events.Add(m)
 	}

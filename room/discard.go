@@ -28,5 +28,6 @@ func (r *Room) unload() bool {
 		return false
 	}
 	r.last = snapshot{}
+	r.alarm.stop()
 	return true
 }

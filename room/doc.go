@@ -13,7 +13,7 @@
 //	turn.go         a room's turn; operations.go, queue.go: operations that wait, and their
 //	                limits; settling.go: commits of which nobody knows; stamp.go: ids of
 //	                messages; outbox.go: messages that wait; delivery.go: what is told
-//	                afterwards; throttle.go: how often
+//	                afterwards; throttle.go: how often; alarm.go: at which time by itself
 //	backpressure.go, patience.go  how publishers wait for members that read
 //	name.go, logging.go           names for apps and the log
 //

@@ -35,9 +35,13 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if err := r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	r.setLast(r.snapshot())
+	wait, pending := r.replica.Wake()
+	r.setLast(r.snapshot())   // from here on the replica belongs to the turn
 	if r.config() != config { // a reload has not seen that the room is loaded
 		r.Renew()
+	}
+	if pending {
+		r.beginAlarm(ctx, wait == 0)
 	}
 	return nil
 }
@@ -90,6 +94,7 @@ func (r *Room) follow(c *route.Config) {
 	}
 	r.follows = c
 	r.replica.Follow(c.App.(apps.Stateful), r.Route().Name)
+	r.remind(time.Time{})
 }
 
 // config is what the room's route is configured to be now.

@@ -45,6 +45,7 @@ type Room struct {
 	recipients []*Member        // a copy of members; kept for its memory
 	lastUpdate apps.Body        // the last update
 	throttle   throttle
+	alarm      alarm
 	settling   bool // settleLater is under way
 }
 
@@ -98,7 +99,9 @@ func (r *Room) engage() {
 func (r *Room) Retire() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.retired = r.refs.Load() == 0
+	if r.retired = r.refs.Load() == 0; r.retired {
+		r.alarm.stop()
+	}
 	return r.retired
 }
 

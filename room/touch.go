@@ -26,7 +26,11 @@ func (r *Room) Touch() {
 // touch is the turn of Touch. What the replica has found stored meanwhile is told, and
 // what it could not find out is settled later.
 func (r *Room) touch() {
-	seenAnother, err := r.replica.Touch(r.shared.Context, TouchStep(r.follows.Forget))
+	r.stored(r.replica.Touch(r.shared.Context, TouchStep(r.follows.Forget)))
+}
+
+// stored acts on what storing the state anew, without an operation, has shown.
+func (r *Room) stored(seenAnother bool, err error) {
 	if err != nil {
 		r.report(err)
 	}

@@ -2,6 +2,7 @@ package room
 
 import (
 	"math"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/replica"
@@ -22,6 +23,10 @@ type chores struct {
 	settle bool // a commit of which it is not known whether it is stored
 	update bool // the members whose updates have waited long enough
 	touch  bool // what is stored of the last use
+
+	wake    bool          // the state, if its time has come
+	overdue chan struct{} // nil, or to be closed after this turn
+	remind  time.Time     // zero, or when the engine has the room woken
 }
 
 // kick sees to it that somebody carries out what waits.
@@ -89,6 +94,17 @@ func (r *Room) turn() bool {
 	if sending.messages.Len() > 0 {
 		r.sendMessages(&sending)
 	}
+	r.prepare(todo)
+	if wake := r.mayWake(); len(batch) > 0 || todo.settle || wake {
+		r.carryOut(batch, wake)
+	}
+	r.finish(todo)
+	clear(r.recipients[:cap(r.recipients)])
+	return true
+}
+
+// prepare does the chores that come before the operations.
+func (r *Room) prepare(todo chores) {
 	if todo.follow {
 		r.follow(r.config())
 		r.setLast(r.snapshot())
@@ -96,17 +112,25 @@ func (r *Room) turn() bool {
 	if todo.settle {
 		r.settling = false
 	}
-	if len(batch) > 0 || todo.settle {
-		r.carryOut(batch)
-	}
+}
+
+// finish does the chores that come behind them.
+func (r *Room) finish(todo chores) {
 	if todo.update {
 		r.catchUp()
 	}
 	if todo.touch {
 		r.touch()
 	}
-	clear(r.recipients[:cap(r.recipients)])
-	return true
+	if !todo.remind.IsZero() {
+		r.remind(todo.remind)
+	}
+	if r.stateful {
+		r.setAlarm()
+	}
+	if todo.overdue != nil {
+		close(todo.overdue)
+	}
 }
 
 // sendMessages sends what was published to the members. A panic ends the sending, and
@@ -122,11 +146,12 @@ func (r *Room) sendMessages(b *outbox) {
 	behind = b.send(r.recipients)
 }
 
-// carryOut commits a batch and tells everybody what came of it.
-func (r *Room) carryOut(batch []operation) {
+// carryOut commits a batch, behind a wake if the state is to be woken, and tells everybody
+// what came of it.
+func (r *Room) carryOut(batch []operation, wake bool) {
 	told := new(announcement)
 	defer func() { r.conclude(batch, told, recover()) }()
-	results := r.commit(batch)
+	results, unasked := r.commit(batch, wake)
 	for i, res := range results {
 		if res.Panicked {
 			batch[i].from.failed(res.Err, nil)
@@ -134,7 +159,7 @@ func (r *Room) carryOut(batch []operation) {
 	}
 	now := r.snapshot()
 	r.show(now)
-	told = r.answer(batch, results, r.replica.Late(), now)
+	told = r.answer(batch, results, unasked, now)
 	r.settleLater()
 }
 
@@ -159,13 +184,26 @@ func (r *Room) conclude(batch []operation, told *announcement, panicked any) {
 	}
 }
 
-// commit has the replica carry out a batch.
-func (r *Room) commit(batch []operation) []replica.Result {
-	operations := make([]replica.Operation, len(batch))
-	for i, op := range batch {
-		operations[i] = op.Operation
+// commit has the replica carry out a batch. Beside its results it returns those that
+// nobody waits for: of a wake, and of what has been found stored late.
+func (r *Room) commit(batch []operation, wake bool) (results, unasked []replica.Result) {
+	operations := make([]replica.Operation, 0, 1+len(batch))
+	if wake {
+		operations = append(operations, replica.Operation{Wake: true})
 	}
-	return r.replica.Commit(r.shared.Context, operations)
+	for _, op := range batch {
+		operations = append(operations, op.Operation)
+	}
+	results = r.replica.Commit(r.shared.Context, operations)
+	unasked = r.replica.Late()
+	if !wake {
+		return results, unasked
+	}
+	woken, results := results[0], results[1:]
+	if r.woken(woken); woken.Err == nil {
+		unasked = append(unasked, woken)
+	}
+	return results, unasked
 }
 
 // show shows the commit to visitors that join from now on and keeps the members

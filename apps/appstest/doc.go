@@ -18,6 +18,16 @@
 //
 // **A test never hangs**: what does not come within five seconds ends it, with
 // what came before. Everything works under testing/synctest too, where those
-// five seconds cost nothing. The methods of Room and Client that expect or wait
-// are for the goroutine of the test.
+// five seconds cost nothing. There a state that is to be woken (apps.Waker) is, when
+// the test has slept long enough:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		room := appstest.NewRoom(t, new(poll.App))
+//		room.Post("yes").Expect("1 yes, 0 no")
+//		time.Sleep(time.Hour)
+//		room.ExpectState("1 yes, 0 no, closed")
+//	})
+//
+// The methods of Room and Client that expect or wait are for the goroutine of the
+// test.
 package appstest

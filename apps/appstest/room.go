@@ -70,6 +70,13 @@ func NewRoom(t testing.TB, app apps.App) *Room {
 
 func (r *Room) open() {
 	r.hub = hub.New(lasting{r.engine}, hub.Limits{}, func() *zap.Logger { return r.log })
+	r.hub.Begin([]*route.Route{r.route})
+	if _, keeps := r.app.(apps.Stateful); !keeps {
+		return
+	}
+	if err := r.hub.Open(r.t.Context()); err != nil {
+		r.t.Fatalf("opening the engine: %v", err)
+	}
 }
 
 // lasting is an engine that outlives its hub, and its opener.
@@ -100,7 +107,15 @@ func (r *Room) close() {
 // restart of Caddy: state goes through MarshalBinary and UnmarshalBinary.
 func (r *Room) Restart() {
 	r.t.Helper()
+	r.RestartAfter(0)
+}
+
+// RestartAfter is Restart with a time between the end and the start, for states that are
+// to be woken. It sleeps that long, which costs nothing under testing/synctest.
+func (r *Room) RestartAfter(d time.Duration) {
+	r.t.Helper()
 	r.close()
+	time.Sleep(d)
 	r.open()
 }
 

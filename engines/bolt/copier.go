@@ -28,6 +28,9 @@ func (c *copier) copy(tx *bbolt.Tx) error {
 	if _, err = c.copyBucket(usedBucket, from.used); err != nil {
 		return err
 	}
+	if _, err = c.copyBucket(dueBucket, from.due); err != nil {
+		return err
+	}
 	_, err = c.copyBucket(aboutBucket, from.about)
 	return err
 }

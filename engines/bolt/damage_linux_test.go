@@ -91,9 +91,9 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		}, "of another program", another},
 		"a newer format": {func(path string) error {
 			return errors.Join(createFile(path), updateFile(path, func(tx *bbolt.Tx) error {
-				return tx.Bucket(aboutBucket).Put(formatKey, []byte("caddy-websocket 2"))
+				return tx.Bucket(aboutBucket).Put(formatKey, []byte("caddy-websocket 9"))
 			}))
-		}, `its format is "caddy-websocket 2"`, ""},
+		}, `its format is "caddy-websocket 9"`, ""},
 		"a number that is missing": {func(path string) error {
 			return errors.Join(createFile(path), updateFile(path, func(tx *bbolt.Tx) error { return tx.Bucket(aboutBucket).Delete(countKey) }))
 		}, "damaged", restore},

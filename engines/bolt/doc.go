@@ -14,8 +14,9 @@
 //
 // # The file
 //
-// Three buckets: rooms (key to value, see value.go), used (the index by last use:
-// hour and key) and about (format, number of rooms, mark). The sequence of the
+// Four buckets: rooms (key to value, see value.go), used (the index by last use:
+// hour and key), due (that by wake: millisecond and key) and about (format, number of
+// rooms, mark). The sequence of the
 // bucket rooms is the newest revision; it stays when rooms are deleted. A key is
 // the app's name, NUL, the room's.
 //

@@ -75,11 +75,24 @@ func openFile(path string, same os.FileInfo) (*file, error) {
 		return nil, err
 	}
 	f.info, f.txid = info, newest.txid
-	if err := f.view(func(t *tables) error { return t.check() }); err != nil {
+	if err := f.upgrade(); err != nil {
 		f.close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// upgrade has the file be of the present format, if it is one that can be read.
+func (f *file) upgrade() error {
+	old := false
+	err := f.view(func(t *tables) (err error) {
+		old, err = t.check()
+		return err
+	})
+	if err != nil || !old {
+		return err
+	}
+	return f.guard(func() error { return f.db.Update(upgrade) })
 }
 
 // openDB opens what bbolt finds at the path, and never creates it.

@@ -57,6 +57,16 @@ func (e *Engine) Unused(ctx context.Context, before time.Time, after engines.Use
 	return uses, err
 }
 
+// Due returns up to n rooms whose wake is before a time.
+func (e *Engine) Due(ctx context.Context, before time.Time, after engines.Wake, n int) (wakes []engines.Wake, err error) {
+	start := dueKey(momentOf(after.At), startKey(after.Key))
+	err = e.view(ctx, func(t *tables) error {
+		wakes = t.wakes(start, momentOf(before), n)
+		return nil
+	})
+	return wakes, err
+}
+
 // view calls do with the tables as of the last commit. A file that has to be opened
 // anew is opened first.
 func (e *Engine) view(ctx context.Context, do func(*tables) error) error {

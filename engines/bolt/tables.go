@@ -16,6 +16,7 @@ import (
 var (
 	roomsBucket = []byte("rooms")
 	usedBucket  = []byte("used")
+	dueBucket   = []byte("due")
 	aboutBucket = []byte("about")
 
 	formatKey = []byte("format")
@@ -23,12 +24,17 @@ var (
 	markKey   = []byte("mark")
 )
 
-// format is the version of what is in the file.
-const format = "caddy-websocket 1"
+// format is the version of what is in the file. The one before has no bucket due and no
+// wakes; it is upgraded when it is opened.
+const (
+	format       = "caddy-websocket 2"
+	formatBefore = "caddy-websocket 1"
+)
 
 // tables is the content of the file within a transaction.
 type tables struct {
 	rooms, used, about *bbolt.Bucket
+	due                *bbolt.Bucket // nil in a file of the format before
 
 	count   uint64 // of rooms
 	changed bool
@@ -36,7 +42,7 @@ type tables struct {
 
 // tablesOf finds the content. A file without it is somebody else's.
 func tablesOf(tx *bbolt.Tx) (*tables, error) {
-	t := &tables{rooms: tx.Bucket(roomsBucket), used: tx.Bucket(usedBucket), about: tx.Bucket(aboutBucket)}
+	t := &tables{rooms: tx.Bucket(roomsBucket), used: tx.Bucket(usedBucket), about: tx.Bucket(aboutBucket), due: tx.Bucket(dueBucket)}
 	if t.rooms == nil || t.used == nil || t.about == nil {
 		return nil, errForeign
 	}
@@ -48,16 +54,30 @@ func tablesOf(tx *bbolt.Tx) (*tables, error) {
 	return t, nil
 }
 
-// check returns an error if this code cannot read the file.
-func (t *tables) check() error {
-	if is := string(t.about.Get(formatKey)); is != format {
-		return fmt.Errorf("its format is %q, this version of the engine reads %q", is, format)
+// check reports whether the file has to be upgraded first, and returns an error if this code
+// cannot read it.
+func (t *tables) check() (old bool, err error) {
+	switch is := string(t.about.Get(formatKey)); {
+	case is == formatBefore:
+		return true, nil
+	case is != format:
+		return false, fmt.Errorf("its format is %q, this version of the engine reads %q", is, format)
+	case t.due == nil:
+		return false, errDamaged
 	}
-	return nil
+	return false, nil
+}
+
+// upgrade makes a file of the format before one of this format.
+func upgrade(tx *bbolt.Tx) error {
+	if _, err := tx.CreateBucketIfNotExists(dueBucket); err != nil {
+		return err
+	}
+	return tx.Bucket(aboutBucket).Put(formatKey, []byte(format))
 }
 
 func createTables(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{roomsBucket, usedBucket, aboutBucket} {
+	for _, name := range [][]byte{roomsBucket, usedBucket, dueBucket, aboutBucket} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
@@ -96,11 +116,15 @@ func (t *tables) swap(key []byte, rev uint64, value []byte, sum uint32) (uint64,
 	if old.rev == 0 {
 		t.count++
 	}
-	return rev, t.move(key, old, hour(binary.BigEndian.Uint32(value[8:])))
+	now, err := parseValue(value)
+	if err != nil {
+		return 0, err
+	}
+	return rev, errors.Join(t.moveUsed(key, old, now.used), t.moveDue(key, old.wake, now.wake))
 }
 
-// move has the index know when a room was used.
-func (t *tables) move(key []byte, old stored, used hour) error {
+// moveUsed has the index know when a room was used.
+func (t *tables) moveUsed(key []byte, old stored, used hour) error {
 	if old.rev != 0 && old.used == used {
 		return nil
 	}
@@ -110,6 +134,22 @@ func (t *tables) move(key []byte, old stored, used hour) error {
 		}
 	}
 	return t.used.Put(indexKey(used, key), nil)
+}
+
+// moveDue has the index know when a room is to be woken.
+func (t *tables) moveDue(key []byte, old, wake moment) error {
+	if old == wake {
+		return nil
+	}
+	if old != 0 {
+		if err := t.due.Delete(dueKey(old, key)); err != nil {
+			return err
+		}
+	}
+	if wake == 0 {
+		return nil
+	}
+	return t.due.Put(dueKey(wake, key), nil)
 }
 
 // delete removes a room.
@@ -125,7 +165,7 @@ func (t *tables) delete(key []byte, rev uint64) error {
 	}
 	t.changed = true
 	t.count--
-	return errors.Join(t.rooms.Delete(key), t.used.Delete(indexKey(old.used, key)))
+	return errors.Join(t.rooms.Delete(key), t.used.Delete(indexKey(old.used, key)), t.moveDue(key, old.wake, 0))
 }
 
 // finish stores what is known of all rooms together.
@@ -155,6 +195,19 @@ func (t *tables) unused(after []byte, last hour, n int) (uses []engines.Use) {
 		uses = append(uses, decodeIndexKey(key))
 	}
 	return uses
+}
+
+// wakes returns up to n entries of the index of wakes that are after the given one and
+// before the last.
+func (t *tables) wakes(after []byte, last moment, n int) (wakes []engines.Wake) {
+	end := dueKey(last, nil)
+	for key := range from(t.due, after) {
+		if len(wakes) >= n || bytes.Compare(key, end) >= 0 {
+			break
+		}
+		wakes = append(wakes, decodeDueKey(key))
+	}
+	return wakes
 }
 
 // from goes over the keys of a bucket that come after the given one.

@@ -12,7 +12,8 @@ import (
 
 // A key in the file is the app's name, NUL and the room's, so that the order of
 // bytes is the order of keys. A value is the revision (8 bytes), the hour of the
-// last use (4), a checksum (4), all big-endian, and the state.
+// last use (4), a checksum (4), the wake (8) if the highest bit of the hour is set, all
+// big-endian, and the state.
 
 // maxKey is the longest key in bytes. bbolt takes 32 KiB, of which the index needs
 // some itself.
@@ -45,10 +46,34 @@ type hour uint32
 
 func hourOf(t time.Time) hour {
 	h := t.Add(time.Hour-1).Truncate(time.Hour).Unix() / 3600
-	return hour(min(max(h, 0), 1<<32-1))
+	return hour(min(max(h, 0), hasWake-1))
 }
 
 func (h hour) time() time.Time { return time.Unix(3600*int64(h), 0).UTC() }
+
+// moment is a time as the index of wakes has it: milliseconds since 1970, rounded up; 0
+// is none.
+type moment uint64
+
+func momentOf(t time.Time) moment {
+	if t.IsZero() {
+		return 0
+	}
+	return moment(max(t.Add(time.Millisecond-1).UnixMilli(), 1))
+}
+
+func (m moment) time() time.Time { return time.UnixMilli(int64(m)).UTC() }
+
+// dueKey is where the index of wakes has a room.
+func dueKey(m moment, key []byte) []byte {
+	p := make([]byte, 0, 8+len(key))
+	return append(binary.BigEndian.AppendUint64(p, uint64(m)), key...)
+}
+
+func decodeDueKey(p []byte) engines.Wake {
+	m := moment(binary.BigEndian.Uint64(p))
+	return engines.Wake{Key: decodeKey(p[8:]), At: m.time()}
+}
 
 // indexKey is where the index has a room.
 func indexKey(h hour, key []byte) []byte {
@@ -61,8 +86,14 @@ func decodeIndexKey(p []byte) engines.Use {
 	return engines.Use{Key: decodeKey(p[4:]), Used: h.time()}
 }
 
-// headerSize is what stands before the state.
-const headerSize = 16
+// headerSize is what stands before the state, or before the wake, which has wakeSize.
+const (
+	headerSize = 16
+	wakeSize   = 8
+)
+
+// hasWake is set in the hour of a value with a wake.
+const hasWake = 1 << 31
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -74,14 +105,20 @@ var (
 type stored struct {
 	rev   uint64 // 0: there is none
 	used  hour
+	wake  moment
 	state []byte
 }
 
 // encodeValue leaves the revision, which is not known yet, to seal. The sum is that of
 // the rest.
 func encodeValue(key []byte, v engines.Value) (p []byte, sum uint32) {
-	p = make([]byte, headerSize, headerSize+len(v.State))
-	binary.BigEndian.PutUint32(p[8:], uint32(hourOf(v.Used)))
+	p = make([]byte, headerSize, headerSize+wakeSize+len(v.State))
+	used := uint32(hourOf(v.Used))
+	if wake := momentOf(v.Wake); wake != 0 {
+		used |= hasWake
+		p = binary.BigEndian.AppendUint64(p, uint64(wake))
+	}
+	binary.BigEndian.PutUint32(p[8:], used)
 	p = append(p, v.State...)
 	return p, checksum(key, p)
 }
@@ -102,5 +139,19 @@ func decodeValue(key, p []byte) (stored, error) {
 	if len(p) < headerSize || crc32.Update(checksum(key, p), castagnoli, p[:8]) != binary.BigEndian.Uint32(p[12:]) {
 		return stored{}, errDamaged
 	}
-	return stored{binary.BigEndian.Uint64(p), hour(binary.BigEndian.Uint32(p[8:])), p[headerSize:]}, nil
+	return parseValue(p)
+}
+
+// parseValue reads a value whose checksum is right.
+func parseValue(p []byte) (stored, error) {
+	v := stored{rev: binary.BigEndian.Uint64(p), used: hour(binary.BigEndian.Uint32(p[8:])), state: p[headerSize:]}
+	if v.used&hasWake == 0 {
+		return v, nil
+	}
+	if len(v.state) < wakeSize {
+		return stored{}, errDamaged
+	}
+	v.used &^= hasWake
+	v.wake, v.state = moment(binary.BigEndian.Uint64(v.state)), v.state[wakeSize:]
+	return v, nil
 }

@@ -74,6 +74,9 @@ func closed(t *testing.T, s *subject) {
 	if _, err := s.Unused(ctx, today, engines.Use{}, 1); err == nil {
 		t.Error("it looks for unused rooms")
 	}
+	if _, err := s.Due(ctx, today, engines.Wake{}, 1); err == nil {
+		t.Error("it looks for rooms to wake")
+	}
 	if b, ok := s.Engine.(engines.Backuper); ok && b.Backup(io.Discard) == nil {
 		t.Error("it writes a backup")
 	}

@@ -55,7 +55,7 @@ func (e *Network) Swap(ctx context.Context, key engines.Key, rev uint64, v engin
 	}
 	if err != nil || e.Chance.Percent(e.Faults) {
 		if e.Chance.Percent(70) { // else it is lost
-			copied, d := engines.Value{State: bytes.Clone(v.State)}, e.Chance.UpTo(20*time.Second)
+			copied, d := engines.Value{State: bytes.Clone(v.State), Used: v.Used, Wake: v.Wake}, e.Chance.UpTo(20*time.Second)
 			go func() {
 				time.Sleep(d)
 				_, _ = e.Engine.Swap(context.Background(), key, rev, copied)

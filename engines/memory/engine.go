@@ -23,7 +23,8 @@ type Engine struct {
 	// Guarded by mu.
 	rooms  map[engines.Key]value
 	last   uint64 // the newest revision of all rooms
-	used   index
+	used   index[hour]
+	wakes  index[moment]
 	closed bool
 }
 
@@ -31,6 +32,7 @@ type value struct {
 	state []byte
 	rev   uint64
 	used  hour
+	wake  moment
 }
 
 var errClosed = errors.New("engine is closed")
@@ -63,15 +65,28 @@ func (e *Engine) Swap(_ context.Context, key engines.Key, rev uint64, v engines.
 	case old.rev != rev:
 		return 0, engines.ErrConflict
 	case e.rooms == nil:
-		e.rooms, e.used = make(map[engines.Key]value), make(index)
-	}
-	used := hourOf(v.Used)
-	if used != old.used || old.rev == 0 {
-		e.used.move(key, old.used, used)
+		e.rooms = make(map[engines.Key]value)
 	}
 	e.last++
-	e.rooms[key] = value{append(old.state[:0], v.State...), e.last, used}
+	now := value{append(old.state[:0], v.State...), e.last, hourOf(v.Used), momentOf(v.Wake)}
+	e.rooms[key] = now
+	e.move(key, old, now)
 	return e.last, nil
+}
+
+// move has the indexes know of a value in place of another, which may be none.
+func (e *Engine) move(key engines.Key, old, now value) {
+	if now.used != old.used || old.rev == 0 {
+		e.used.remove(key, old.used)
+		e.used.add(key, now.used)
+	}
+	if now.wake == old.wake {
+		return
+	}
+	e.wakes.remove(key, old.wake)
+	if now.wake != 0 {
+		e.wakes.add(key, now.wake)
+	}
 }
 
 func refusedClosed() error { return fmt.Errorf("%w: %w", engines.ErrRefused, errClosed) }
@@ -91,6 +106,7 @@ func (e *Engine) Delete(_ context.Context, key engines.Key, rev uint64) error {
 	}
 	delete(e.rooms, key)
 	e.used.remove(key, v.used)
+	e.wakes.remove(key, v.wake)
 	return nil
 }
 
@@ -132,7 +148,17 @@ func (e *Engine) Unused(_ context.Context, before time.Time, after engines.Use, 
 	if e.closed {
 		return nil, errClosed
 	}
-	return e.used.before(before, after, n), nil
+	return unused(&e.used, before, after, n), nil
+}
+
+// Due returns up to n rooms whose wake is before a time.
+func (e *Engine) Due(_ context.Context, before time.Time, after engines.Wake, n int) ([]engines.Wake, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return nil, errClosed
+	}
+	return due(&e.wakes, before, after, n), nil
 }
 
 // MaxState is 1 MiB.
@@ -145,7 +171,7 @@ func (*Engine) Volatile() {}
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.rooms, e.used, e.closed = nil, nil, true
+	e.rooms, e.used, e.wakes, e.closed = nil, index[hour]{}, index[moment]{}, true
 	return nil
 }
 

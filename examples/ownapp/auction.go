@@ -1,4 +1,5 @@
-// Package auction is an app in which the highest bid wins.
+// Package auction is an app in which the highest bid wins, once nobody has bid more for
+// five minutes.
 package auction
 
 import (
@@ -7,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -34,7 +36,7 @@ func (*App) Receive(c apps.Conn, m apps.Message) error {
 	if err != nil {
 		return apps.Refuse(errors.New("a bid is a number of euros, such as 100"))
 	}
-	operation, err := json.Marshal(auction{euros, cmp.Or(c.User(), c.ID())})
+	operation, err := json.Marshal(auction{Euros: euros, Bidder: cmp.Or(c.User(), c.ID())})
 	c.Room().Apply(c, operation)
 	return err
 }
@@ -53,19 +55,40 @@ func (*App) Inline() {}
 
 // auction is the state of a room: the highest bid, and whose it is.
 type auction struct {
-	Euros  uint64 `json:"euros"`
-	Bidder string `json:"bidder"`
+	Euros  uint64     `json:"euros"`
+	Bidder string     `json:"bidder"`
+	Ends   *time.Time `json:"ends,omitempty"` // unless there is a higher bid before; nil without one
+	Sold   bool       `json:"sold,omitempty"`
 }
 
-// Apply accepts a bid that is higher than the highest one.
+// patience is how long a bid must be the highest.
+const patience = 5 * time.Minute
+
+// Wake is when the auction ends, also if nobody is in the room then.
+func (a *auction) Wake() time.Time {
+	if a.Ends == nil || a.Sold {
+		return time.Time{}
+	}
+	return *a.Ends
+}
+
+// Apply accepts a bid that is higher than the highest one, or ends the auction.
 func (a *auction) Apply(op apps.Op) (apps.Outcome, error) {
+	if op.Wake {
+		a.Sold = true
+		return apps.Outcome{Update: a.View()}, nil
+	}
 	var bid auction
 	if err := json.Unmarshal(op.Data, &bid); err != nil {
 		return apps.Outcome{}, err
 	}
-	if bid.Euros <= a.Euros {
+	switch {
+	case a.Sold || a.Ends != nil && op.At.After(*a.Ends):
+		return apps.Outcome{}, errors.New("too late, it is sold")
+	case bid.Euros <= a.Euros:
 		return apps.Outcome{}, fmt.Errorf("too low, %d is bid already", a.Euros)
 	}
+	bid.Ends = new(op.At.Add(patience))
 	*a = bid
 	return apps.Outcome{Reply: a.View(), Update: a.View()}, nil
 }
@@ -73,7 +96,11 @@ func (a *auction) Apply(op apps.Op) (apps.Outcome, error) {
 // View is the highest bid, in both formats.
 func (a *auction) View() apps.Body {
 	object, _ := json.Marshal(a) // a number and a string: never fails
-	return apps.Body{Text: fmt.Appendf(nil, "%d by %s", a.Euros, cmp.Or(a.Bidder, "nobody")), JSON: object}
+	text := fmt.Appendf(nil, "%d by %s", a.Euros, cmp.Or(a.Bidder, "nobody"))
+	if a.Sold {
+		text = append(text, ", sold"...)
+	}
+	return apps.Body{Text: text, JSON: object}
 }
 
 // MarshalBinary and UnmarshalBinary store the auction and bring it back.

@@ -1,0 +1,235 @@
+package hub
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
+)
+
+// Stored rooms are woken when the engine says that they are due (apps.Waker), also if
+// nobody is in them. A room in memory sees to that itself, so for one that is due it is
+// enough to load it.
+//
+// A room is loaded with the options of the route that has last stored it. As long as
+// there is no such route it waits: after each reload all rooms that are due are looked
+// at again. So are, after a reload and a start, those whose wake is still to come, a few
+// at a time, since the options may tell another time than before.
+
+const (
+	// wakePage is how many rooms an engine is asked for at once, and wakers how many
+	// are loaded at the same time.
+	wakePage = 1000
+	wakers   = 32
+
+	// reviewPage is how many rooms are looked at in each reviewPause after a reload.
+	reviewPage  = 100
+	reviewPause = 100 * time.Millisecond
+
+	// longestSleep bounds how long the clock is trusted.
+	longestSleep = time.Minute
+
+	// The pause before rooms that could not be woken are tried again grows.
+	shortestRetry = time.Second
+	longestRetry  = time.Minute
+
+	// wakeTimeout bounds how long waking a room waits for the engine.
+	wakeTimeout = 10 * time.Second
+)
+
+// eternity is later than every wake.
+var eternity = time.Unix(1<<40, 0)
+
+// waker wakes the stored rooms of a hub.
+type waker struct {
+	hub     *Hub
+	changed chan struct{} // there may be more to do than was known; never closed
+	next    time.Time     // when run looks by itself; zero: not before something changes; guarded by Hub.mu
+
+	// Owned by run.
+	routes *[]*route.Route // those for which what follows holds
+	done   time.Time       // rooms that were due before are in memory, or wait for their route
+	review *engines.Wake   // behind which options are to be looked at; nil: no more
+	retry  time.Duration   // the last pause before another try; 0 if all went well
+}
+
+// run wakes rooms as long as the hub lives.
+func (w *waker) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-w.changed:
+		case <-w.hub.closing:
+			return
+		}
+		w.setNext(time.Time{}) // what changes from now on is heard of
+		next := w.work()
+		w.setNext(next)
+		timer.Stop()
+		if !next.IsZero() {
+			timer.Reset(min(next.Sub(w.hub.store.Clock()), longestSleep))
+		}
+	}
+}
+
+func (w *waker) setNext(at time.Time) {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	w.next = at
+}
+
+// noteUnloaded is for a room that has just left memory. Hub.mu is held.
+func (w *waker) noteUnloaded(r *room.Room) {
+	if at := r.Wake(); !at.IsZero() && (w.next.IsZero() || at.Before(w.next)) {
+		w.look()
+	}
+}
+
+// look has run look at once.
+func (w *waker) look() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// work wakes the rooms that are due and returns when there is more to do; zero if that
+// is not known.
+func (w *waker) work() time.Time {
+	if routes := w.hub.routes.Load(); w.routes != routes {
+		w.routes, w.done, w.review = routes, time.Time{}, new(engines.Wake)
+	}
+	now := w.hub.store.Clock()
+	if now.Before(w.done) { // it was set back
+		w.done = time.Time{}
+	}
+	before := now.Add(1) // what is due now, too
+	if w.wakeDue(before) {
+		w.done, w.retry = before, 0
+	} else {
+		w.retry = min(max(2*w.retry, shortestRetry), longestRetry)
+	}
+	next, err := w.upcoming()
+	switch {
+	case err != nil || w.retry > 0:
+		return now.Add(max(w.retry, shortestRetry))
+	case w.review != nil:
+		w.lookAtSome()
+		return now.Add(max(w.retry, reviewPause))
+	}
+	return next
+}
+
+// wakeDue wakes the rooms that have become due before a time, and reports whether all
+// went well.
+func (w *waker) wakeDue(before time.Time) (well bool) {
+	well = true
+	for last := (engines.Wake{At: w.done}); !isClosed(w.hub.closing); {
+		page, err := w.due(before, last, wakePage)
+		if err != nil {
+			w.hub.log().Error("looking for rooms to wake", zap.Error(err))
+			return false
+		}
+		well = w.wakeAll(page) && well
+		if len(page) < wakePage {
+			return well
+		}
+		last = page[len(page)-1]
+	}
+	return false
+}
+
+// upcoming returns when the next room is due; zero if none is.
+func (w *waker) upcoming() (time.Time, error) {
+	page, err := w.due(eternity, engines.Wake{At: w.done}, 1)
+	if err != nil || len(page) == 0 {
+		return time.Time{}, err
+	}
+	return page[0].At, nil
+}
+
+// lookAtSome looks at some of the rooms that are not due yet.
+func (w *waker) lookAtSome() {
+	if w.review.At.Before(w.done) {
+		w.review = &engines.Wake{At: w.done}
+	}
+	page, err := w.due(eternity, *w.review, reviewPage)
+	if err != nil {
+		w.hub.log().Error("looking for rooms to wake", zap.Error(err))
+		w.retry = shortestRetry
+		return
+	}
+	w.wakeAll(page)
+	if w.review = nil; len(page) == reviewPage {
+		w.review = &page[len(page)-1]
+	}
+}
+
+func (w *waker) due(before time.Time, after engines.Wake, n int) (page []engines.Wake, err error) {
+	defer recovered(&err)
+	ctx, cancel := context.WithTimeout(w.hub.over, wakeTimeout)
+	defer cancel()
+	return w.hub.store.Engine.Due(ctx, before, after, n)
+}
+
+// wakeAll loads rooms and reports whether all went well.
+func (w *waker) wakeAll(page []engines.Wake) (well bool) {
+	var loading errgroup.Group
+	loading.SetLimit(wakers)
+	for _, wake := range page {
+		loading.Go(func() error {
+			err := w.wake(wake)
+			if err != nil {
+				w.hub.log().Error("waking a room", zap.String("app", wake.Key.App), zap.String("room", wake.Key.Room), zap.Error(err))
+			}
+			return err
+		})
+	}
+	return loading.Wait() == nil
+}
+
+// wake loads a room, which is then woken when its time has come, unless its route is
+// gone.
+func (w *waker) wake(due engines.Wake) (err error) {
+	defer recovered(&err)
+	rt, err := w.routeOf(due.Key)
+	if rt == nil || err != nil {
+		return err
+	}
+	r := w.hub.acquireQuietly(due.Key, rt)
+	if r == nil {
+		return nil
+	}
+	defer r.Release()
+	ctx, cancel := context.WithTimeout(w.hub.over, wakeTimeout)
+	defer cancel()
+	if err := r.Load(ctx, rt); err != nil {
+		return err
+	}
+	r.Remind(due.At)
+	return nil
+}
+
+// routeOf returns the route that has last stored a room, or nil if it is gone. Several
+// without a name may have the same one: then it is the first.
+func (w *waker) routeOf(key engines.Key) (*route.Route, error) {
+	ctx, cancel := context.WithTimeout(w.hub.over, wakeTimeout)
+	defer cancel()
+	name, err := w.hub.store.RouteOf(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, rt := range *w.hub.routes.Load() {
+		if rt.Name == name && rt.AppName == key.App {
+			return rt, nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,496 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/memory"
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// pollApp is a poll that closes some time, an option, after its first vote. A message is a
+// vote.
+type pollApp struct {
+	lasts   time.Duration
+	insists bool // it is to be woken for ever
+}
+
+func (pollApp) Inline()                {}
+func (a pollApp) NewState() apps.State { return &poll{app: a} }
+
+func (pollApp) Receive(c apps.Conn, m apps.Message) error {
+	c.Room().Apply(c, m.Data)
+	return nil
+}
+
+// poll is the state.
+type poll struct {
+	app    pollApp
+	votes  int
+	opened time.Time
+	closed []time.Duration // after it was opened: each wake
+}
+
+func (p *poll) Wake() time.Time {
+	if p.opened.IsZero() || p.app.lasts == 0 || len(p.closed) > 0 && !p.app.insists {
+		return time.Time{}
+	}
+	return p.opened.Add(p.app.lasts)
+}
+
+func (p *poll) Apply(op apps.Op) (apps.Outcome, error) {
+	switch {
+	case op.Wake:
+		p.closed = append(p.closed, op.At.Sub(p.opened))
+	case len(p.closed) > 0:
+		return apps.Outcome{}, errors.New("closed")
+	default:
+		if p.opened.IsZero() {
+			p.opened = op.At
+		}
+		p.votes++
+	}
+	return apps.Outcome{Reply: p.View(), Update: p.View()}, nil
+}
+
+func (p *poll) View() apps.Body {
+	text := fmt.Sprint(p.votes)
+	for _, at := range p.closed {
+		text += fmt.Sprint(" closed after ", at)
+	}
+	return apps.Body{Text: []byte(text)}
+}
+
+func (p *poll) MarshalBinary() ([]byte, error) {
+	var opened int64
+	if !p.opened.IsZero() {
+		opened = p.opened.UnixNano()
+	}
+	text := fmt.Sprint(p.votes, " ", opened)
+	for _, at := range p.closed {
+		text += fmt.Sprint(" ", int64(at))
+	}
+	return []byte(text), nil
+}
+
+func (p *poll) UnmarshalBinary(b []byte) error {
+	fields := strings.Fields(string(b))
+	var opened int64
+	if _, err := fmt.Sscan(fields[0]+" "+fields[1], &p.votes, &opened); err != nil {
+		return err
+	}
+	if opened != 0 {
+		p.opened = time.Unix(0, opened).UTC()
+	}
+	for _, field := range fields[2:] {
+		var at time.Duration
+		if _, err := fmt.Sscan(field, (*int64)(&at)); err != nil {
+			return err
+		}
+		p.closed = append(p.closed, at)
+	}
+	return nil
+}
+
+func pollRoute(name string, app pollApp) *route.Route {
+	return route.New(name, "test", route.Config{App: app, Named: true, Settings: socket.Settings{MaxMessageSize: 1000, MaxQueue: 64 << 10}})
+}
+
+// pollHouse is a process with polls, and the clock of its machine.
+type pollHouse struct {
+	*hub.Hub
+	t      *testing.T
+	engine engines.Engine
+	routes []*route.Route
+
+	mu     sync.Mutex
+	offset time.Duration // guarded by mu; of the clock
+}
+
+func (p *pollHouse) now() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Add(p.offset)
+}
+
+// set sets the clock forward, or back.
+func (p *pollHouse) set(by time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.offset += by
+}
+
+// start begins a process.
+func (p *pollHouse) start(routes ...*route.Route) {
+	p.t.Helper()
+	p.Hub, p.routes = hub.New(hubtest.Opens(p.engine), hub.Limits{}, zap.NewNop), routes
+	p.SetClock(p.now)
+	if err := p.Open(context.Background()); err != nil {
+		p.t.Fatal(err)
+	}
+	synctest.Wait() // its routes are told when the configuration has started
+	p.Begin(routes)
+}
+
+func (p *pollHouse) stop() {
+	p.t.Helper()
+	if err := p.Close(hubtest.Patience, frames.GoingAway, ""); err != nil {
+		p.t.Error(err)
+	}
+}
+
+// reload replaces the routes.
+func (p *pollHouse) reload(routes ...*route.Route) {
+	p.Adopt(p.routes, routes, hub.Limits{})
+	p.routes = routes
+}
+
+// vote votes in a room that nobody else is in.
+func (p *pollHouse) vote(rt *route.Route, name string) string {
+	p.t.Helper()
+	answer, err := p.Ask(context.Background(), rt, room.Visitor{Room: name}, apps.Text("vote"), nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(answer.Data)
+}
+
+// stored is the state of a room, which it does not load.
+func (p *pollHouse) stored(name string) string {
+	p.t.Helper()
+	synctest.Wait()
+	r := replica.New(engines.Key{App: "test", Room: name}, &replica.Store{Engine: p.engine}, func(err error) { p.t.Error(err) })
+	if err := r.Load(context.Background(), hourly, "poll"); err != nil {
+		p.t.Fatal(err)
+	}
+	return string(r.Snapshot().View.Text)
+}
+
+func (p *pollHouse) expect(name, want string) {
+	p.t.Helper()
+	if got := p.stored(name); got != want {
+		p.t.Errorf("%s is %q at %v, want %q", name, got, p.now(), want)
+	}
+}
+
+func (p *pollHouse) expectPrefix(name, want string) {
+	p.t.Helper()
+	if got := p.stored(name); !strings.HasPrefix(got, want) {
+		p.t.Errorf("%s is %q at %v, want %q and more", name, got, p.now(), want)
+	}
+}
+
+// inPolls runs a test over an engine that outlives the processes.
+func inPolls(t *testing.T, test func(t *testing.T, p *pollHouse)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := &pollHouse{t: t, engine: &lasting{Engine: new(memory.Engine)}}
+		test(t, p)
+	})
+}
+
+var hourly = pollApp{lasts: time.Hour}
+
+func TestPollClosesAloneInAnEmptyRoom(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		time.Sleep(time.Minute)
+		if got := p.vote(rt, "room"); got != "1" {
+			t.Fatalf("voted: %s", got)
+		}
+		synctest.Wait()
+		if p.Rooms() != 0 {
+			t.Fatal("the room is in memory")
+		}
+		time.Sleep(time.Hour - time.Millisecond)
+		p.expect("room", "1")
+		time.Sleep(2 * time.Millisecond)
+		p.expect("room", "1 closed after 1h0m0s")
+		time.Sleep(24 * time.Hour)
+		p.expect("room", "1 closed after 1h0m0s")
+		if p.Rooms() != 0 {
+			t.Error("the room is still in memory")
+		}
+	})
+}
+
+// Members are told, and what comes in at that moment comes too late.
+func TestPollClosesBeforeItsMembers(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.Send("vote")
+		ann.Expect("1")
+		time.Sleep(time.Hour)
+		ann.Expect("1 closed after 1h0m0s")
+		ann.Send("vote")
+		ann.Expect("error: closed")
+		ann.Close()
+	})
+}
+
+// A poll whose time comes while Caddy does not run closes when it starts, and whoever
+// looks first sees it closed.
+func TestPollClosesOverARestart(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		p.vote(rt, "room")
+		p.vote(rt, "looked at")
+		p.vote(rt, "voted in")
+		p.stop()
+		time.Sleep(3 * time.Hour)
+		p.expect("room", "1")
+		p.Hub = hub.New(hubtest.Opens(p.engine), hub.Limits{}, zap.NewNop)
+		if view, err := p.View(context.Background(), rt, "looked at"); err != nil || string(view.Text) != "1 closed after 3h0m0s" {
+			t.Errorf("the first visitor after the start sees %q, %v", view.Text, err)
+		}
+		if got := p.vote(rt, "voted in"); got != "error: closed" {
+			t.Errorf("the first vote after the start: %s", got)
+		}
+		p.stop()
+		p.start(rt)
+		p.expect("room", "1 closed after 3h0m0s")
+		p.stop()
+	})
+}
+
+// A reload that changes the time changes it for rooms in memory and for those that are
+// not; and so does a restart.
+func TestPollClosesAtAnotherTimeAfterAReload(t *testing.T) {
+	for _, lasts := range []time.Duration{10 * time.Minute, 100 * time.Minute} {
+		for _, how := range []string{"reload", "restart"} {
+			inPolls(t, func(t *testing.T, p *pollHouse) {
+				rt, other := pollRoute("poll", hourly), pollRoute("poll", pollApp{lasts: lasts})
+				p.start(rt)
+				defer func() { p.stop() }()
+				p.vote(rt, "room")
+				ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "with ann"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ann.Send("vote")
+				ann.Expect("1")
+				synctest.Wait()
+				if how == "reload" {
+					p.reload(other)
+					time.Sleep(time.Minute)
+					ann.Close() // the room leaves memory
+				} else {
+					ann.Close()
+					p.stop()
+					p.start(other)
+					time.Sleep(time.Minute)
+				}
+				time.Sleep(lasts - time.Minute - time.Millisecond)
+				p.expect("room", "1")
+				p.expect("with ann", "1")
+				time.Sleep(2 * time.Millisecond)
+				p.expect("room", fmt.Sprint("1 closed after ", lasts))
+				p.expect("with ann", fmt.Sprint("1 closed after ", lasts))
+			})
+		}
+	}
+}
+
+// A room in memory whose options have it woken only after a reload is woken also when it
+// has left memory.
+func TestPollThatIsGivenAnEnd(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", pollApp{})
+		p.start(rt)
+		defer p.stop()
+		ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.Send("vote")
+		ann.Expect("1")
+		time.Sleep(time.Minute)
+		p.reload(pollRoute("poll", hourly))
+		time.Sleep(time.Minute)
+		ann.Close()
+		time.Sleep(time.Hour)
+		p.expect("room", "1 closed after 1h0m0s")
+	})
+}
+
+// Without its route a poll waits, in memory or not, and costs nothing; when the route
+// is back it closes.
+func TestPollWithoutItsRoute(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt, other := pollRoute("poll", hourly), pollRoute("other", pollApp{lasts: time.Minute})
+		p.start(rt)
+		defer p.stop()
+		p.vote(rt, "room")
+		ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "with ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.Send("vote")
+		ann.Expect("1")
+		p.reload(other)
+		ann.ExpectClose(frames.GoingAway)
+		time.Sleep(10 * time.Hour)
+		p.expect("room", "1")
+		p.expect("with ann", "1")
+		p.reload(other, pollRoute("poll", hourly))
+		p.expect("room", "1 closed after 10h0m0s")
+		p.expect("with ann", "1 closed after 10h0m0s")
+	})
+}
+
+// A clock that leaps forward closes within a minute what is due by it; one that is set
+// back does not close anything earlier, and delays it at most to twice the time.
+func TestPollWhenTheClockIsSet(t *testing.T) {
+	for name, test := range map[string]struct {
+		by, after time.Duration
+		want      string
+	}{
+		"a day forward":        {24 * time.Hour, 61 * time.Second, "1 closed after 24h"},
+		"half an hour forward": {30 * time.Minute, 30*time.Minute + time.Minute, "1 closed after 1h"},
+		"a day back":           {-24 * time.Hour, 24*time.Hour + time.Hour + time.Minute, "1 closed after 1h"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inPolls(t, func(t *testing.T, p *pollHouse) {
+				rt := pollRoute("poll", hourly)
+				p.start(rt)
+				defer p.stop()
+				p.vote(rt, "room")
+				ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "with ann"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ann.Send("vote")
+				ann.Expect("1")
+				time.Sleep(10 * time.Second)
+				p.set(test.by)
+				time.Sleep(test.after)
+				p.expectPrefix("room", test.want)
+				ann.ExpectPrefix(test.want)
+				ann.Close()
+			})
+		})
+	}
+}
+
+// A poll that is opened after the clock has leapt and come back closes after twice its time
+// at the latest, also when nobody is in the room.
+func TestPollAfterTheClockHasComeBack(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.set(24 * time.Hour)
+		p.vote(rt, "room")
+		time.Sleep(time.Second)
+		p.set(-24 * time.Hour)
+		p.vote(rt, "room")
+		time.Sleep(2*time.Hour - 10*time.Second)
+		p.expect("room", "2")
+		time.Sleep(20 * time.Second)
+		p.expectPrefix("room", "2 closed after 1h")
+	})
+}
+
+// An engine that refuses, for a long time, delays a wake and does not lose it.
+func TestPollOverAnEngineThatRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := hubtest.NewEngine()
+		p := &pollHouse{t: t, engine: engine}
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.vote(rt, "room")
+		engine.OnSwap(func(func() error) error { return engines.ErrRefused })
+		before := engine.Swaps()
+		time.Sleep(25 * time.Hour)
+		p.expect("room", "1")
+		if tries := engine.Swaps() - before; tries < 24*60 || tries > 24*60+20 {
+			t.Errorf("%d tries in a day, want about one a minute", tries)
+		}
+		engine.OnSwap(nil)
+		time.Sleep(time.Minute)
+		p.expectPrefix("room", "1 closed after 25h")
+	})
+}
+
+// A state that insists is woken once a second, and its room stays in memory.
+func TestStateThatInsists(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", pollApp{lasts: time.Hour, insists: true})
+		p.start(rt)
+		p.vote(rt, "room")
+		time.Sleep(time.Hour + 3500*time.Millisecond)
+		for range 100 { // visitors make no difference
+			if _, err := p.View(context.Background(), rt, "room"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.expect("room", "1 closed after 1h0m0s closed after 1h0m1s closed after 1h0m2s closed after 1h0m3s")
+		p.stop()
+	})
+}
+
+// Thousands of rooms that are due at the same time are woken, with more than a page of
+// others that have no route.
+func TestManyPollsClose(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		const rooms = 1500
+		rt, gone := pollRoute("poll", hourly), pollRoute("gone", hourly)
+		p.start(rt, gone)
+		for i := range rooms {
+			p.vote(gone, fmt.Sprint("gone ", i))
+		}
+		for i := range rooms {
+			p.vote(rt, fmt.Sprint(i))
+		}
+		p.stop()
+		time.Sleep(2 * time.Hour)
+		p.start(rt)
+		for i := range rooms {
+			p.expect(fmt.Sprint(i), "1 closed after 2h0m0s")
+		}
+		p.expect("gone 77", "1")
+		p.stop()
+	})
+}
+
+// Waking a room is no use of it: it is forgotten all the same.
+func TestPollIsForgotten(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		engine := p.engine.(*lasting)
+		rt := route.New("poll", "test", route.Config{App: hourly, Named: true, Forget: 2 * time.Hour})
+		p.start(rt)
+		defer p.stop()
+		time.Sleep(7 * time.Minute) // so that what is done now and then is not done just then
+		p.vote(rt, "room")
+		time.Sleep(time.Hour + 59*time.Minute)
+		p.expect("room", "1 closed after 1h0m0s")
+		time.Sleep(2 * time.Minute)
+		engine.expect(t)
+	})
+}

@@ -1,0 +1,163 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/replica"
+)
+
+// alarm has the state of a room woken when its time has come (apps.Waker). As long as
+// the room is in memory it sets itself a timer; for other rooms, see package hub.
+//
+// After a wake the room is not woken for a second, or, if the wake has failed, for ever
+// longer, up to a minute. If it is due again within that time it stays in memory.
+type alarm struct {
+	// Set by the turn, with Room.mu held.
+	timer *time.Timer // nil if none was ever set
+	at    time.Time   // when the state is to be woken, by the machine's clock; zero if never
+
+	resting bool // restOn is under way; guarded by Room.mu
+
+	// Owned by the turn.
+	rest  time.Duration // after the last wake
+	until time.Time     // its end
+}
+
+const (
+	shortestRest = time.Second
+	longestRest  = time.Minute
+
+	// longestAlarm bounds the timer: the clock may be set meanwhile.
+	longestAlarm = time.Minute
+
+	// wakePatience is how long visitors of a room that is just loaded wait for a wake
+	// that is overdue.
+	wakePatience = time.Second
+)
+
+// setAlarm sets the alarm for the state as of the last commit.
+func (r *Room) setAlarm() {
+	wait, pending := r.replica.Wake()
+	if !pending && r.alarm.timer == nil {
+		return
+	}
+	at, rest := r.replica.WakeTime(), time.Until(r.alarm.until)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alarm.stop()
+	r.alarm.at = at
+	switch {
+	case !pending || r.alarm.resting || r.route.HasEnded():
+	case rest > 0 && wait <= rest:
+		r.alarm.resting = true
+		r.Retain()
+		r.shared.Go(func() { r.restOn(rest) })
+	case r.alarm.timer == nil:
+		r.alarm.timer = time.AfterFunc(min(wait, longestAlarm), r.ring)
+	default:
+		r.alarm.timer.Reset(min(wait, longestAlarm))
+	}
+}
+
+// restOn keeps the room in memory until the end of its rest.
+func (r *Room) restOn(rest time.Duration) {
+	defer r.Release()
+	r.shared.sleep(rest)
+	r.mu.Lock()
+	r.alarm.resting = false
+	r.mu.Unlock()
+	if !r.shared.isClosing() {
+		r.ring()
+	}
+}
+
+// stop stops the timer. Room.mu is held.
+func (a *alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// ring has a turn taken in which the state is woken if its time has come.
+func (r *Room) ring() { r.take(func(c *chores) { c.wake = true }) }
+
+// take has a turn taken with a chore, if the room is loaded.
+func (r *Room) take(add func(*chores)) {
+	r.mu.Lock()
+	if r.last.epoch == "" || r.retired {
+		r.mu.Unlock()
+		return
+	}
+	add(&r.chores)
+	r.engage()
+	r.mu.Unlock()
+	r.kick()
+}
+
+// mayWake reports whether the state is to be woken in this turn. Without a route whose
+// options hold for that, the room waits.
+func (r *Room) mayWake() bool {
+	if !r.stateful {
+		return false
+	}
+	wait, pending := r.replica.Wake()
+	return pending && wait == 0 && time.Until(r.alarm.until) <= 0 && !r.Route().HasEnded()
+}
+
+// woken notes what came of a wake: the room rests.
+func (r *Room) woken(res replica.Result) {
+	switch {
+	case res.Err == replica.ErrNotDue:
+		return
+	case res.Err == nil:
+		r.alarm.rest = shortestRest
+	default:
+		r.reportWake(res.Err)
+		r.alarm.rest = min(max(2*r.alarm.rest, shortestRest), longestRest)
+	}
+	r.alarm.until = time.Now().Add(r.alarm.rest)
+}
+
+// reportWake reports why a wake has failed, unless the replica has.
+func (r *Room) reportWake(err error) {
+	if e, ok := errors.AsType[*replica.Error](err); !ok || e.Code == replica.CodeRefused {
+		r.report(fmt.Errorf("waking the room: %w", err))
+	}
+}
+
+// beginAlarm has the alarm set in a room that has just been loaded. What was to be done
+// before is done before visitors see the state, unless that takes long.
+func (r *Room) beginAlarm(ctx context.Context, overdue bool) {
+	if !overdue {
+		r.ring()
+		return
+	}
+	done := make(chan struct{})
+	r.take(func(c *chores) { c.wake, c.overdue = true, done })
+	timer := time.NewTimer(wakePatience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Wake returns when the state is to be woken, by the machine's clock; zero if never.
+func (r *Room) Wake() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.alarm.at
+}
+
+// Remind has it stored when the state is to be woken, if the engine has the room woken at
+// another time. It does not wait. The caller has a reference.
+func (r *Room) Remind(found time.Time) { r.take(func(c *chores) { c.remind = found }) }
+
+// remind is the turn of Remind; found is zero if the engine was not asked.
+func (r *Room) remind(found time.Time) {
+	r.stored(r.replica.Remind(r.shared.Context, found))
+}
