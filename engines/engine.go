@@ -172,3 +172,8 @@ var (
 	ErrConflict = errors.New("room was changed meanwhile")
 	ErrRefused  = errors.New("engine refused to store the room")
 )
+
+// ErrUnavailable is of an Open that has found nobody to keep rooms, such as a server that is
+// not reachable. It may be later: a process goes on without, and tries again. Errors of Open
+// that are none are for somebody to mend.
+var ErrUnavailable = errors.New("engine cannot be reached")

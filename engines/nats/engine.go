@@ -1,0 +1,213 @@
+package nats
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+const (
+	// largestState bounds what a room may have, in bytes. A state is sent whole to joining
+	// members, so that a larger one would help nobody.
+	largestState = 1 << 20
+	// headroom is what the header of a message needs at most, beside the state.
+	headroom = 2 << 10
+	// smallestState is what an engine has to take at least.
+	smallestState = 1 << 10
+
+	// closeTimeout is how long Close waits for answers.
+	closeTimeout = 3 * time.Second
+)
+
+// Engine is a bucket of rooms that is open.
+type Engine struct {
+	// Immutable.
+	link     *link
+	bucket   *bucket
+	maxState int
+
+	index    index
+	follower follower
+
+	mu sync.Mutex
+	// Guarded by mu.
+	closed bool
+
+	calls sync.WaitGroup // under way; added to while mu is held and closed is false
+}
+
+// newEngine returns the engine over a bucket.
+func newEngine(b *bucket, maxPayload int64) (*Engine, error) {
+	largest := int(min(maxPayload, largestState+headroom))
+	if b.largest > 0 {
+		largest = min(largest, b.largest)
+	}
+	if largest < smallestState+headroom {
+		return nil, fmt.Errorf("messages may have %d bytes (max_payload of the server, max_msg_size of the bucket): rooms need %d", largest, smallestState+headroom)
+	}
+	return &Engine{link: b.link, bucket: b, maxState: largest - headroom, follower: follower{busy: make(semaphore, 1)}}, nil
+}
+
+// begin counts a call in, unless the engine is closed.
+func (e *Engine) begin() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errClosed
+	}
+	e.calls.Add(1)
+	return nil
+}
+
+// Load asks the stream's leader for the state of a room.
+func (e *Engine) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	if err := e.begin(); err != nil {
+		return nil, 0, err
+	}
+	defer e.calls.Done()
+	subject, err := subjectOf(e.bucket.rooms, key)
+	if err != nil {
+		return nil, 0, engines.ErrNotFound
+	}
+	s, err := e.bucket.get(ctx, subject)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case s.seq == 0 || isMarker(s.head):
+		return nil, 0, engines.ErrNotFound
+	}
+	if err := checkState(s.head, subject, s.data); err != nil {
+		return nil, 0, err
+	}
+	return s.data, s.seq, nil
+}
+
+// Swap stores a value if rev is the room's revision.
+func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
+	if len(v.State) > e.maxState {
+		return 0, engines.ErrRefused
+	}
+	if err := e.begin(); err != nil {
+		return 0, refused(err)
+	}
+	defer e.calls.Done()
+	subject, err := subjectOf(e.bucket.rooms, key)
+	if err != nil {
+		return 0, refused(err)
+	}
+	t := timesOf(v)
+	now, err := e.bucket.put(ctx, subject, rev, t.header(subject, v.State), v.State)
+	if rev == 0 && errors.Is(err, engines.ErrConflict) {
+		now, err = e.createAgain(ctx, subject, t, v.State)
+	}
+	if err == nil {
+		e.index.put(key, now, t)
+	}
+	return now, err
+}
+
+// createAgain stores a value in place of a marker, which may vanish meanwhile.
+func (e *Engine) createAgain(ctx context.Context, subject string, t times, state []byte) (uint64, error) {
+	for range 3 {
+		s, err := e.bucket.get(ctx, subject)
+		switch {
+		case err != nil: // what was tried so far certainly failed
+			return 0, refused(err)
+		case s.seq != 0 && !isMarker(s.head):
+			if err := checkState(s.head, subject, s.data); err != nil {
+				return 0, refused(err)
+			}
+			return 0, engines.ErrConflict
+		}
+		now, err := e.bucket.put(ctx, subject, s.seq, t.header(subject, state), state)
+		if !errors.Is(err, engines.ErrConflict) {
+			return now, err
+		}
+	}
+	return 0, engines.ErrConflict
+}
+
+// Delete puts a marker in the place of a room if rev is its revision.
+func (e *Engine) Delete(ctx context.Context, key engines.Key, rev uint64) error {
+	if err := e.begin(); err != nil {
+		return refused(err)
+	}
+	defer e.calls.Done()
+	subject, err := subjectOf(e.bucket.rooms, key)
+	if err != nil {
+		return engines.ErrNotFound
+	}
+	now, err := uint64(0), engines.ErrConflict
+	if rev != 0 {
+		h := nats.Header{markerHeader: {markerValue}, ttlHeader: {markerLife.String()}}
+		now, err = e.bucket.put(ctx, subject, rev, h, nil)
+	}
+	switch {
+	case err == nil:
+		e.index.drop(key, now)
+	case errors.Is(err, engines.ErrConflict):
+		return e.whyNot(ctx, subject)
+	}
+	return err
+}
+
+// whyNot returns why a room could not be deleted: it is another one, or there is none.
+func (e *Engine) whyNot(ctx context.Context, subject string) error {
+	s, err := e.bucket.get(ctx, subject)
+	switch {
+	case err != nil:
+		return engines.ErrConflict
+	case s.seq == 0 || isMarker(s.head):
+		return engines.ErrNotFound
+	}
+	return engines.ErrConflict
+}
+
+// MaxState is 1 MiB, or less if the server's max_payload or the bucket's max_msg_size are.
+func (e *Engine) MaxState() int { return e.maxState }
+
+// Mark changes when the bucket is created, as it is when a backup of it is restored.
+func (e *Engine) Mark() string {
+	sum := sha256.Sum256([]byte(e.bucket.name + " " + e.bucket.created.UTC().Format(time.RFC3339Nano)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Close waits for answers that are due, but not for servers that are away.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	was := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if was {
+		return nil
+	}
+	e.link.end() // nothing more is sent
+	answered := make(chan struct{})
+	go func() {
+		e.calls.Wait()
+		close(answered)
+	}()
+	t := time.NewTimer(closeTimeout)
+	defer t.Stop()
+	select {
+	case <-answered:
+	case <-t.C:
+	}
+	e.link.close() // ends what still waits
+	<-answered
+	return nil
+}
+
+// Interface guards
+var (
+	_ engines.Engine = (*Engine)(nil)
+	_ engines.Marked = (*Engine)(nil)
+)

@@ -1,0 +1,186 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// How the connection is kept.
+const (
+	dialTimeout   = 2 * time.Second
+	reconnectWait = 250 * time.Millisecond // between two tries of a server, and up to as much again
+	pingInterval  = 3 * time.Second        // a connection without answers is given up after three of these
+	flushTimeout  = 5 * time.Second        // a server that takes nothing for so long is left
+
+	// answerTimeout is how long one answer is waited for. A server that leads nothing any
+	// more may not give one.
+	answerTimeout = 5 * time.Second
+
+	// The pause before a request is tried again grows.
+	shortestPause = 20 * time.Millisecond
+	longestPause  = time.Second
+)
+
+// errUnsent is of a request that no server has taken, so that it has no effect.
+var errUnsent = errors.New("NATS has not taken it")
+
+var errClosed = errors.New("engine is closed")
+
+// link is the connection to the servers.
+type link struct {
+	// Immutable.
+	conn *nats.Conn
+	over context.Context // ends when what is not sent shall not be sent any more
+	end  context.CancelFunc
+
+	mu sync.Mutex
+	// Guarded by mu.
+	back chan struct{} // closed when a connection is there again
+}
+
+// dial connects to one of the servers.
+func dial(ctx context.Context, settings []nats.Option, urls string) (*link, error) {
+	l := &link{back: make(chan struct{})}
+	l.over, l.end = context.WithCancel(context.Background())
+	timeout := dialTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = max(min(timeout, time.Until(deadline)), time.Millisecond)
+	}
+	conn, err := nats.Connect(urls, append(settings, l.options(timeout)...)...)
+	if err != nil {
+		l.end()
+		return nil, err
+	}
+	l.conn = conn
+	return l, nil
+}
+
+func (l *link) options(timeout time.Duration) []nats.Option {
+	return []nats.Option{
+		nats.Name("caddy-websocket"),
+		nats.Timeout(timeout),
+		nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.IgnoreAuthErrorAbort(), // rights may come back
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(flushTimeout),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if l.over.Err() == nil {
+				logger().Warn("connection to NATS lost, trying to come back", zap.Error(err))
+			}
+		}),
+		nats.ReconnectHandler(func(conn *nats.Conn) {
+			logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
+			l.announce()
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			logger().Error("NATS", zap.Error(err))
+		}),
+	}
+}
+
+// announce wakes those that wait for a connection.
+func (l *link) announce() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.back)
+	l.back = make(chan struct{})
+}
+
+// returning returns a channel that is closed when a connection is there again.
+func (l *link) returning() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.back
+}
+
+// close ends the connection.
+func (l *link) close() {
+	l.end()
+	l.conn.Close()
+}
+
+// write sends a request and returns the answer. It is tried again as long as certainly no
+// server has taken it. An error is errUnsent, or leaves open what has become of it.
+func (l *link) write(ctx context.Context, request *nats.Msg) (*nats.Msg, error) {
+	return l.ask(ctx, request, isUnsent)
+}
+
+// read sends a request that may be repeated, until it is answered or ctx ends.
+func (l *link) read(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
+	return l.ask(ctx, &nats.Msg{Subject: subject, Data: data}, func(error) bool { return true })
+}
+
+// ask sends a request, again after an error that allows to.
+func (l *link) ask(ctx context.Context, request *nats.Msg, again func(error) bool) (*nats.Msg, error) {
+	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
+		back := l.returning()
+		if err := l.ended(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnsent, err)
+		}
+		answer, err := l.attempt(ctx, request)
+		if err == nil {
+			return answer, nil
+		}
+		if isUnsent(err) {
+			err = fmt.Errorf("%w: %w", errUnsent, err)
+		}
+		if !again(err) || !l.wait(ctx, back, pause) {
+			return nil, err
+		}
+	}
+}
+
+// ended returns why nothing is to be sent any more, if so.
+func (l *link) ended(ctx context.Context) error {
+	if l.over.Err() != nil {
+		return errClosed
+	}
+	return ctx.Err()
+}
+
+// attempt sends a request once.
+func (l *link) attempt(ctx context.Context, request *nats.Msg) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return l.conn.RequestMsgWithContext(ctx, request)
+}
+
+// wait waits for a connection, or for a while, and reports whether to try again.
+func (l *link) wait(ctx context.Context, back <-chan struct{}, pause time.Duration) bool {
+	t := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // not a secret
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-l.over.Done():
+		return false
+	case <-back:
+	case <-t.C:
+	}
+	return true
+}
+
+// unsent is what the client says when it has sent nothing, or the server when nobody was
+// there to take it. ErrConnectionClosed is not among them: it is also said of what was sent.
+var unsent = []error{nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload, errUnsent}
+
+// isUnsent reports whether an error says that no server has taken the request.
+func isUnsent(err error) bool {
+	for _, e := range unsent {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
