@@ -206,12 +206,16 @@ func (a *App) handOver(next *App) {
 	}
 }
 
-// Start opens the engine if a route keeps something, unless it is open already.
+// Start opens the engine if a route keeps something, unless it is open already. An engine
+// that cannot be reached is opened later.
 func (a *App) Start() error {
 	if !a.keepsSomething() {
 		return nil
 	}
-	if err := a.hub.Open(a.ctx); err != nil {
+	switch err := a.hub.Open(a.ctx); {
+	case errors.Is(err, engines.ErrUnavailable):
+		logger().Warn("rooms that keep something are answered with 503 until their engine can be reached", zap.Error(err))
+	case err != nil:
 		return fmt.Errorf("opening engine: %w", err)
 	}
 	return nil

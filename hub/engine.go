@@ -2,10 +2,12 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddyws/caddy-websocket/engines"
@@ -15,12 +17,20 @@ import (
 // an earlier hub to be closed.
 const openTimeout = 10 * time.Second
 
+// The pause before an engine that cannot be reached is tried again grows.
+const (
+	shortestAway = time.Second
+	longestAway  = 15 * time.Second
+)
+
 // lazyEngine is the engine of a hub, opened when something is first to be kept. An
-// attempt that fails is not kept: the next visitor makes another.
+// attempt that fails is not kept: the next visitor makes another. But an engine that cannot
+// be reached is tried again and again, and meanwhile visitors are told so at once.
 type lazyEngine struct {
 	opener   engines.Opener
 	attempts singleflight.Group
-	opened   atomic.Bool // and installed: the engine may be used
+	opened   atomic.Bool           // and installed: the engine may be used
+	away     atomic.Pointer[error] // why it cannot be reached; nil: nobody is trying
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -29,19 +39,53 @@ type lazyEngine struct {
 }
 
 // Open opens the engine unless it is open. The error is that of the engine, of ctx, or
-// [ErrClosed].
+// [ErrClosed]. After an [engines.ErrUnavailable] the hub goes on trying.
 func (h *Hub) Open(ctx context.Context) error {
 	if h.engine.opened.Load() {
 		return nil
 	}
+	if err := h.engine.away.Load(); err != nil {
+		return *err
+	}
 	done := h.engine.attempts.DoChan("", func() (_ any, err error) {
-		return nil, h.openEngine()
+		return nil, h.openNow()
 	})
 	select {
 	case res := <-done:
 		return res.Err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// openNow makes an attempt. If the engine cannot be reached, others follow until it can.
+func (h *Hub) openNow() error {
+	err := h.openEngine()
+	if errors.Is(err, engines.ErrUnavailable) && h.engine.away.CompareAndSwap(nil, &err) {
+		h.goUnlessClosed(h.openLater)
+	}
+	return err
+}
+
+// openLater tries to open the engine until it can be reached, or the hub closes.
+func (h *Hub) openLater() {
+	defer h.engine.away.Store(nil)
+	for pause := shortestAway; ; pause = min(2*pause, longestAway) {
+		select {
+		case <-time.After(pause):
+		case <-h.closing:
+			return
+		}
+		switch err := h.openEngine(); {
+		case err == nil:
+			h.log().Info("the engine can be reached now")
+			return
+		case errors.Is(err, engines.ErrUnavailable):
+			h.engine.away.Store(&err)
+		default:
+			h.log().Error("opening engine", zap.Error(err))
+			return
+		}
 	}
 }
 
