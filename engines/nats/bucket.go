@@ -33,7 +33,8 @@ type bucket struct {
 	// Immutable.
 	link    *link
 	name    string // of the stream
-	rooms   string // the prefix of the subjects of rooms
+	prefix  string // of its subjects
+	rooms   string // of the subjects of rooms
 	created time.Time
 	largest int // a message in bytes that the stream takes; 0 is no limit
 }
@@ -78,6 +79,7 @@ func openBucket(ctx context.Context, l *link, name string, replicas int) (*bucke
 	return &bucket{
 		link:    l,
 		name:    info.Config.Name,
+		prefix:  subjectPrefix + name + ".",
 		rooms:   subjectPrefix + name + "." + roomsToken,
 		created: info.Created,
 		largest: max(int(info.Config.MaxMsgSize), 0),
@@ -267,7 +269,7 @@ func (b *bucket) last(ctx context.Context) (uint64, error) {
 	if err := b.query(ctx, "$JS.API.STREAM.INFO."+b.name, nil, &info); err != nil {
 		return 0, err
 	}
-	if !info.Created.Equal(b.created) {
+	if !isSameCreation(info.Created, b.created) {
 		return 0, errReplaced
 	}
 	return info.State.LastSeq, nil

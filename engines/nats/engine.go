@@ -2,8 +2,6 @@ package nats
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -33,6 +31,7 @@ type Engine struct {
 	link     *link
 	bucket   *bucket
 	maxState int
+	mark     string
 
 	index    index
 	follower follower
@@ -40,12 +39,13 @@ type Engine struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	closed bool
+	unfit  error // why the bucket must not be used any more; nil: it may be
 
 	calls sync.WaitGroup // under way; added to while mu is held and closed is false
 }
 
 // newEngine returns the engine over a bucket.
-func newEngine(b *bucket, maxPayload int64) (*Engine, error) {
+func newEngine(b *bucket, mark string, maxPayload int64) (*Engine, error) {
 	largest := int(min(maxPayload, largestState+headroom))
 	if b.largest > 0 {
 		largest = min(largest, b.largest)
@@ -53,18 +53,28 @@ func newEngine(b *bucket, maxPayload int64) (*Engine, error) {
 	if largest < smallestState+headroom {
 		return nil, fmt.Errorf("messages may have %d bytes (max_payload of the server, max_msg_size of the bucket): rooms need %d", largest, smallestState+headroom)
 	}
-	return &Engine{link: b.link, bucket: b, maxState: largest - headroom, follower: follower{busy: make(semaphore, 1)}}, nil
+	return &Engine{link: b.link, bucket: b, maxState: largest - headroom, mark: mark, follower: follower{busy: make(semaphore, 1)}}, nil
 }
 
-// begin counts a call in, unless the engine is closed.
+// begin counts a call in, unless the engine is closed or the bucket is another one.
 func (e *Engine) begin() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
+	switch {
+	case e.closed:
 		return errClosed
+	case e.unfit != nil:
+		return e.unfit
 	}
 	e.calls.Add(1)
 	return nil
+}
+
+// retire has no call begin any more.
+func (e *Engine) retire(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unfit = err
 }
 
 // Load asks the stream's leader for the state of a room.
@@ -174,11 +184,9 @@ func (e *Engine) whyNot(ctx context.Context, subject string) error {
 // MaxState is 1 MiB, or less if the server's max_payload or the bucket's max_msg_size are.
 func (e *Engine) MaxState() int { return e.maxState }
 
-// Mark changes when the bucket is created, as it is when a backup of it is restored.
-func (e *Engine) Mark() string {
-	sum := sha256.Sum256([]byte(e.bucket.name + " " + e.bucket.created.UTC().Format(time.RFC3339Nano)))
-	return hex.EncodeToString(sum[:16])
-}
+// Mark is another one when a backup of the bucket was restored, unless within an hour after
+// the bucket was created.
+func (e *Engine) Mark() string { return e.mark }
 
 // Close waits for answers that are due, but not for servers that are away.
 func (e *Engine) Close() error {

@@ -47,6 +47,9 @@ func (e *Engine) follow(ctx context.Context) error {
 	began := time.Now().Round(0) // the clock on the wall goes on while a machine sleeps
 	last, err := e.bucket.last(ctx)
 	if err != nil {
+		if errors.Is(err, errReplaced) {
+			e.retire(err)
+		}
 		return fmt.Errorf("asking NATS for the state of the bucket: %w", err)
 	}
 	if began.Sub(f.fresh) > staleAfter && !f.fresh.IsZero() {

@@ -215,8 +215,12 @@ func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	mark, err := b.mark(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("marking the bucket: %w", err)
+	}
 	checkServers(ctx, l.conn)
-	return newEngine(b, l.conn.MaxPayload())
+	return newEngine(b, mark, l.conn.MaxPayload())
 }
 
 // isRecent reports whether a server lets single messages have an end.

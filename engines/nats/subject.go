@@ -89,5 +89,8 @@ func keyOf(prefix, subject string) (key engines.Key, ok bool) {
 	if key.Room, ok = parseToken(room); !ok {
 		return engines.Key{}, false
 	}
+	if canonical, err := subjectOf(prefix, key); err != nil || canonical != subject {
+		return engines.Key{}, false
+	}
 	return key, true
 }
