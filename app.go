@@ -54,6 +54,7 @@ type App struct {
 	poolKey  string // what Cleanup has to give back; empty if nothing was taken
 	handlers []*Handler
 	refusals *refusals
+	required bool // the engine is
 	served   bool // it has been the running configuration, and has been stopped
 }
 
@@ -87,6 +88,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	opener, ok := module.(engines.Opener)
 	if !ok {
 		return fmt.Errorf("loading engine: %T is not an engine", module)
+	}
+	if essential, ok := module.(engines.Essential); ok {
+		a.required = essential.IsRequired()
 	}
 	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -207,13 +211,13 @@ func (a *App) handOver(next *App) {
 }
 
 // Start opens the engine if a route keeps something, unless it is open already. An engine
-// that cannot be reached is opened later.
+// that cannot be reached is opened later, unless it is required.
 func (a *App) Start() error {
 	if !a.keepsSomething() {
 		return nil
 	}
 	switch err := a.hub.Open(a.ctx); {
-	case errors.Is(err, engines.ErrUnavailable):
+	case errors.Is(err, engines.ErrUnavailable) && !a.required:
 		logger().Warn("rooms that keep something are answered with 503 until their engine can be reached", zap.Error(err))
 	case err != nil:
 		return fmt.Errorf("opening engine: %w", err)

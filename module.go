@@ -23,6 +23,7 @@ import (
 	_ "github.com/caddyws/caddy-websocket/apps/sum"
 	_ "github.com/caddyws/caddy-websocket/engines/bolt"
 	_ "github.com/caddyws/caddy-websocket/engines/memory"
+	_ "github.com/caddyws/caddy-websocket/engines/nats"
 	"github.com/caddyws/caddy-websocket/route"
 )
 

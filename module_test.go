@@ -758,7 +758,7 @@ func TestRoutesShareTheHub(t *testing.T) {
 
 func TestModulesAreRegistered(t *testing.T) {
 	for _, id := range []string{
-		"http.handlers.websocket", "websocket", "websocket.engines.memory", "websocket.engines.bolt",
+		"http.handlers.websocket", "websocket", "websocket.engines.memory", "websocket.engines.bolt", "websocket.engines.nats",
 		"http.websocket.apps.echo", "http.websocket.apps.lowercase", "http.websocket.apps.broadcast", "http.websocket.apps.sum",
 	} {
 		module, err := caddy.GetModule(id)

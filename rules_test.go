@@ -89,6 +89,8 @@ var bans = []struct{ folder, banned, reason string }{
 	{"frames", "net", "the codec does no I/O"},
 	{"options", modulePath + "/", "apps of other modules use it"},
 	{"page", "github.com/", "the page is an embedded file"},
+	{"cmd/caddy", "github.com/nats-io/nats-server/", "the server of NATS is for tests: it would make the binary larger by a sixth"},
+	{"hub", "github.com/nats-io/", "the hub knows the contract, not the engines"},
 }
 
 // Imports that a package must not have itself.

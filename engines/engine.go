@@ -66,6 +66,13 @@ type Opener interface {
 	Open(ctx context.Context) (Engine, error)
 }
 
+// Essential is an Opener that tells whether a configuration is of any use while its engine
+// is unavailable, see [ErrUnavailable]. Without this ability it is.
+type Essential interface {
+	// IsRequired reports whether a configuration must not be loaded without the engine.
+	IsRequired() bool
+}
+
 // Key names a room: the app's name and the room's. App is not empty and has
 // no NUL, Room is any bytes; an engine takes both up to 512 bytes together and may
 // refuse longer ones. Keys are ordered by App, then Room, by their bytes.
@@ -174,6 +181,6 @@ var (
 )
 
 // ErrUnavailable is of an Open that has found nobody to keep rooms, such as a server that is
-// not reachable. It may be later: a process goes on without, and tries again. Errors of Open
-// that are none are for somebody to mend.
+// not reachable. It may be later: a process goes on without, and tries again. Any other error
+// of Open is for somebody to mend.
 var ErrUnavailable = errors.New("engine cannot be reached")

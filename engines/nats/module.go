@@ -175,18 +175,17 @@ func (o *Opener) hosts() (hosts []string) {
 	return hosts
 }
 
+// IsRequired reports whether a configuration is not to be loaded while NATS cannot be reached.
+func (o *Opener) IsRequired() bool { return o.Required }
+
 // Open connects to NATS and finds the bucket, or creates it. If no server can be reached, or
-// JetStream does not answer, that is an engines.ErrUnavailable unless the engine is required.
+// JetStream does not answer, that is an engines.ErrUnavailable.
 func (o *Opener) Open(ctx context.Context) (engines.Engine, error) {
 	e, err := o.open(ctx)
 	if err == nil {
 		return e, nil
 	}
-	err = fmt.Errorf("opening the bucket %s of NATS at %s: %w", o.Bucket, strings.Join(o.hosts(), ", "), err)
-	if o.Required && errors.Is(err, engines.ErrUnavailable) {
-		err = errors.New(err.Error()) // it is waited for no more
-	}
-	return nil, err
+	return nil, fmt.Errorf("opening the bucket %s of NATS at %s: %w", o.Bucket, strings.Join(o.hosts(), ", "), err)
 }
 
 func (o *Opener) open(ctx context.Context) (*Engine, error) {
@@ -283,4 +282,5 @@ var (
 	_ caddy.Validator       = (*Opener)(nil)
 	_ caddyfile.Unmarshaler = (*Opener)(nil)
 	_ engines.Opener        = (*Opener)(nil)
+	_ engines.Essential     = (*Opener)(nil)
 )

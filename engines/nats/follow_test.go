@@ -1,0 +1,162 @@
+package nats
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// pair returns two engines over one bucket, as two nodes have them.
+func pair(t *testing.T) (a, b *Engine) {
+	t.Helper()
+	o := &Opener{URLs: []string{startServer(t, serverOptions(t)).ClientURL()}, Bucket: newBucket()}
+	return openEngine(t, o), openEngine(t, o)
+}
+
+func swap(t *testing.T, e *Engine, key engines.Key, rev uint64, v engines.Value) uint64 {
+	t.Helper()
+	now, err := e.Swap(t.Context(), key, rev, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now
+}
+
+func expectCount(t *testing.T, e *Engine, want int) {
+	t.Helper()
+	if n, err := e.Count(t.Context()); err != nil || n != want {
+		t.Errorf("%d rooms, %v; want %d", n, err, want)
+	}
+}
+
+func expectDue(t *testing.T, e *Engine, want ...engines.Key) {
+	t.Helper()
+	wakes, err := e.Due(t.Context(), today.Add(time.Hour), engines.Wake{}, 10)
+	if err != nil || len(wakes) != len(want) {
+		t.Errorf("due: %v, %v; want %v", wakes, err, want)
+		return
+	}
+	for i := range want {
+		if wakes[i].Key != want[i] {
+			t.Errorf("due: %v; want %v", wakes, want)
+		}
+	}
+}
+
+// What one node stores, another finds.
+func TestNodesKnowTheRoomsOfOthers(t *testing.T) {
+	a, b := pair(t)
+	due := engines.Value{State: []byte("x"), Used: today, Wake: today}
+	expectCount(t, b, 0)
+	one := swap(t, a, key(1), 0, due)
+	swap(t, b, key(2), 0, due)
+	for _, e := range []*Engine{a, b} {
+		expectCount(t, e, 2)
+		expectDue(t, e, key(1), key(2))
+	}
+	one = swap(t, b, key(1), one, value("woken"))
+	expectDue(t, a, key(2))
+	if err := a.Delete(t.Context(), key(1), one); err != nil {
+		t.Fatal(err)
+	}
+	expectCount(t, b, 1)
+	swap(t, b, key(1), 0, due)
+	expectDue(t, a, key(1), key(2))
+	if uses, err := a.Unused(t.Context(), today.Add(2*time.Hour), engines.Use{}, 10); err != nil || len(uses) != 2 {
+		t.Errorf("%v, %v", uses, err)
+	}
+}
+
+// More rooms than are read at once.
+func TestManyRoomsAreRead(t *testing.T) {
+	const rooms = 2*readPage + 500
+	a, b := pair(t)
+	var work sync.WaitGroup
+	for w := range 10 {
+		work.Go(func() {
+			for i := w; i < rooms; i += 10 {
+				if _, err := a.Swap(t.Context(), key(i), 0, value("x")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	expectCount(t, b, rooms)
+	expectCount(t, a, rooms)
+}
+
+// Headers that were sent and did not arrive are read again.
+func TestHeadersThatAreLost(t *testing.T) {
+	a, b := pair(t)
+	swap(t, a, key(0), 0, value("x"))
+	expectCount(t, b, 1)
+	for i := range 3 {
+		swap(t, a, key(i+1), 0, value("x"))
+		stolen, err := b.follower.consumer.FetchNoWait(1) // by somebody else
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := <-stolen.Messages(); m == nil {
+			t.Fatal("there is nothing to lose")
+		}
+		swap(t, a, key(i+101), 0, value("x"))
+		expectCount(t, b, 2*i+3)
+	}
+}
+
+// Servers end a consumer that nobody asks, or that they cannot keep.
+func TestAConsumerThatIsGone(t *testing.T) {
+	a, b := pair(t)
+	swap(t, a, key(0), 0, value("x"))
+	expectCount(t, b, 1)
+	info, err := b.follower.consumer.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.link.read(t.Context(), "$JS.API.CONSUMER.DELETE."+b.bucket.name+"."+info.Name, nil); err != nil {
+		t.Fatal(err)
+	}
+	swap(t, a, key(1), 0, value("x"))
+	expectCount(t, b, 2)
+}
+
+// After a long time markers may have come and gone unseen.
+func TestAnIndexThatIsTooOld(t *testing.T) {
+	a, b := pair(t)
+	swap(t, a, key(0), 0, value("x"))
+	expectCount(t, b, 1)
+	b.index.put(key(1), 1<<40, times{}) // its marker has vanished
+	expectCount(t, b, 2)
+	b.follower.fresh = b.follower.fresh.Add(-staleAfter - time.Minute)
+	expectCount(t, b, 1)
+}
+
+// The newest message of the stream may be a marker at the end of its life.
+func TestAMarkerThatHasVanished(t *testing.T) {
+	a, b := pair(t)
+	rev := swap(t, a, key(0), 0, value("x"))
+	subject, err := subjectOf(a.bucket.rooms, key(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.bucket.put(t.Context(), subject, rev, nats.Header{markerHeader: {markerValue}, ttlHeader: {"1s"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the marker vanishes", func() bool {
+		s, err := a.bucket.get(t.Context(), subject)
+		return err == nil && s.seq == 0
+	})
+	expectCount(t, b, 0)
+	last := swap(t, b, key(0), 0, value("again"))
+	if last <= rev+1 {
+		t.Errorf("revision %d after %d", last, rev+1)
+	}
+	if keys, err := b.List(t.Context(), engines.Key{}, 10); err != nil || len(keys) != 1 {
+		t.Errorf("%v, %v", keys, err)
+	}
+}
