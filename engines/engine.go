@@ -173,6 +173,34 @@ type Marked interface {
 	Mark() string
 }
 
+// Shared is an Engine whose rooms other processes use, too, and which carries messages
+// between those processes.
+type Shared interface {
+	// Subscribe has hear called with what happens to a room in other processes, until
+	// cancel is called. A change that is stored after Subscribe has returned is told, at the
+	// latest a minute after it can be: so subscribe first, then Load. A message is told to
+	// those that had subscribed before it was published, unless it is lost.
+	//
+	// hear is called from one goroutine for all rooms, so it must not wait, and may be called
+	// once more while cancel returns. The bytes of a message belong to it. After an error
+	// nothing is subscribed. ctx bounds how long Subscribe waits.
+	Subscribe(ctx context.Context, key Key, hear func(Event)) (cancel func(), err error)
+	// Publish tells a message, of at most MaxState bytes, to those that have subscribed to
+	// the room in other processes, at most once, and those of one process in order. An error
+	// says that it was not sent; no error does not say that it arrives.
+	Publish(ctx context.Context, key Key, message []byte) error
+}
+
+// Event is what another process has done in a room.
+type Event struct {
+	// Rev is a revision that the room has or has had, if it was changed. It may be one that
+	// is known, and one of this process. Of several changes in a row only the last may be
+	// told.
+	Rev uint64
+	// Message is what was published; nil if the room was changed.
+	Message []byte
+}
+
 // What an Engine reports; compare with errors.Is.
 var (
 	ErrNotFound = errors.New("room is not stored")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,7 +41,7 @@ type bucket struct {
 }
 
 // settings returns what a new bucket is like.
-func settings(name string, replicas int) jetstream.StreamConfig {
+func settings(name, prefix string, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              streamPrefix + name,
 		Description:       "rooms of caddy-websocket",
@@ -56,21 +57,22 @@ func settings(name string, replicas int) jetstream.StreamConfig {
 		DenyDelete:        true,
 		AllowRollup:       true,
 		AllowMsgTTL:       true,
+		RePublish:         republish(name, prefix),
 	}
 }
 
 // openBucket finds the bucket, or creates it. Replicas are those that are asked for; 0 if
 // none are.
-func openBucket(ctx context.Context, l *link, name string, replicas int) (*bucket, error) {
+func openBucket(ctx context.Context, l *link, name, prefix string, replicas int) (*bucket, error) {
 	js, err := jetstream.New(l.conn)
 	if err != nil {
 		return nil, err
 	}
-	info, err := findStream(ctx, l, js, name, replicas)
+	info, err := findStream(ctx, l, js, name, prefix, replicas)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(faults(info.Config, name)...); err != nil {
+	if err := errors.Join(faults(info.Config, name, prefix)...); err != nil {
 		return nil, fmt.Errorf("the bucket %s exists with other settings: %w", name, err)
 	}
 	for _, warning := range doubts(info.Config, replicas, info.Cluster != nil && len(l.conn.ConnectedClusterName()) > 0) {
@@ -88,9 +90,9 @@ func openBucket(ctx context.Context, l *link, name string, replicas int) (*bucke
 
 // findStream waits until a leader of the bucket's stream answers, and creates it if there is
 // none. Servers that have just started may need a while.
-func findStream(ctx context.Context, l *link, js jetstream.JetStream, name string, replicas int) (*jetstream.StreamInfo, error) {
+func findStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefix string, replicas int) (*jetstream.StreamInfo, error) {
 	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
-		info, err := tryStream(ctx, l, js, name, replicas)
+		info, err := tryStream(ctx, l, js, name, prefix, replicas)
 		if err == nil || !isPassing(err) {
 			return info, err
 		}
@@ -101,27 +103,35 @@ func findStream(ctx context.Context, l *link, js jetstream.JetStream, name strin
 }
 
 // tryStream returns what the bucket's stream is, created if need be.
-func tryStream(ctx context.Context, l *link, js jetstream.JetStream, name string, replicas int) (*jetstream.StreamInfo, error) {
+func tryStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefix string, replicas int) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	stream, err := js.Stream(ctx, streamPrefix+name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = createStream(ctx, l, js, name, replicas)
+		stream, err = createStream(ctx, l, js, name, prefix, replicas)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return stream.Info(ctx) // which only a leader answers
+	info, err := stream.Info(ctx) // which only a leader answers
+	if err != nil || info.Config.RePublish != nil {
+		return info, err
+	}
+	info.Config.RePublish = republish(name, prefix)
+	if stream, err = js.UpdateStream(ctx, info.Config); err != nil {
+		return nil, err
+	}
+	return stream.CachedInfo(), nil
 }
 
-func createStream(ctx context.Context, l *link, js jetstream.JetStream, name string, replicas int) (jetstream.Stream, error) {
+func createStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefix string, replicas int) (jetstream.Stream, error) {
 	if replicas == 0 {
 		replicas = 1
 		if l.conn.ConnectedClusterName() != "" {
 			replicas = defaultReplicas
 		}
 	}
-	stream, err := js.CreateStream(ctx, settings(name, replicas))
+	stream, err := js.CreateStream(ctx, settings(name, prefix, replicas))
 	if api := new(jetstream.APIError); errors.As(err, &api) && api.ErrorCode == codeNotAlone {
 		return nil, fmt.Errorf("replicas %d needs a cluster of NATS servers, this one is alone: %w", replicas, err)
 	}
@@ -144,7 +154,7 @@ func isPassing(err error) bool {
 }
 
 // faults returns why rooms cannot be kept in a stream.
-func faults(c jetstream.StreamConfig, name string) (errs []error) {
+func faults(c jetstream.StreamConfig, name, prefix string) (errs []error) {
 	for _, fault := range []struct {
 		is   bool
 		text string
@@ -158,6 +168,7 @@ func faults(c jetstream.StreamConfig, name string) (errs []error) {
 		{c.Mirror != nil || len(c.Sources) > 0, "it is a mirror, or has sources"},
 		{c.Sealed, "it is sealed"},
 		{c.SubjectTransform != nil, "it transforms subjects"},
+		{c.RePublish == nil || *c.RePublish != *republish(name, prefix), "it does not republish to the option prefix, which is the same on all nodes"},
 	} {
 		if fault.is {
 			errs = append(errs, errors.New(fault.text))
@@ -186,7 +197,7 @@ func doubts(c jetstream.StreamConfig, replicas int, clustered bool) (warnings []
 // put publishes a message if the last one of its subject has a sequence.
 func (b *bucket) put(ctx context.Context, subject string, at uint64, h nats.Header, data []byte) (uint64, error) {
 	h[jetstream.ExpectedStreamHeader] = []string{b.name}
-	h[jetstream.ExpectedLastSubjSeqHeader] = []string{fmt.Sprint(at)}
+	h[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(at, 10)}
 	answer, err := b.link.write(ctx, &nats.Msg{Subject: subject, Header: h, Data: data})
 	return outcome(answer, err, b.name)
 }

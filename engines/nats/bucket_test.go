@@ -29,6 +29,13 @@ func connect(t testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
 	return conn, js
 }
 
+// bare is a bucket that does not tell of changes yet.
+func bare(name string) jetstream.StreamConfig {
+	c := settings(name, "", 1)
+	c.RePublish = nil
+	return c
+}
+
 // Whoever has made the bucket, its settings have to be such that no room is lost.
 func TestBucketsThatLoseRooms(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()
@@ -40,11 +47,12 @@ func TestBucketsThatLoseRooms(t *testing.T) {
 		"discards":          func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<20 },
 		"retention":         func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy },
 		"subjects":          func(c *jetstream.StreamConfig) { c.Subjects = []string{c.Subjects[0], "more." + c.Name} },
+		"prefix":            func(c *jetstream.StreamConfig) { c.RePublish = republish("b", "other") },
 		"max_msg_size":      func(c *jetstream.StreamConfig) { c.MaxMsgSize = 3000 },
 		"history, which ha": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject, c.MaxAge = -1, time.Hour },
 	} {
 		name := newBucket()
-		c := settings(name, 1)
+		c := bare(name)
 		change(&c)
 		if _, err := js.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(want, err)
@@ -98,7 +106,7 @@ func TestABucketOfOthers(t *testing.T) {
 }
 
 func TestDoubtsAboutABucket(t *testing.T) {
-	sound := settings("b", 3)
+	sound := settings("b", "websocket.test", 3)
 	for want, change := range map[string]func(c *jetstream.StreamConfig){
 		"5 replicas, not the 3": func(c *jetstream.StreamConfig) { c.Replicas = 5 },
 		"one replica":           func(c *jetstream.StreamConfig) { c.Replicas = 1 },
@@ -114,7 +122,7 @@ func TestDoubtsAboutABucket(t *testing.T) {
 	if got := doubts(sound, 3, true); len(got) != 0 {
 		t.Error(got)
 	}
-	if got := doubts(settings("b", 1), 0, false); len(got) != 0 {
+	if got := doubts(settings("b", "websocket.test", 1), 0, false); len(got) != 0 {
 		t.Error(got)
 	}
 }
@@ -157,7 +165,7 @@ func TestNodesCreateABucketTogether(t *testing.T) {
 func TestABucketThatIsFull(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()
 	_, js := connect(t, url)
-	c := settings(newBucket(), 1)
+	c := bare(newBucket())
 	c.MaxBytes = 10_000
 	if _, err := js.CreateStream(t.Context(), c); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 //			cert <file>
 //			key <file>
 //		}
+//		prefix <subject>
 //		required
 //	}
 func (o *Opener) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -35,6 +36,7 @@ func (o *Opener) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"replicas": o.parseReplicas,
 		"creds":    options.Text(&o.Creds),
 		"tls":      o.parseTLS,
+		"prefix":   options.Text(&o.Prefix),
 		"required": options.Flag(&o.Required),
 	}.Block(d)
 }

@@ -41,6 +41,13 @@
 // Markers of deleted rooms live for a day. An index that has not been brought up to date for
 // half of that is read anew.
 //
+// # Other nodes
+//
+// The stream republishes the headers of what it stores, and nodes publish messages that are
+// not kept (shared.go). A node subscribes to the rooms that it is asked to, so that the servers
+// send it nothing else. The index makes up for hints that are lost; messages that are lost are
+// lost.
+//
 // # The connection
 //
 // There is one (link.go). It reconnects for ever and buffers nothing: what could not be

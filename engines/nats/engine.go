@@ -30,11 +30,14 @@ type Engine struct {
 	// Immutable.
 	link     *link
 	bucket   *bucket
+	prefix   string // of the subjects that nodes hear each other by
 	maxState int
 	mark     string
 
 	index    index
 	follower follower
+	hearing  hearing
+	teller   sync.WaitGroup // tells what is heard
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -45,7 +48,7 @@ type Engine struct {
 }
 
 // newEngine returns the engine over a bucket.
-func newEngine(b *bucket, mark string, maxPayload int64) (*Engine, error) {
+func newEngine(b *bucket, prefix, mark string, maxPayload int64) (*Engine, error) {
 	largest := int(min(maxPayload, largestState+headroom))
 	if b.largest > 0 {
 		largest = min(largest, b.largest)
@@ -53,7 +56,19 @@ func newEngine(b *bucket, mark string, maxPayload int64) (*Engine, error) {
 	if largest < smallestState+headroom {
 		return nil, fmt.Errorf("messages may have %d bytes (max_payload of the server, max_msg_size of the bucket): rooms need %d", largest, smallestState+headroom)
 	}
-	return &Engine{link: b.link, bucket: b, maxState: largest - headroom, mark: mark, follower: follower{busy: make(semaphore, 1)}}, nil
+	e := &Engine{
+		link:     b.link,
+		bucket:   b,
+		prefix:   prefix,
+		maxState: largest - headroom,
+		mark:     mark,
+		follower: follower{busy: make(semaphore, 1)},
+		hearing:  newHearing(),
+	}
+	b.link.listen(e.hearing.doubt)
+	e.teller.Go(e.tell)
+	e.teller.Go(e.checkOn)
+	return e, nil
 }
 
 // begin counts a call in, unless the engine is closed or the bucket is another one.
@@ -197,7 +212,7 @@ func (e *Engine) Close() error {
 	if was {
 		return nil
 	}
-	e.link.end() // nothing more is sent
+	e.link.end() // nothing more is sent, or told
 	answered := make(chan struct{})
 	go func() {
 		e.calls.Wait()
@@ -211,6 +226,7 @@ func (e *Engine) Close() error {
 	}
 	e.link.close() // ends what still waits
 	<-answered
+	e.teller.Wait()
 	return nil
 }
 
@@ -218,4 +234,5 @@ func (e *Engine) Close() error {
 var (
 	_ engines.Engine = (*Engine)(nil)
 	_ engines.Marked = (*Engine)(nil)
+	_ engines.Shared = (*Engine)(nil)
 )

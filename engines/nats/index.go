@@ -105,6 +105,14 @@ func (x *index) reset() {
 	x.names, x.used, x.wakes = ordered{}, ordered{}, ordered{}
 }
 
+// revision returns the revision of a room, or of its deletion by this engine; 0 if neither is
+// known.
+func (x *index) revision(key engines.Key) uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return max(x.rooms[key].rev, x.gone[key])
+}
+
 // count returns how many rooms there are.
 func (x *index) count() int {
 	x.mu.Lock()

@@ -42,12 +42,13 @@ type link struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	back chan struct{} // closed when a connection is there again
+	back  chan struct{} // closed when a connection is there again
+	doubt func()        // called when what was sent to here may be lost
 }
 
 // dial connects to one of the servers.
 func dial(ctx context.Context, settings []nats.Option, urls string) (*link, error) {
-	l := &link{back: make(chan struct{})}
+	l := &link{back: make(chan struct{}), doubt: func() {}}
 	l.over, l.end = context.WithCancel(context.Background())
 	timeout := dialTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -65,6 +66,7 @@ func dial(ctx context.Context, settings []nats.Option, urls string) (*link, erro
 func (l *link) options(timeout time.Duration) []nats.Option {
 	return []nats.Option{
 		nats.Name("caddy-websocket"),
+		nats.NoEcho(), // messages are for other nodes
 		nats.Timeout(timeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once
@@ -85,6 +87,7 @@ func (l *link) options(timeout time.Duration) []nats.Option {
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			logger().Error("NATS", zap.Error(err))
+			l.suspect()
 		}),
 	}
 }
@@ -92,9 +95,23 @@ func (l *link) options(timeout time.Duration) []nats.Option {
 // announce wakes those that wait for a connection.
 func (l *link) announce() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	close(l.back)
 	l.back = make(chan struct{})
+	l.mu.Unlock()
+	l.suspect()
+}
+
+// listen has a function called when what was sent to here may be lost.
+func (l *link) listen(doubt func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubt = doubt
+}
+
+func (l *link) suspect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubt()
 }
 
 // returning returns a channel that is closed when a connection is there again.

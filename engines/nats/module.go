@@ -50,6 +50,11 @@ type Opener struct {
 	// where a server asks for TLS, or a URL is tls:// or wss://.
 	TLS *TLS `json:"tls,omitempty"`
 
+	// The beginning of the subjects by which nodes hear of each other: dots may be in it. A
+	// bucket has one, which all its nodes have. Default: websocket. and the name of the
+	// bucket.
+	Prefix string `json:"prefix,omitempty"`
+
 	// A configuration is not loaded while no server can be reached. Default: it is loaded,
 	// and rooms that keep something answer 503 until one can.
 	Required bool `json:"required,omitempty"`
@@ -70,6 +75,7 @@ type TLS struct {
 const (
 	defaultBucket = "websocket"
 	maxURLs       = 64
+	maxPrefix     = 128 // characters
 )
 
 // CaddyModule returns the Caddy module information.
@@ -104,7 +110,10 @@ func (o *Opener) Provision(caddy.Context) error {
 	return nil
 }
 
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+var (
+	bucketName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	prefixName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+)
 
 // Validate tells everything that is wrong with the options at once. URLs are not repeated,
 // since they may have a password.
@@ -120,6 +129,9 @@ func (o *Opener) Validate() error {
 	}
 	if !bucketName.MatchString(o.Bucket) {
 		errs = append(errs, fmt.Errorf("bucket %q, expected 1 to 64 letters, digits, - and _", o.Bucket))
+	}
+	if o.Prefix != "" && (len(o.Prefix) > maxPrefix || !prefixName.MatchString(o.Prefix)) {
+		errs = append(errs, fmt.Errorf("prefix %q, expected words of letters, digits, - and _ with dots between them, %d characters at most", o.Prefix, maxPrefix))
 	}
 	if !slices.Contains([]int{0, 1, 3, 5}, o.Replicas) {
 		errs = append(errs, fmt.Errorf("replicas is %d, expected 1, 3 or 5", o.Replicas))
@@ -163,6 +175,13 @@ func (o *Opener) Identity() string {
 	}
 	sum := sha256.Sum256(all)
 	return strings.Join(o.hosts(), ",") + " " + o.Bucket + " " + hex.EncodeToString(sum[:16])
+}
+
+func (o *Opener) prefix() string {
+	if o.Prefix == "" {
+		return "websocket." + o.Bucket
+	}
+	return o.Prefix
 }
 
 // hosts returns the addresses of the servers, without secrets.
@@ -210,7 +229,7 @@ func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
 	if version := l.conn.ConnectedServerVersion(); !isRecent(version) {
 		return nil, fmt.Errorf("the server %s has version %s, expected 2.11 or later", l.conn.ConnectedServerName(), version)
 	}
-	b, err := openBucket(ctx, l, o.Bucket, o.Replicas)
+	b, err := openBucket(ctx, l, o.Bucket, o.prefix(), o.Replicas)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +238,7 @@ func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
 		return nil, fmt.Errorf("marking the bucket: %w", err)
 	}
 	checkServers(ctx, l.conn)
-	return newEngine(b, mark, l.conn.MaxPayload())
+	return newEngine(b, o.prefix(), mark, l.conn.MaxPayload())
 }
 
 // isRecent reports whether a server lets single messages have an end.

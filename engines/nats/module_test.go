@@ -66,6 +66,9 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		"stands for nothing":        {URLs: []string{"{env.NATS_TEST_NOTHING}"}},
 		`bucket "a.b"`:              {URLs: one, Bucket: "a.b"},
 		`bucket "secret bucket"`:    {URLs: one, Bucket: "secret bucket"},
+		`prefix "a..b"`:             {URLs: one, Prefix: "a..b"},
+		`prefix "a.>"`:              {URLs: one, Prefix: "a.>"},
+		"characters at most":        {URLs: one, Prefix: strings.Repeat("x", maxPrefix+1)},
 		"replicas is 2":             {URLs: one, Replicas: 2},
 		"replicas is -1":            {URLs: one, Replicas: -1},
 		"cert and key, or neither":  {URLs: one, TLS: &TLS{Cert: "a"}},
@@ -74,7 +77,7 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		err := provision(o)
 		if err == nil || !strings.Contains(err.Error(), strings.TrimSuffix(want, ".")) {
 			t.Errorf("%v, want %s", err, want)
-		} else if text := err.Error(); strings.Contains(text, "secret") && o.Bucket == "" {
+		} else if text := err.Error(); strings.Contains(text, "secret") && o.Bucket == defaultBucket {
 			t.Errorf("it tells the secret: %s", text)
 		}
 	}
@@ -106,6 +109,7 @@ func TestIdentityIsThatOfTheConnection(t *testing.T) {
 		"password": func(o *Opener) { o.URLs = []string{"nats://user:secret2@a:1"} },
 		"bucket":   func(o *Opener) { o.Bucket = "c" },
 		"replicas": func(o *Opener) { o.Replicas = 3 },
+		"prefix":   func(o *Opener) { o.Prefix = "p" },
 		"creds":    func(o *Opener) { o.Creds = "file" },
 		"tls":      func(o *Opener) { o.TLS = &TLS{} },
 		"ca":       func(o *Opener) { o.TLS = &TLS{CA: "file"} },

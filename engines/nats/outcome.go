@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -80,10 +81,8 @@ func judge(err *jetstream.APIError) error {
 			}
 		}
 	default:
-		for _, refusal := range refusals {
-			if code == refusal {
-				return refused(err)
-			}
+		if slices.Contains(refusals, code) {
+			return refused(err)
 		}
 	}
 	return fmt.Errorf("whether NATS has stored it is not known: %w", err)
