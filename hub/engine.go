@@ -122,6 +122,7 @@ func (h *Hub) install(engine engines.Engine) {
 		h.store.Mark = marked.Mark()
 	}
 	_, h.shared.Volatile = engine.(engines.Volatile)
+	h.shared.Others, _ = engine.(engines.Shared)
 }
 
 // closeEngine closes the engine if it is open, for good.

@@ -32,6 +32,9 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	config := r.config()
 	r.follows = config
+	if err := r.listen(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	if err := r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -42,6 +45,9 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	if pending {
 		r.beginAlarm(ctx, wait == 0)
+	}
+	if r.shared.Others != nil { // it may have told something meanwhile
+		r.take(func(c *chores) { c.refresh = true })
 	}
 	return nil
 }

@@ -22,7 +22,9 @@ type Room struct {
 	key      engines.Key
 	stateful bool
 
-	refs     atomic.Int64                 // members, turns and finders; see Release
+	refs       atomic.Int64 // members, turns and finders; see Release
+	refreshing atomic.Bool  // refreshLater is under way
+
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 
 	loading chan struct{} // has room for the one that reads the state for the first time, or deletes it; nil without state
@@ -38,6 +40,8 @@ type Room struct {
 	outbox     outbox
 	operations operationQueue
 	last       snapshot // the last commit, as members see it
+	heard      uint64   // the newest revision that others have stored, as far as was told
+	ignore     func()   // has the engine tell nothing any more; nil: it tells nothing
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil without state
@@ -101,6 +105,7 @@ func (r *Room) Retire() bool {
 	defer r.mu.Unlock()
 	if r.retired = r.refs.Load() == 0; r.retired {
 		r.alarm.stop()
+		r.ignoreOthers()
 	}
 	return r.retired
 }

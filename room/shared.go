@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
@@ -15,6 +16,7 @@ import (
 type Shared struct {
 	Store    *replica.Store
 	Volatile bool               // the engine never waits; known before the first room that keeps something
+	Others   engines.Shared     // tells what other processes do in rooms; nil: there are none
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired

@@ -24,6 +24,8 @@ type chores struct {
 	update bool // the members whose updates have waited long enough
 	touch  bool // what is stored of the last use
 
+	refresh bool // the state, if other processes have stored another
+
 	wake    bool          // the state, if its time has come
 	overdue chan struct{} // nil, or to be closed after this turn
 	remind  time.Time     // zero, or when the engine has the room woken
@@ -121,6 +123,9 @@ func (r *Room) finish(todo chores) {
 	}
 	if todo.touch {
 		r.touch()
+	}
+	if todo.refresh {
+		r.refresh()
 	}
 	if !todo.remind.IsZero() {
 		r.remind(todo.remind)

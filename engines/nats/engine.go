@@ -36,7 +36,7 @@ type Engine struct {
 
 	index    index
 	follower follower
-	hearing  hearing
+	hearing  *hearing
 	teller   sync.WaitGroup // tells what is heard
 
 	mu sync.Mutex

@@ -9,7 +9,9 @@ import (
 	"github.com/caddyws/caddy-websocket/engines/enginestest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyws/caddy-websocket/socket.(*loop).run"))
+} // which live as long as the process
 
 func TestContract(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()

@@ -118,19 +118,11 @@ var (
 // Validate tells everything that is wrong with the options at once. URLs are not repeated,
 // since they may have a password.
 func (o *Opener) Validate() error {
-	var errs []error
-	if n := len(o.URLs); n < 1 || n > maxURLs {
-		errs = append(errs, fmt.Errorf("%d urls, expected 1 to %d", n, maxURLs))
-	}
-	for i, text := range o.URLs {
-		if _, err := parseURL(text); err != nil {
-			errs = append(errs, fmt.Errorf("url %d: %w", i+1, err))
-		}
-	}
+	errs := o.checkURLs()
 	if !bucketName.MatchString(o.Bucket) {
 		errs = append(errs, fmt.Errorf("bucket %q, expected 1 to 64 letters, digits, - and _", o.Bucket))
 	}
-	if o.Prefix != "" && (len(o.Prefix) > maxPrefix || !prefixName.MatchString(o.Prefix)) {
+	if prefix := o.prefix(); len(o.Prefix) > maxPrefix || bucketName.MatchString(o.Bucket) && !prefixName.MatchString(prefix) {
 		errs = append(errs, fmt.Errorf("prefix %q, expected words of letters, digits, - and _ with dots between them, %d characters at most", o.Prefix, maxPrefix))
 	}
 	if !slices.Contains([]int{0, 1, 3, 5}, o.Replicas) {
@@ -143,6 +135,18 @@ func (o *Opener) Validate() error {
 		return fmt.Errorf("engine nats: %w", err)
 	}
 	return nil
+}
+
+func (o *Opener) checkURLs() (errs []error) {
+	if n := len(o.URLs); n < 1 || n > maxURLs {
+		errs = append(errs, fmt.Errorf("%d urls, expected 1 to %d", n, maxURLs))
+	}
+	for i, text := range o.URLs {
+		if _, err := parseURL(text); err != nil {
+			errs = append(errs, fmt.Errorf("url %d: %w", i+1, err))
+		}
+	}
+	return errs
 }
 
 // parseURL reads the URL of a server. The error does not repeat it.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,7 +27,8 @@ import (
 // A node subscribes to both for each room that somebody here wants to hear of, so that the
 // servers send it nothing else. What is lost on the way is made up for with the index: every
 // half a minute, after a reconnect and when the client could not keep up, the changes since
-// the last time are read, and told to those that have not heard of them.
+// the last time are read, and told to those that have not heard of them. So they are a moment
+// after a subscription, of which a far server may learn late.
 
 const (
 	changedToken = "changed"
@@ -39,12 +41,17 @@ const (
 	// a third more.
 	checkPause   = 30 * time.Second
 	checkTimeout = 15 * time.Second
+
+	// spreadTime is how long it takes until all servers of a cluster know what a client of
+	// one of them has subscribed to.
+	spreadTime = time.Second
 )
 
 // hearing tells events of rooms to those that want to hear of them.
 type hearing struct {
 	inbox chan *nats.Msg // what has arrived; never closed
 	check chan struct{}  // holds one token while something may have been missed
+	soon  atomic.Bool    // lookSoon is under way
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -58,15 +65,31 @@ type listeners struct {
 	told uint64 // the newest revision
 }
 
-func newHearing() hearing {
-	return hearing{inbox: make(chan *nats.Msg, inboxSize), check: make(chan struct{}, 1), rooms: make(map[engines.Key]*listeners)}
+func newHearing() *hearing {
+	return &hearing{inbox: make(chan *nats.Msg, inboxSize), check: make(chan struct{}, 1), rooms: make(map[engines.Key]*listeners)}
 }
 
-// doubt has it looked up soon what has been missed.
+// doubt has it looked up what has been missed: at once, and again when all servers know what
+// is subscribed to.
 func (h *hearing) doubt() {
+	h.look()
+	h.lookSoon()
+}
+
+func (h *hearing) look() {
 	select {
 	case h.check <- struct{}{}:
 	default:
+	}
+}
+
+// lookSoon has it looked up a moment later, once for all that ask for that until then.
+func (h *hearing) lookSoon() {
+	if h.soon.CompareAndSwap(false, true) {
+		time.AfterFunc(spreadTime, func() {
+			h.soon.Store(false)
+			h.look()
+		})
 	}
 }
 
@@ -97,6 +120,7 @@ func (e *Engine) Subscribe(ctx context.Context, key engines.Key, hear func(engin
 		cancel()
 		return nil, err
 	}
+	e.hearing.lookSoon()
 	return cancel, nil
 }
 
