@@ -238,7 +238,7 @@ func TestAcknowledgementsThatAreLost(t *testing.T) {
 func TestASlowLink(t *testing.T) {
 	s := startServer(t, serverOptions(t))
 	p := newProxy(t, s.Addr().String())
-	p.delay = 25 * time.Millisecond
+	p.set(func() { p.delay = 25 * time.Millisecond })
 	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
 	w := startWriters(t, e, patience)
 	w.progress()

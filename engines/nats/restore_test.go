@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 	"time"
@@ -51,7 +52,9 @@ func testRestore(t *testing.T, urls []string, restart func()) {
 	}
 	backup.restore(t, conn, e.bucket.name)
 	restored := openEngine(t, o)
-	if p, _, err := restored.Load(t.Context(), key(1)); err != nil || string(p) != "old" {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if p, _, err := restored.Load(ctx, key(1)); err != nil || string(p) != "old" {
 		t.Errorf("%q, %v", p, err)
 	}
 	first := restored.Mark()
