@@ -16,8 +16,9 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	v := h.visitor(r, room)
 	v.Subprotocol = ""
 	v.Events = true
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		v.Seen, _ = room.ParseSeen(id)
+	if err := h.listen(&v); err != nil {
+		header.Del("Content-Type")
+		return err
 	}
 	member, err := h.hub.Join(r.Context(), h.route, v)
 	if err != nil {

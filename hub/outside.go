@@ -123,7 +123,7 @@ func (t *teller) tell(news room.News) (told bool) {
 	if watch != nil && !watch(news) {
 		return false
 	}
-	if line := t.hub.log().Check(zap.InfoLevel, "event"); line != nil {
+	if line := t.hub.log().Check(zap.InfoLevel, "room event"); line != nil {
 		line.Write(newsFields(news)...)
 	}
 	return true

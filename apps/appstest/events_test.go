@@ -25,7 +25,7 @@ func TestEventsAreExpected(t *testing.T) {
 		dashboard.ExpectEvent("alert", `{"text":"fire","version":2,"number":1}`)
 		room.ExpectEvent("alert", `{"to":"press"}`)
 		room.ExpectEvent("alert", `{"to":"all"}`)
-		room.ExpectLogged("event")
+		room.ExpectLogged("room event")
 	})
 }
 
