@@ -103,7 +103,10 @@ func newAnnouncement(results, unasked []replica.Result, now snapshot, lastUpdate
 
 // add adds what an operation leads to.
 func (a *announcement) add(res *replica.Result) {
-	if !res.Outcome.Update.Empty() {
+	switch {
+	case res.Outcome.Show:
+		a.update, a.updated = a.now.view, true
+	case !res.Outcome.Update.Empty():
 		a.update, a.updated = res.Outcome.Update, true
 	}
 	for i, event := range res.Outcome.Events {
