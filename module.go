@@ -20,6 +20,7 @@ import (
 	_ "github.com/caddyws/caddy-websocket/apps/broadcast"
 	_ "github.com/caddyws/caddy-websocket/apps/echo"
 	_ "github.com/caddyws/caddy-websocket/apps/lowercase"
+	_ "github.com/caddyws/caddy-websocket/apps/meter"
 	_ "github.com/caddyws/caddy-websocket/apps/sum"
 	_ "github.com/caddyws/caddy-websocket/engines/bolt"
 	_ "github.com/caddyws/caddy-websocket/engines/memory"

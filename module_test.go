@@ -545,7 +545,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": {"name": "chat"}`, "", "unknown module: http.websocket.apps.chat"},
 		{`"app": {"greet": true}`, "", "name"},
 		{`"app": "echo"`, "", "app"},
-		{`"name": "x"`, "", "no app is given, expected one of broadcast, echo, lowercase, sum"},
+		{`"name": "x"`, "", "no app is given, expected one of broadcast, echo, lowercase, meter, sum"},
 		{`"app": {"name": "test_not_an_app"}`, "", "is not an app"},
 		{`"app": {"name": "test_mute"}`, "", "asking the app for its subprotocols: panic: speechless"},
 		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", "*.example.com"},
@@ -760,6 +760,7 @@ func TestModulesAreRegistered(t *testing.T) {
 	for _, id := range []string{
 		"http.handlers.websocket", "websocket", "websocket.engines.memory", "websocket.engines.bolt",
 		"http.websocket.apps.echo", "http.websocket.apps.lowercase", "http.websocket.apps.broadcast", "http.websocket.apps.sum",
+		"http.websocket.apps.meter",
 	} {
 		module, err := caddy.GetModule(id)
 		if err != nil {

@@ -119,7 +119,10 @@ func (a *announcement) add(others []replica.Event, res *replica.Result, from *Me
 	for ; len(others) > 0 && others[0].Version < res.Version; others = others[1:] {
 		a.happen(others[0], nil)
 	}
-	if !res.Outcome.Update.Empty() {
+	switch {
+	case res.Outcome.Show:
+		a.update, a.updated = a.now.view, true
+	case !res.Outcome.Update.Empty():
 		a.update, a.updated = res.Outcome.Update, true
 	}
 	for _, e := range res.Events() {

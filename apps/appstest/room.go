@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,15 +39,19 @@ type Room struct {
 	// Immutable.
 	t      testing.TB
 	engine *memory.Engine
-	app    apps.App
-	route  *route.Route
 	log    *zap.Logger
 	logged *observer.ObservedLogs
 
 	happened *mailbox // events of the room, as objects
 
-	hub     *hub.Hub       // owned by the test's goroutine
-	clients []*Client      // the same
+	ahead atomic.Int64 // nanoseconds that its clock is ahead of this process's
+
+	// Owned by the test's goroutine.
+	app     apps.App
+	route   *route.Route
+	hub     *hub.Hub
+	clients []*Client
+
 	serving sync.WaitGroup // goroutines of clients
 }
 
@@ -63,17 +68,22 @@ func NewRoom(t testing.TB, app apps.App) *Room {
 	core, logged := observer.New(zapcore.InfoLevel)
 	r := &Room{t: t, engine: new(memory.Engine), app: app, logged: logged, happened: newMailbox()}
 	r.log = zap.New(zapcore.NewTee(core, zaptest.NewLogger(t).Core()))
-	r.route = route.New("test", "test", route.Config{
-		App: app, Settings: socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue},
-	})
+	r.route = newRoute(app)
 	r.open()
 	t.Cleanup(r.close)
 	return r
 }
 
+func newRoute(app apps.App) *route.Route {
+	return route.New("test", "test", route.Config{
+		App: app, Settings: socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue},
+	})
+}
+
 func (r *Room) open() {
 	r.hub = hub.New(lasting{r.engine}, hub.Limits{}, func() *zap.Logger { return r.log })
 	r.hub.Watch(r.note)
+	r.hub.SetClock(func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) })
 	r.hub.Begin([]*route.Route{r.route})
 	if _, keeps := r.app.(apps.Stateful); !keeps {
 		return
@@ -136,6 +146,20 @@ func (r *Room) RestartAfter(d time.Duration) {
 	r.close()
 	time.Sleep(d)
 	r.open()
+}
+
+// SetClock sets the clock of the machine forward, or back: as an operator does, or a
+// machine that learns what time it is. A room that is to be woken notices within a minute.
+func (r *Room) SetClock(by time.Duration) { r.ahead.Add(int64(by)) }
+
+// Reload goes on with another instance of the app, as after a reload of the
+// configuration: clients stay, and the state goes through MarshalBinary and
+// UnmarshalBinary.
+func (r *Room) Reload(app apps.App) {
+	r.t.Helper()
+	before := r.route
+	r.app, r.route = app, newRoute(app)
+	r.hub.Adopt([]*route.Route{before}, []*route.Route{r.route}, hub.Limits{})
 }
 
 // Option says something about a visitor.
