@@ -15,6 +15,7 @@ import (
 // what it is told comes as Server-Sent Events.
 type machine struct {
 	name   string
+	server string // host and port
 	greedy bool
 	stop   chan struct{} // it has been told to shut down
 
@@ -28,8 +29,8 @@ const (
 	rest     = 50                     // readings
 )
 
-func newMachine(name string) *machine {
-	return &machine{name: name, power: usual, stop: make(chan struct{}, 1)}
+func newMachine(name, server string) *machine {
+	return &machine{name: name, server: server, power: usual, stop: make(chan struct{}, 1)}
 }
 
 // run works until ctx ends.
@@ -64,7 +65,7 @@ func (m *machine) work() {
 // report sends a reading. One that is lost does not matter: another follows.
 func (m *machine) report(ctx context.Context) {
 	reading := fmt.Sprintf(`{"machine":%q,"power":%.1f}`, m.name, m.power)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+server+"/power", strings.NewReader(reading))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+m.server+"/power", strings.NewReader(reading))
 	if err != nil {
 		return
 	}
@@ -76,7 +77,7 @@ func (m *machine) report(ctx context.Context) {
 // listen waits for orders. With ?claim= the room knows which machine listens.
 func (m *machine) listen(ctx context.Context) {
 	for range ticks(ctx, time.Second) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server+"/power?claim="+m.name, nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.server+"/power?claim="+m.name, nil)
 		if err != nil {
 			return
 		}
