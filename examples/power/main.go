@@ -47,7 +47,7 @@ func startMachines(server string) {
 // runBoard runs the eighth machine: a program in Python as it might run on a small board.
 // It ends with this process, when its input does.
 func runBoard(server string) {
-	board := exec.Command("python3", "board.py", server)
+	board := exec.CommandContext(context.Background(), "python3", "board.py", server)
 	board.Stderr = os.Stderr
 	input, err := board.StdinPipe()
 	if err == nil {
