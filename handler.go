@@ -69,6 +69,9 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := h.visitor(r, room)
 	v.Subprotocol = handshake.Subprotocol(r, h.subprotocols)
+	if err := h.listen(&v); err != nil {
+		return err
+	}
 	member, err := h.hub.Join(r.Context(), h.route, v)
 	if err != nil {
 		return h.refuseVisitor(w, err)
