@@ -24,17 +24,23 @@ func (r *Replica) StoreTold(ctx context.Context) (another bool, err error) {
 	return r.storeAnew(ctx, r.stored.used)
 }
 
-// Standing returns the events that a claim is told at once; see [apps.Stander]. ok is
-// false if the state has no such events. The state is that of the last commit.
-func (r *Replica) Standing(claim string) (events []apps.Event, ok bool) {
+// Stands reports whether the state may have events that go on; see [apps.Stander].
+func (r *Replica) Stands() bool {
+	_, ok := r.state.(apps.Stander)
+	return ok
+}
+
+// Standing returns the events that a claim is told at once. The state is that of the last
+// commit.
+func (r *Replica) Standing(claim string) []apps.Event {
 	stander, ok := r.state.(apps.Stander)
 	if !ok {
-		return nil, false
+		return nil
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			r.report(fmt.Errorf("panic on telling what stands: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	return r.nameEvents(stander.Standing(claim)), true
+	return r.nameEvents(stander.Standing(claim))
 }

@@ -85,7 +85,7 @@ func (m *Member) listens() bool {
 var errBadClaim = errors.New("the app has claimed a name that cannot be claimed")
 
 // takeClaims has the senders of a batch claim what the results say. It returns, by member,
-// the names that are new to those who are in the room.
+// the names that are new to those who are in the room, if something may stand for them.
 func (r *Room) takeClaims(batch []operation, results []replica.Result) (fresh map[*Member][]string) {
 	for i := range results {
 		name, m := results[i].Outcome.Claim, batch[i].from
@@ -96,7 +96,7 @@ func (r *Room) takeClaims(batch []operation, results []replica.Result) (fresh ma
 			r.reportOnce(&r.faults.claim, errBadClaim)
 			continue
 		}
-		if !m.claim(name) || m.turn.outside {
+		if !m.claim(name) || m.turn.outside || !r.replica.Stands() {
 			continue
 		}
 		if fresh == nil {

@@ -165,7 +165,8 @@ func (a *announcement) tell(m *Member) {
 }
 
 // announce tells the members that show has chosen; without any news only the
-// senders, which may have missed an update while they waited.
+// senders, which may have missed an update while they waited. Senders that are not in the
+// room are told what is for the sender alone.
 func (r *Room) announce(a *announcement, senders []*Member) {
 	audience := r.recipients
 	if !a.updated && len(a.happened) == 0 {
@@ -173,5 +174,10 @@ func (r *Room) announce(a *announcement, senders []*Member) {
 	}
 	for _, m := range audience {
 		a.tell(m)
+	}
+	for _, m := range senders {
+		if m.turn.outside {
+			a.tellEvents(m, len(a.ends)-1)
+		}
 	}
 }

@@ -146,8 +146,7 @@ func (a *announcement) tellStanding(m *Member) {
 // standing returns the events that go on for some names.
 func (r *Room) standing(names []string) (all []apps.Event) {
 	for _, name := range names {
-		events, _ := r.replica.Standing(name)
-		for _, e := range events {
+		for _, e := range r.replica.Standing(name) {
 			if !e.Body.Empty() {
 				all = append(all, e)
 			}

@@ -82,8 +82,8 @@ func newRoute(app apps.App) *route.Route {
 
 func (r *Room) open() {
 	r.hub = hub.New(lasting{r.engine}, hub.Limits{}, func() *zap.Logger { return r.log })
-	r.hub.Watch(r.note)
 	r.hub.SetClock(func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) })
+	r.hub.Watch(r.note)
 	r.hub.Begin([]*route.Route{r.route})
 	if _, keeps := r.app.(apps.Stateful); !keeps {
 		return

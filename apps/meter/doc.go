@@ -39,9 +39,10 @@
 // and alerts end also when nobody sends anything, at most once a second.
 //
 // A restart is no event: what has left the window meanwhile leaves at the start. The time
-// of a room never runs back. Where the clock is set back, readings stay up to twice as
-// long, until the clock has caught up. Where it leaps forward, readings leave as they
-// would have left in that time, and do not come back if the clock does.
+// of a room never runs back. Where the clock is set back, readings stay longer: in a room
+// that is in use up to twice as long, in any other until the clock has caught up. Where it
+// leaps forward, readings leave as they would have left in that time, and do not come back
+// if the clock does.
 //
 // # What a reading can lead to
 //

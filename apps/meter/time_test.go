@@ -117,9 +117,10 @@ func TestWindowsOverRestarts(t *testing.T) {
 }
 
 // A clock that is set back takes no reading away, and keeps none for more than twice its
-// time.
+// time in a room that is in use.
 func TestWindowsOverAClockThatIsSetBack(t *testing.T) {
 	inTime(t, "window 1m", func(t *testing.T, room *appstest.Room) {
+		room.Join()
 		room.Post("5").Expect("5")
 		room.SetClock(-24 * time.Hour)
 		room.Post("3").Expect("3")
@@ -131,6 +132,20 @@ func TestWindowsOverAClockThatIsSetBack(t *testing.T) {
 		room.RestartAfter(115 * time.Second)
 		room.ExpectState(five)
 		time.Sleep(6 * time.Second)
+		room.ExpectState(nothing)
+	})
+}
+
+// In a room that nobody uses they stay until the clock has caught up, which is all that a
+// room knows that is not in memory.
+func TestUnusedWindowsOverAClockThatIsSetBack(t *testing.T) {
+	inTime(t, "window 1m", func(t *testing.T, room *appstest.Room) {
+		room.Post("5").Expect("5")
+		time.Sleep(time.Second)
+		room.SetClock(-time.Hour)
+		time.Sleep(time.Hour + 50*time.Second)
+		room.ExpectState(five)
+		time.Sleep(time.Minute)
 		room.ExpectState(nothing)
 	})
 }
