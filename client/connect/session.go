@@ -120,12 +120,18 @@ func (s *session) again() {
 	}
 }
 
-// late is called when a time is over.
+// late is called when a time is over. While output is not taken, as with a pager,
+// nothing is read, and so the server cannot be late.
 func (s *session) late() error {
-	if s.closing {
+	switch {
+	case s.printing.Load():
+		s.timer.Reset(closeTimeout) // or sooner, when something is heard
+		return nil
+	case s.closing:
 		return errNoClose
+	default:
+		return s.close()
 	}
-	return s.close()
 }
 
 func (s *session) interrupt() error {

@@ -86,7 +86,8 @@ func (f *flags) run(ctx context.Context, url string) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r := newRun(f.plan, dialer)
+	context.AfterFunc(ctx, stop) // another ^C ends the command at once
+	r := newRun(f.plan, dialer.Dial)
 	end := func() {}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		end = showProgress(os.Stderr, r)
@@ -96,6 +97,7 @@ func (f *flags) run(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
+	report.URL = dialer.URL.String()
 	write := report.writeTable
 	if f.json {
 		write = report.writeJSON

@@ -10,7 +10,7 @@ import (
 )
 
 // barWidth is how many characters a whole bar has.
-const barWidth = 30
+const barWidth = 20
 
 // showProgress keeps a line on a terminal that tells how far a run is. The function that
 // it returns takes the line away.
@@ -45,8 +45,12 @@ func (r *run) progress() string {
 		return fmt.Sprintf("%s connecting, %s of %s", bar(float64(opened)/float64(r.connections)), humanize.Comma(opened), humanize.Comma(int64(r.connections)))
 	}
 	sending := min(r.now()-start, r.duration)
-	return fmt.Sprintf("%s %s of %s, %s sent, %s answered, %s connections lost", bar(float64(sending)/float64(r.duration)),
-		sending.Round(time.Second), r.duration, humanize.Comma(t.sent.Load()), humanize.Comma(t.answered.Load()), humanize.Comma(t.lost.Load()))
+	line := fmt.Sprintf("%s %s of %s, %s sent, %s answered", bar(float64(sending)/float64(r.duration)),
+		sending.Truncate(time.Second), r.duration, humanize.Comma(t.sent.Load()), humanize.Comma(t.answered.Load()))
+	if lost := t.lost.Load(); lost > 0 {
+		line += ", " + humanize.Comma(lost) + " connections lost"
+	}
+	return line
 }
 
 func bar(part float64) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -36,7 +37,7 @@ type connections struct {
 }
 
 type messages struct {
-	Planned    int64 `json:"planned"` // due at the rate, 0 without one
+	Planned    int64 `json:"planned"` // due at the rate, 0 without one; if interrupted, those sent
 	Sent       int64 `json:"sent"`
 	NotSent    int64 `json:"not_sent"` // due, but the connection took no more or was not there
 	Answered   int64 `json:"answered"`
@@ -84,7 +85,7 @@ func (t times) spread() *spread {
 func newReport(r *run, sending time.Duration) *Report {
 	t := r.tally
 	report := &Report{
-		URL: r.dialer.URL.String(), Seconds: rounded(sending.Seconds()), Rate: r.rate,
+		Seconds: rounded(sending.Seconds()), Rate: r.rate,
 		Connections: connections{r.connections, t.connected.Load(), t.lost.Load()},
 		Messages: messages{
 			Planned: r.planned(), Sent: t.sent.Load(), Answered: t.answered.Load(),
@@ -98,6 +99,10 @@ func newReport(r *run, sending time.Duration) *Report {
 		Errors:     append([]failure{}, t.failures()...),
 		Notes:      []string{},
 	}
+	if sending < r.duration {
+		report.Messages.Planned = min(report.Messages.Planned, report.Messages.Sent)
+		report.Notes = append(report.Notes, "interrupted after "+sending.Round(100*time.Millisecond).String())
+	}
 	m := &report.Messages
 	if r.marked() {
 		m.Unanswered = m.Sent - m.Answered
@@ -107,31 +112,25 @@ func newReport(r *run, sending time.Duration) *Report {
 	}
 	until := max(sending, time.Duration(t.lastAnswer.Load())-r.start()).Seconds()
 	report.PerSecond = perSecond{rounded(float64(m.Sent) / sending.Seconds()), rounded(float64(m.Answered) / until), rounded(float64(m.Delivered) / until)}
-	report.note(r, sending)
+	report.note(r)
 	return report
 }
 
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // note adds what a reader has to know of the figures.
-func (p *Report) note(r *run, sending time.Duration) {
+func (p *Report) note(r *run) {
 	note := func(applies bool, format string, args ...any) {
 		if applies {
 			p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
 		}
 	}
-	note(sending < r.duration-100*time.Millisecond, "interrupted after %s", sending.Round(100*time.Millisecond))
 	note(r.rate == 0, "without --rate each connection waits for its answer: these are times of patient clients, and a server that stops is asked nothing meanwhile")
 	note(!r.marked(), "no times of answers: the message has no %s to know them by", placeholder)
 	note(p.Messages.Unanswered > 0, "the times are of the messages that were answered: those without answer would make them worse")
-	note(p.Late != nil && p.Late.P99 > 5, "1 in 100 messages left %s late or later; the times count from when they were due. If no message waited for the server to take it, this machine is too slow for the rate", ms(p.late99()))
-}
-
-func (p *Report) late99() float64 {
-	if p.Late == nil {
-		return 0
+	if late := p.Late; late != nil {
+		note(late.P99 > 5, "1 in 100 messages was sent %s late or later, which is in the times of answers: either the server did not take it, or this machine is too slow for the rate", ms(late.P99))
 	}
-	return p.Late.P99
 }
 
 // Incomplete is the error of a run in which not all was done that was planned, or nil.
@@ -193,9 +192,12 @@ func (p *Report) writeTable(w io.Writer) error {
 	for _, note := range p.Notes {
 		fmt.Fprintf(b, "\nNote: %s.", note)
 	}
-	_, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n")
+	_, err := io.WriteString(w, blanksAtEnd.ReplaceAllString(b.String(), "")+"\n")
 	return err
 }
+
+// blanksAtEnd are those of columns that have nothing in a row, and of the whole text.
+var blanksAtEnd = regexp.MustCompile(`(?m) +$|\n\z`)
 
 func perSec(x float64) string { return humanize.CommafWithDigits(x, 1) }
 

@@ -19,9 +19,9 @@ const (
 // run is one measurement.
 type run struct {
 	plan
-	dialer *client.Dialer
-	name   string // in markers
-	tally  *tally
+	dial  func(context.Context) (*websocket.Conn, error)
+	name  string // in markers
+	tally *tally
 
 	begin   time.Time      // what the times in markers count from
 	conns   []*conn        // those that could be opened
@@ -32,8 +32,8 @@ type run struct {
 	flying  atomic.Int64   // messages without answer
 }
 
-func newRun(p plan, dialer *client.Dialer) *run {
-	return &run{plan: p, dialer: dialer, name: newName(), tally: newTally(p.connections), begin: time.Now(), stop: make(chan struct{})}
+func newRun(p plan, dial func(context.Context) (*websocket.Conn, error)) *run {
+	return &run{plan: p, dial: dial, name: newName(), tally: newTally(p.connections), begin: time.Now(), stop: make(chan struct{})}
 }
 
 // do measures until the plan is done or the context ends, and reports what it has
@@ -48,7 +48,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 		return nil, r.tally.first
 	}
 	sending := r.load(ctx)
-	r.await(ctx)
+	r.await(r.patience(ctx))
 	return newReport(r, sending), nil
 }
 
@@ -75,7 +75,7 @@ func (r *run) connect(ctx context.Context) {
 // open opens one connection, and returns nil if that fails.
 func (r *run) open(ctx context.Context, i int) *conn {
 	begin := time.Now()
-	ws, err := r.dialer.Dial(ctx)
+	ws, err := r.dial(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.tally.fail(inShort(err), err)
@@ -127,18 +127,24 @@ func (r *run) start() time.Duration { return time.Duration(r.started.Load()) }
 // now is the time by the clock of this run.
 func (r *run) now() time.Duration { return time.Since(r.begin) }
 
+// patience is how long answers are waited for.
+func (r *run) patience(ctx context.Context) time.Duration {
+	if ctx.Err() != nil { // somebody waits for this command to end
+		return min(r.wait, time.Second)
+	}
+	return r.wait
+}
+
 // await waits for answers that are still to come.
-func (r *run) await(ctx context.Context) {
+func (r *run) await(atMost time.Duration) {
 	const often = 5 * time.Millisecond
 	ticker := time.NewTicker(often)
 	defer ticker.Stop()
-	late := time.After(r.wait)
+	late := time.After(atMost)
 	for r.flying.Load() > 0 {
 		select {
 		case <-ticker.C:
 		case <-late:
-			return
-		case <-ctx.Done():
 			return
 		}
 	}
