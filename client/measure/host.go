@@ -19,7 +19,7 @@ func checkHost(ctx context.Context, host string) error {
 		return fmt.Errorf("looking up the addresses of this machine: %w", err)
 	}
 	for _, address := range addresses {
-		if !isHere(address.Unmap().WithZone(""), own) {
+		if address = address.Unmap().WithZone(""); !isHere(address, own) {
 			return fmt.Errorf("%s (%s) is not this machine, and bench puts load on it: add --yes if that is meant", host, address)
 		}
 	}
