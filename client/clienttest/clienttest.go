@@ -31,7 +31,7 @@ func Serve(t testing.TB, talk func(*websocket.Conn)) *websocket.Dialer {
 func ServeHTTP(t testing.TB, handler http.Handler) *websocket.Dialer {
 	l := &listener{conns: make(chan net.Conn), done: make(chan struct{})}
 	var handling sync.WaitGroup
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:gosec // nobody is slow here
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handling.Add(1)
 		defer handling.Done()
 		handler.ServeHTTP(w, r)

@@ -6,7 +6,8 @@
 //	host.go          is the server on this machine?
 //	descriptors*.go  can this process have so many connections?
 //	run.go           connects, loads, waits for answers, closes
-//	sender.go        one connection: when it sends
+//	pace.go          when each message is due; sleep_*.go
+//	sender.go        one connection: what it sends
 //	receiver.go      one connection: what comes
 //	marker.go        what a message is known by when it comes back
 //	tally.go         counts and times of all connections

@@ -20,20 +20,23 @@ const (
 type run struct {
 	plan
 	dial  func(context.Context) (*websocket.Conn, error)
-	name  string // in markers
+	sleep func(time.Duration) // of the pace; may return early
+	name  string              // in markers
 	tally *tally
 
 	begin   time.Time      // what the times in markers count from
-	conns   []*conn        // those that could be opened
+	slots   []*conn        // by number, nil where it could not be opened
+	conns   []*conn        // those that could
 	started atomic.Int64   // when the first message is due, in ns; 0 before
 	stop    chan struct{}  // closed when nothing more is sent
 	closing atomic.Bool    // connections are being closed: their ends are no errors
 	readers sync.WaitGroup // of the connections
+	senders sync.WaitGroup // of the connections, and the pace
 	flying  atomic.Int64   // messages without answer
 }
 
 func newRun(p plan, dial func(context.Context) (*websocket.Conn, error)) *run {
-	return &run{plan: p, dial: dial, name: newName(), tally: newTally(p.connections), begin: time.Now(), stop: make(chan struct{})}
+	return &run{plan: p, dial: dial, sleep: sleep, name: newName(), tally: newTally(p.connections), begin: time.Now(), stop: make(chan struct{})}
 }
 
 // do measures until the plan is done or the context ends, and reports what it has
@@ -54,18 +57,18 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 
 // connect opens the connections, some at a time.
 func (r *run) connect(ctx context.Context) {
-	opened := make([]*conn, r.connections)
+	r.slots = make([]*conn, r.connections)
 	var next atomic.Int64
 	var group sync.WaitGroup
 	for range min(dialers, r.connections) {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < r.connections && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				opened[i] = r.open(ctx, i)
+				r.slots[i] = r.open(ctx, i)
 			}
 		})
 	}
 	group.Wait()
-	for _, c := range opened {
+	for _, c := range r.slots {
 		if c != nil {
 			r.conns = append(r.conns, c)
 		}
@@ -83,7 +86,7 @@ func (r *run) open(ctx context.Context, i int) *conn {
 		return nil
 	}
 	r.tally.handshake(time.Since(begin))
-	c := &conn{run: r, ws: ws, i: i, shard: r.tally.shard(i), waiting: make(map[int]struct{})}
+	c := &conn{run: r, ws: ws, i: i, shard: r.tally.shard(i), woken: make(chan struct{}, 1), waiting: make(map[int]struct{})}
 	ws.SetReadLimit(2 * maxSize)
 	r.readers.Go(c.receive)
 	return c
@@ -100,19 +103,25 @@ func inShort(err error) string {
 // load has messages sent for the duration of the plan, and those that are overdue then
 // for a while longer. It returns how long that took.
 func (r *run) load(ctx context.Context) time.Duration {
-	r.started.Store(int64(r.now()))
-	var senders sync.WaitGroup
+	begin, done := make(chan struct{}), make(chan struct{})
 	for _, c := range r.conns {
-		senders.Go(c.send)
+		r.senders.Go(func() {
+			<-begin
+			c.send()
+		})
 	}
-	done := make(chan struct{})
+	r.started.Store(int64(r.now()))
+	close(begin)
 	defer close(r.stop)
+	if r.rate > 0 {
+		r.senders.Go(r.pace)
+	}
 	select {
 	case <-time.After(r.duration):
 	case <-ctx.Done():
 		return r.now() - r.start()
 	}
-	go func() { senders.Wait(); close(done) }()
+	go func() { r.senders.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-time.After(r.wait):
@@ -168,6 +177,7 @@ func (r *run) close() {
 		_ = c.ws.NetConn().SetReadDeadline(deadline) // else it ends when it is closed
 	}
 	r.readers.Wait()
+	r.senders.Wait()
 }
 
 func (c *conn) sayGoodbye(deadline time.Time) {

@@ -17,11 +17,18 @@ import (
 // measured runs a plan against a server in memory. It must be called in a bubble.
 func measured(t *testing.T, p plan, server *websocket.Dialer) *Report {
 	t.Helper()
-	report, err := newRun(p, dialed(server)).do(t.Context())
+	report, err := timed(p, server).do(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return report
+}
+
+// timed returns a run by the clock of the bubble.
+func timed(p plan, server *websocket.Dialer) *run {
+	r := newRun(p, dialed(server))
+	r.sleep = time.Sleep
+	return r
 }
 
 func dialed(server *websocket.Dialer) func(context.Context) (*websocket.Conn, error) {
@@ -192,7 +199,7 @@ func TestLostConnections(t *testing.T) {
 func TestNobodyIsLetIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := clienttest.ServeHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }))
-		_, err := newRun(paced(), dialed(server)).do(t.Context())
+		_, err := timed(paced(), server).do(t.Context())
 		if !errors.Is(err, websocket.ErrBadHandshake) {
 			t.Error(err)
 		}
@@ -206,7 +213,7 @@ func TestInterrupted(t *testing.T) {
 		defer cancel()
 		p := paced()
 		p.duration = time.Hour
-		report, err := newRun(p, dialed(clienttest.Serve(t, clienttest.Echo))).do(ctx)
+		report, err := timed(p, clienttest.Serve(t, clienttest.Echo)).do(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -16,7 +17,9 @@ type conn struct {
 	i     int    // its number
 	shard *shard // where its times go
 
-	writing sync.Mutex // held while a message is written
+	turns   atomic.Int64  // how many messages were due by now
+	woken   chan struct{} // has a value if turns was added to; never closed
+	writing sync.Mutex    // held while a message is written
 
 	mu      sync.Mutex
 	next    int              // the number of its next message
@@ -31,19 +34,11 @@ func (c *conn) send() {
 		c.write(r.now())
 		return
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for n := 0; ; n++ {
-		due := r.due(c.i, n)
-		if due >= r.duration {
+	for n := range r.plannedOf(c.i) {
+		if !c.awaitTurn(n) {
 			return
 		}
-		timer.Reset(start + due - r.now())
-		select {
-		case <-timer.C:
-		case <-r.stop:
-			return
-		}
+		due := r.due(c.i, int(n))
 		c.shard.sentLate(r.now() - start - due)
 		if !c.write(start + due) {
 			return
