@@ -21,8 +21,11 @@ func init() {
 		Short: "Looks after websocket routes, and talks to WebSocket endpoints",
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args = cobra.ArbitraryArgs
-			cmd.RunE = func(_ *cobra.Command, args []string) error {
-				return fmt.Errorf("unknown command %q, expected backup, connect or bench", args)
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return cmd.Help()
+				}
+				return fmt.Errorf("unknown command %q, expected backup, connect or bench", args[0])
 			}
 			cmd.AddCommand(backupCommand(), withStatus(connect.Command()), withStatus(measure.Command()))
 		},

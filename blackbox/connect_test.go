@@ -277,7 +277,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 		got := finish(t, s.command(t, nil, "websocket", command, "--help"))
 		n := 0
 		for word := range strings.FieldsSeq(got.stdout) {
-			flag := strings.TrimSuffix(word, ",")
+			flag := strings.TrimRight(word, ".,")
 			if !strings.HasPrefix(flag, "--") || flag == "--help" {
 				continue
 			}
@@ -288,6 +288,9 @@ func TestCommandsAreDocumented(t *testing.T) {
 		if n < 10 || got.status != 0 {
 			t.Errorf("%s --help: %+v", command, got)
 		}
+	}
+	if got := s.websocket(t, ""); got.status != 0 || !strings.Contains(got.stdout, "connect") {
+		t.Errorf("%+v", got)
 	}
 	if got := s.websocket(t, "", "nothing"); got.status != 1 || !strings.Contains(got.stderr, "expected backup, connect or bench") {
 		t.Errorf("%+v", got)

@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -214,8 +216,9 @@ func TestNetworkErrors(t *testing.T) {
 	}
 }
 
+// A server that takes a connection and never answers does not hold up an interruption.
 func TestDialEndsWithItsContext(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // it never answers
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +228,12 @@ func TestDialEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			_, _ = conn.Read(make([]byte, 1)) // the handshake has begun
+			cancel()
+		}
+	}()
 	if _, err := d.Dial(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -258,4 +266,17 @@ func FuzzPrintable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Errors that this machine cannot easily be brought to have their hints, too.
+func TestHints(t *testing.T) {
+	for cause, want := range map[error]string{
+		&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}:                            "no answer within 20s",
+		&net.OpError{Op: "dial", Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)}: "no port left",
+		errors.New("anything else"):                                                      "anything else",
+	} {
+		if err := explained(cause); !strings.Contains(err.Error(), want) || !errors.Is(err, cause) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -90,8 +91,21 @@ func (o Options) header(inURL *url.Userinfo) (http.Header, error) {
 // Dial opens a connection. The error is a *Refused if the server has answered and
 // refuses; any other means that there was no answer of a WebSocket server.
 func (d *Dialer) Dial(ctx context.Context) (*websocket.Conn, error) {
-	conn, response, err := d.dialer.DialContext(ctx, d.URL.String(), d.header) //nolint:bodyclose // gorilla keeps its beginning and closes it
-	switch {
+	dialer, relax := d.dialer, func() bool { return true }
+	dialer.NetDialContext = func(within context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(within, network, address)
+		if err == nil { // while gorilla waits for an answer it does not look at the context
+			relax = context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	}
+	conn, response, err := dialer.DialContext(ctx, d.URL.String(), d.header)
+	switch over := !relax(); {
+	case over && err == nil:
+		_ = conn.Close()
+		fallthrough
+	case over:
+		return nil, fmt.Errorf("connecting to %s: %w", d.URL.Host, ctx.Err())
 	case errors.Is(err, websocket.ErrBadHandshake):
 		return nil, refused(response)
 	case err != nil:

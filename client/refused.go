@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 )
@@ -85,7 +86,7 @@ func explained(err error) error {
 		hint = "this port does not speak TLS: use ws:// instead of wss://"
 	case errors.As(err, &noHost):
 		hint = "there is no such host"
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		hint = "no answer within " + handshakeTimeout.String()
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = "this machine has no port left for another connection to that server"
