@@ -143,6 +143,10 @@ func allowedBelow(folder, path string) bool {
 // The only modules that a package may import itself, beside the standard library
 // and those of this module.
 var allowed = map[string][]string{
+	"client":         {"github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/net/http/httpguts", "golang.org/x/term"},
+	"client/connect": {"github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
+	"client/measure": {"github.com/HdrHistogram/hdrhistogram-go", "github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
+
 	"apps":      {},
 	"engines":   {},
 	"aggregate": {"github.com/cockroachdb/apd/v3"},
@@ -154,10 +158,6 @@ var allowed = map[string][]string{
 	"route":     {},
 	"room":      {"go.uber.org/zap"},
 	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/sync/singleflight"},
-	"client":    {"github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/net/http/httpguts", "golang.org/x/term"},
-
-	"client/connect": {"github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
-	"client/measure": {"github.com/HdrHistogram/hdrhistogram-go", "github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
 }
 
 func TestAllowedImports(t *testing.T) {
