@@ -89,6 +89,12 @@ var bans = []struct{ folder, banned, reason string }{
 	{"frames", "net", "the codec does no I/O"},
 	{"options", modulePath + "/", "apps of other modules use it"},
 	{"page", "github.com/", "the page is an embedded file"},
+	{"client", modulePath + "/", "a client knows a URL, not the server behind it"},
+	{"client", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
+	{"client/connect", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
+	{"client/connect", modulePath + "/frames", "this module is not to be judged by its own code"},
+	{"client/measure", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
+	{"client/measure", modulePath + "/frames", "this module is not to be judged by its own code"},
 }
 
 // Imports that a package must not have itself.
@@ -137,6 +143,10 @@ func allowedBelow(folder, path string) bool {
 // The only modules that a package may import itself, beside the standard library
 // and those of this module.
 var allowed = map[string][]string{
+	"client":         {"github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/net/http/httpguts", "golang.org/x/term"},
+	"client/connect": {"github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
+	"client/measure": {"github.com/HdrHistogram/hdrhistogram-go", "github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
+
 	"apps":      {},
 	"engines":   {},
 	"aggregate": {"github.com/cockroachdb/apd/v3"},
