@@ -29,22 +29,23 @@ func TestReadingsAreFolded(t *testing.T) {
 }
 
 func TestMessagesInJSON(t *testing.T) {
-	room := appstest.NewRoom(t, valid(t, "alert warning max above 900\nalert low each last below 5"))
+	room := appstest.NewRoom(t, valid(t, "alert warning max above 900 {\nclear 850\n}\nalert low each last below 5"))
+	const thresholds = `,"thresholds":[{"alert":"warning","fold":"max","above":900,"clear":850},{"alert":"low","each":true,"fold":"last","below":5,"clear":5}]}`
 	sensor, screen := room.Join(appstest.JSON), room.Join(appstest.JSON)
 	state := screen.Receive()
 	sensor.Expect(state)
-	head, ok := strings.CutSuffix(strings.TrimPrefix(state, `{"type":"state",`), `,"version":0,"count":0,"sum":0,"min":null,"max":null,"mean":null,"last":null,"keys":{},"alerts":[]}`)
+	head, ok := strings.CutSuffix(strings.TrimPrefix(state, `{"type":"state",`), `,"version":0,"count":0,"sum":0,"min":null,"max":null,"mean":null,"last":null,"keys":{},"alerts":[]`+thresholds)
 	if !ok {
 		t.Fatalf("read %s", state)
 	}
 	sensor.Send(`{"key":"press-4","value":812.50}`)
 	sensor.Expect(`{"type":"reply",` + head + `,"version":1,"count":1,"key":"press-4","last":812.5}`)
-	screen.Expect(`{"type":"update",` + head + `,"version":1,"count":1,"sum":812.5,"min":812.5,"max":812.5,"mean":812.5,"last":812.5,"keys":{"press-4":812.5},"alerts":[]}`)
+	screen.Expect(`{"type":"update",` + head + `,"version":1,"count":1,"sum":812.5,"min":812.5,"max":812.5,"mean":812.5,"last":812.5,"keys":{"press-4":812.5},"alerts":[]` + thresholds)
 	sensor.Send(`{"key":"9","value":1e3}`)
 	sensor.Expect(`{"type":"reply",` + head + `,"version":2,"count":2,"key":"9","last":1000}`)
 	sensor.ExpectJSON(`{"type":"event","alert":"warning","raised":true,"fold":"max","value":1000,"threshold":900,"key":"9","message":"warning: max is 1000, above 900"}`)
 	screen.ExpectJSON(`{"type":"event","alert":"warning","raised":true}`)
-	screen.Expect(`{"type":"update",` + head + `,"version":2,"count":2,"sum":1812.5,"min":812.5,"max":1000,"mean":906.25,"last":1000,"keys":{"9":1000,"press-4":812.5},"alerts":["warning"]}`)
+	screen.Expect(`{"type":"update",` + head + `,"version":2,"count":2,"sum":1812.5,"min":812.5,"max":1000,"mean":906.25,"last":1000,"keys":{"9":1000,"press-4":812.5},"alerts":["warning"]` + thresholds)
 	sensor.Send(`{"key":"a","value":"4"}`)
 	sensor.ExpectJSON(`{"type":"reply","count":3,"key":"a","last":4}`)
 	sensor.ExpectJSON(`{"type":"event","alert":"low","raised":true,"fold":"last","value":4,"threshold":5,"key":"a","message":"low: last of a is 4, below 5"}`)

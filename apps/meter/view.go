@@ -25,15 +25,17 @@ func (s *state) reply(r reading) apps.Body {
 	return apps.Body{Text: p[begin:end:end], JSON: append(p, '}')}
 }
 
-// View is the folds, the newest reading of each key and the names of the alerts that
-// are raised; as text the folds alone.
+// View is the folds, the newest reading of each key, the names of the alerts that are
+// raised, and the thresholds of all alerts, if there are any; as text the folds alone.
 //
-//	{"count":1,"sum":5,"min":5,"max":5,"mean":5,"last":5,"keys":{"press-4":5},"alerts":[]}
+//	{"count":1,"sum":5,"min":5,"max":5,"mean":5,"last":5,"keys":{"press-4":5},"alerts":[],
+//	"thresholds":[{"alert":"stop","each":true,"fold":"last","above":900,"clear":850}]}
 //	count 1 sum 5 min 5 max 5 mean 5 last 5
 func (s *state) View() apps.Body {
 	summary := s.readings.Summary()
 	p := make([]byte, 0, s.shown+256)
 	p = s.appendAlerts(s.appendKeys(appendFolds(p, &summary)))
+	p = append(append(p, s.rules.thresholds...), '}')
 	s.shown = len(p)
 	return apps.Body{Text: foldsText(&summary), JSON: p}
 }
@@ -96,8 +98,7 @@ func (s *state) appendKeys(p []byte) []byte {
 	return append(p, '}')
 }
 
-// appendAlerts appends the names of the alerts that are raised as a field, and ends the
-// object.
+// appendAlerts appends the names of the alerts that are raised as a field.
 func (s *state) appendAlerts(p []byte) []byte {
 	p = append(p, `,"alerts":[`...)
 	first := true
@@ -111,7 +112,34 @@ func (s *state) appendAlerts(p []byte) []byte {
 		first = false
 		p = append(append(append(p, '"'), s.rules.alerts[i].Name...), '"') // has nothing to be escaped
 	}
-	return append(p, "]}"...)
+	return append(p, ']')
+}
+
+// thresholdsField returns the field of the view that says when alerts begin and end;
+// nothing if there are none.
+func thresholdsField(alerts []Alert) []byte {
+	var p []byte
+	before := `,"thresholds":[{"alert":"`
+	for i := range alerts {
+		p = appendThreshold(append(p, before...), &alerts[i])
+		before = `},{"alert":"`
+	}
+	if p != nil {
+		p = append(p, "}]"...)
+	}
+	return p
+}
+
+// appendThreshold appends an object behind the quote that the name of the alert begins
+// with, without its last brace.
+func appendThreshold(p []byte, a *Alert) []byte {
+	p = append(append(p, a.Name...), '"') // has nothing to be escaped
+	if a.Each {
+		p = append(p, `,"each":true`...)
+	}
+	p = append(append(append(p, `,"fold":"`...), a.Fold...), `","`...)
+	p = appendNumber(append(append(p, a.direction()...), `":`...), a.threshold().Number)
+	return appendNumber(append(p, `,"clear":`...), a.clear().Number)
 }
 
 func appendNumber(p []byte, n aggregate.Number) []byte {
