@@ -91,7 +91,6 @@ type alarmProcess struct {
 	route  *route.Route
 	engine *mortal
 	logs   *observer.ObservedLogs
-	ended  bool
 }
 
 // mortal is an engine as a process has it, until that is killed.

@@ -66,9 +66,9 @@
 // told when they are seen, in the order of their versions.
 //
 // Outside of the room, to the log and to watchers, events are told behind its back: they
-// wait in the room, bounded for all rooms together, for a goroutine of the hub. How far that
-// is is stored with the next commit, or a second later, and what was not told when a process
-// ended is told by the next. **Outside each event is told at least once**, unless too much
+// wait in the room, bounded for all rooms together, for a goroutine of the hub. How many are
+// told is stored with the next commit, or a second later, and what was not told when a
+// process ended is told by the next. **Outside each event is told at least once**, unless too much
 // waits; members are told it once.
 //
 // # Slow members
