@@ -110,7 +110,7 @@
 //
 // # Locks
 //
-// Lock order: Room.mu before those of a Conn before backpressure.mu; Member.mu is held
-// with none of them. No app and no
+// Lock order: Room.opening before Room.mu before those of a Conn before backpressure.mu;
+// Room.mu before Member.mu, which is held with none of the others. No app and no
 // engine is called with one of them held. Shared.Idle is called with none.
 package room
