@@ -12,16 +12,23 @@ const eventPrefix = "websocket."
 
 // emit tells an event of a room to Caddy's events app, whose handlers may take their time.
 // That of the configuration that has started last is told: one that is only starting must
-// not be, and one that has been replaced runs no handler. Without any it is not told.
+// not be, and one that has been replaced runs no more handlers. If that happens meanwhile
+// the next one is told, too. Without any the event is not told.
 func emit(news room.News) (told bool) {
-	app := started.Load()
-	if app == nil {
-		return false
+	for app, before := started.Load(), (*App)(nil); app != before; app, before = started.Load(), app {
+		if app.emit(news) {
+			return true
+		}
 	}
-	if name := eventPrefix + news.Name; app.events.ShouldEmit(name) {
-		app.events.Emit(app.ctx, name, eventData(news))
+	return false
+}
+
+// emit reports whether all handlers of the configuration have been told.
+func (a *App) emit(news room.News) (told bool) {
+	if name := eventPrefix + news.Name; a != nil && a.events.ShouldEmit(name) {
+		a.events.Emit(a.ctx, name, eventData(news))
 	}
-	return true
+	return a != nil && a.ctx.Err() == nil
 }
 
 // eventData returns what handlers are told, in a map of their own: the fields of the

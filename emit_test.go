@@ -3,6 +3,7 @@ package caddyws
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/gorilla/websocket"
 
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
 	"github.com/caddyws/caddy-websocket/options"
@@ -144,7 +146,48 @@ func TestARestartTellsNothingTwice(t *testing.T) {
 	expectTold(t, "first", "websocket.alert press again")
 }
 
-// A handler that takes its time holds up no room, and a reload neither. It misses nothing.
+// While configurations follow each other every event is told in order, by the handlers of
+// one of them or, if that is replaced meanwhile, of the next one too.
+func TestEventsOverReloads(t *testing.T) {
+	s := start(t, alarmSite("0"))
+	c := s.dial("/alarm")
+	const events = 300
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range events {
+			if c.WriteMessage(websocket.TextMessage, []byte(fmt.Sprint("tell nobody ", i))) != nil {
+				return
+			}
+			if _, _, err := c.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}()
+	for i := range 5 {
+		s.load(alarmSite(fmt.Sprint(i + 1)))
+	}
+	<-done
+	last := 0
+	for i := 0; i < events; {
+		select {
+		case e := <-toldEvents:
+			handler, err := strconv.Atoi(e.handler)
+			text := func(i int) string { return fmt.Sprint("websocket.alert nobody ", i) }
+			switch again := handler > last && e.text == text(i-1); {
+			case err != nil || handler < last || e.text != text(i) && !again:
+				t.Fatalf("handler %s is told %q after handler %d, expected %q", e.handler, e.text, last, text(i))
+			case !again:
+				i++
+			}
+			last = handler
+		case <-time.After(patience):
+			t.Fatalf("nobody is told event %d", i)
+		}
+	}
+}
+
+// A handler that takes its time holds up no room, and no reload. Nothing is missed.
 func TestASlowHandlerHoldsUpNobody(t *testing.T) {
 	s := start(t, alarmSite("slow"))
 	c := s.dial("/alarm")
@@ -158,6 +201,7 @@ func TestASlowHandlerHoldsUpNobody(t *testing.T) {
 	c.ask("tell a last", "202")
 	expectToldNothing(t)
 	letSlowGo <- struct{}{}
+	expectTold(t, "quick", "websocket.alert a first") // too: nobody knows what the reload has left undone
 	for range 200 {
 		expectTold(t, "quick", "websocket.alert a next")
 	}

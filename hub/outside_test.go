@@ -91,7 +91,6 @@ type alarmProcess struct {
 	route  *route.Route
 	engine *mortal
 	logs   *observer.ObservedLogs
-	ended  bool
 }
 
 // mortal is an engine as a process has it, until that is killed.
@@ -304,6 +303,26 @@ func TestASlowWatcher(t *testing.T) {
 		if n := p.logs.FilterMessage("room event").Len(); n != 4 {
 			t.Errorf("%d lines of events", n)
 		}
+		p.end()
+	})
+}
+
+// A watcher that never returns does not hold up the end for longer than it may last.
+func TestAWatcherThatIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine, w := new(memory.Engine), &watcher{wait: make(chan struct{})}
+		p := startAlarms(t, engine, w)
+		p.post("tell all 1", "1")
+		p.post("tell all 2", "2")
+		synctest.Wait()
+		before := time.Now()
+		if err := p.Close(time.Second, frames.GoingAway, ""); !errors.Is(err, hub.ErrUnfinished) || time.Since(before) > 2*time.Second {
+			t.Errorf("%v after %v", err, time.Since(before))
+		}
+		close(w.wait)
+		w.expect(t, "all 1")
+		p = startAlarms(t, engine, &watcher{})
+		p.expect(t, "all 1", "all 2")
 		p.end()
 	})
 }

@@ -26,6 +26,17 @@ func (m *Member) asksForEvents() bool {
 	return m.seen().said && m.room.last.events.Total > 0 || len(m.claimed()) > 0
 }
 
+// welcomeLater is for a member that was not in the room when a commit was shown, and has
+// claimed a name by it. If it has come in meanwhile it does not know what goes on for that.
+func (r *Room) welcomeLater(m *Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.place >= 0 && !m.arriving {
+		m.arriving = true
+		r.arrivals = append(r.arrivals, m)
+	}
+}
+
 // welcome tells members that have just come what has happened before, and the state.
 func (r *Room) welcome(arrivals []*Member) {
 	for _, m := range arrivals {

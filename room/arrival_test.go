@@ -24,7 +24,7 @@ func TestParseSeen(t *testing.T) {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "E", "E-", "-1", "E-1-", "E-1-0", "E-1-2-3", "E-+1", "E- 1", "E-1.0", "E--1", "E-18446744073709551616", "E-1-2147483648"} {
+	for _, bad := range []string{"", "E", "E-", "-1", "E-1-", "E-1-0", "E-1-2-3", "E-+1", "E- 1", "E-1.0", "E--1", "E-18446744073709551616", "E-01", "E-1-01", "E-1-2147483648"} {
 		if _, err := room.ParseSeen(bad); err == nil {
 			t.Errorf("%s is a point", bad)
 		}

@@ -12,8 +12,7 @@ import (
 	"github.com/caddyws/caddy-websocket/replica"
 )
 
-// claims is the names that a member has claimed. It belongs to the room's turn; before
-// the member enters, to whoever lets it in.
+// claims is the names that a member has claimed. It is guarded by Member.mu.
 type claims struct {
 	names  []string
 	warned bool // that there was one more than a member may have
@@ -58,19 +57,25 @@ func (m *Member) claim(name string) (added bool) {
 	if x.claims == nil {
 		x.claims = new(claims)
 	}
-	c := x.claims
+	added, warn := x.claims.add(name)
 	m.mu.Unlock()
-	switch {
-	case slices.Contains(c.names, name):
-		return false
-	case len(c.names) < apps.MaxClaims:
-		c.names = append(c.names, name)
-		return true
-	case !c.warned:
-		c.warned = true
+	if warn {
 		m.Log().Warn("a connection can claim no more names: events for others do not reach it", zap.Int("names", apps.MaxClaims))
 	}
-	return false
+	return added
+}
+
+// add adds a name. warn reports that there are too many, for the first time.
+func (c *claims) add(name string) (added, warn bool) {
+	switch {
+	case slices.Contains(c.names, name):
+		return false, false
+	case len(c.names) < apps.MaxClaims:
+		c.names = append(c.names, name)
+		return true, false
+	}
+	warn, c.warned = !c.warned, true
+	return false, warn
 }
 
 // listens reports whether m is ever told what others do.
@@ -96,7 +101,11 @@ func (r *Room) takeClaims(batch []operation, results []replica.Result) (fresh ma
 			r.reportOnce(&r.faults.claim, errBadClaim)
 			continue
 		}
-		if !m.claim(name) || m.turn.outside || !r.replica.Stands() {
+		switch {
+		case !m.claim(name) || !r.replica.Stands():
+			continue
+		case m.turn.outside:
+			r.welcomeLater(m)
 			continue
 		}
 		if fresh == nil {

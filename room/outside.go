@@ -157,7 +157,7 @@ func (r *Room) Told() {
 	if u.epoch == o.epoch {
 		o.told = u.count
 	}
-	if len(o.waiting) == 0 && !o.storing {
+	if !o.storing {
 		o.storing = true
 		r.Retain()
 		r.shared.Go(r.storeToldSoon)

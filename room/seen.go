@@ -43,8 +43,11 @@ func ParseSeen(id string) (Seen, error) {
 	return Seen{true, epoch, replica.Place{Version: v, Number: int(n)}}, nil
 }
 
-// parseDigits reads a number without a sign.
+// parseDigits reads a number as it is written, without a sign or zeros before it.
 func parseDigits(s string, bits int) (uint64, error) {
+	if len(s) > 1 && s[0] == '0' {
+		return 0, errSeen
+	}
 	return strconv.ParseUint(s, 10, bits)
 }
 

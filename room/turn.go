@@ -115,7 +115,8 @@ func (r *Room) turn() bool {
 		return false
 	}
 	if w.sending.messages.Len() > 0 {
-		r.sendMessages(&w.sending)
+		sending := w.sending
+		r.sendMessages(&sending)
 	}
 	r.prepare(&w)
 	if wake := r.mayWake(); len(w.batch) > 0 || w.chores.settle || wake {
