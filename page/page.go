@@ -2,25 +2,57 @@
 // WebSocket.
 //
 // It is one document without anything beside it: no build step, no library, no
-// request but the WebSocket to its own URL. To a state app it shows the value
-// and its curve, to a message app the list of messages, to both a box to send
-// from. **What comes over the wire is only ever text**: the document writes no
-// HTML, and its Content-Security-Policy, which names its one script and its one
-// style by hash, would let none run.
+// request but the WebSocket to its own URL. Its parts are files of this folder:
+// page.html, style.css, and a script for each thing that is shown or done. They are
+// put together when the program starts.
+//
+// To a state app it shows the value and its curve, to a message app the list of
+// messages, to both a box to send from. **What comes over the wire is only ever
+// text**: the document writes no HTML, and its Content-Security-Policy, which names
+// its one script and its one style by hash, would let none run.
 package page
 
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
 	"time"
 )
 
-//go:embed page.html
-var source []byte
+//go:embed page.html style.css *.js
+var parts embed.FS
+
+// scripts are the parts of the one script, in this order. All share one scope: what
+// runs at once, and not when it is called, uses only what stands before it.
+var scripts = []string{
+	"screen.js", "numbers.js", "connection.js", "sending.js", "receiving.js", "values.js", "chart.js", "messages.js",
+	"drawing.js", "title.js", "start.js",
+}
+
+// source is the whole document.
+var source = assemble()
+
+// assemble puts the style and the script where page.html has their empty elements.
+func assemble() []byte {
+	script := []byte("\n\"use strict\";\n")
+	for _, name := range scripts {
+		script = append(append(script, '\n'), part(name)...)
+	}
+	html := bytes.Replace(part("page.html"), []byte("<style>"), append([]byte("<style>\n"), part("style.css")...), 1)
+	return bytes.Replace(html, []byte("<script>"), append([]byte("<script>"), script...), 1)
+}
+
+// part returns an embedded file.
+func part(name string) []byte {
+	text, err := parts.ReadFile(name)
+	if err != nil {
+		panic(err) // the test would not have passed
+	}
+	return text
+}
 
 // document is the page as it is sent.
 type document struct {

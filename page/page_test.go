@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -137,13 +138,27 @@ func TestOnlyTheOfferDiffers(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	const most = 20 * 1000
-	file, err := os.Stat("page.html")
-	if err != nil {
-		t.Fatal(err)
+// Every script of the folder is in the document, once.
+func TestEveryScriptIsPartOfIt(t *testing.T) {
+	document := get(page.Serve, "GET", "").Body.String()
+	files, err := filepath.Glob("*.js")
+	if err != nil || len(files) < 10 {
+		t.Fatal(files, err)
 	}
-	if file.Size() >= most {
-		t.Errorf("the page has %d bytes, expected less than %d", file.Size(), most)
+	for _, file := range append(files, "style.css") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(document, string(text)); n != 1 {
+			t.Errorf("%s is %d times in the document", file, n)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	const most = 50 * 1000
+	if size := get(page.Serve, "GET", "").Body.Len(); size >= most {
+		t.Errorf("the page has %d bytes, expected less than %d", size, most)
 	}
 }
