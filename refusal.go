@@ -35,6 +35,7 @@ var reasons = []reason{
 	{room.ErrUnavailable, "engine", zap.WarnLevel},
 	{room.ErrForbidden, "app", zap.InfoLevel},
 	{room.ErrFailed, "app", zap.ErrorLevel},
+	{errPage, "page", zap.ErrorLevel},
 	{errNotPure, "app", zap.InfoLevel},
 	{errNoEvents, "app", zap.InfoLevel},
 	{errNoState, "app", zap.InfoLevel},

@@ -1,6 +1,6 @@
 // The name of the tab: the value, or the state of the connection, and where it is from.
 
-const called = nameOf(location.pathname) || location.host;
+const called = document.body.dataset.title || nameOf(location.pathname) || location.host;
 
 // nameOf returns the last part of a path.
 function nameOf(path) {

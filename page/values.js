@@ -42,7 +42,7 @@ function drawValues() {
 	$("one").hidden = !values.has("total");
 	$("text").placeholder = values.has("total") ? "Number to add" : "Message";
 	$("field").textContent = chosen;
-	put($("value"), "", last.text);
+	put($("value"), "", last.text, unit && " " + unit);
 	// No font in use has digits wider than .71 em.
 	$("value").style.setProperty("--ems", .71 * last.text.length + .2 * (groupsOf(last.text).length - 1));
 	put($("max"), "max ", high.text);
