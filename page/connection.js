@@ -77,6 +77,7 @@ function ended({code, reason}, opened) {
 function giveUp() {
 	if (unanswered) doubt = `Sent and not answered, so counted or not: ${unanswered}.`;
 	unanswered = 0;
+	loseSent();
 	say("notice", doubt);
 }
 

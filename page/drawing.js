@@ -6,7 +6,16 @@ function later() { frame ||= requestAnimationFrame(draw); }
 
 function draw() {
 	frame = 0;
+	$("shown").hidden = !values.size;
+	$("keys").hidden = kind !== "meter";
+	$("table").hidden = kind !== "table";
 	if (values.size) drawValues();
+	if (kind) drawRate();
+	if (kind === "meter") {
+		drawKeys();
+		drawAlerts();
+	}
+	if (kind === "table") drawTable();
 	if (fresh.length) drawMessages();
-	$("list").hidden = values.size > 0 && !$("messages").firstChild;
+	$("list").hidden = hasState() && !$("messages").firstChild;
 }

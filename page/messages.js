@@ -2,9 +2,10 @@
 
 let fresh = []; // not in the list yet
 
-function list(text) {
-	const more = text.length - shownLength;
-	fresh.push({time: Date.now(), text: more > 0 ? text.slice(0, shownLength) + ` … (${more} more characters)` : text});
+// list adds a text. who is "own" if it is one's own, "own lost" if it is not known whether
+// anybody got it.
+function list(text, who = "") {
+	fresh.push({time: Date.now(), text: cut(text), who});
 	if (fresh.length > keptMessages) fresh.shift();
 	later();
 }
@@ -12,10 +13,12 @@ function list(text) {
 function drawMessages() {
 	const log = $("log"), messages = $("messages");
 	const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-	for (const {time, text} of fresh) {
-		const item = messages.appendChild(document.createElement("li"));
-		item.appendChild(document.createElement("time")).textContent = clock(time);
-		item.appendChild(document.createElement("span")).textContent = text;
+	for (const {time, text, who} of fresh) {
+		const item = make(messages, "li", "", who);
+		const head = make(item, "p");
+		if (who) make(head, "b", who === "own" ? "You" : "You, perhaps not sent");
+		make(head, "time", clock(time));
+		make(item, "span", text);
 	}
 	fresh = [];
 	while (messages.children.length > keptMessages) messages.firstChild.remove();

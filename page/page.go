@@ -67,8 +67,8 @@ var parts embed.FS
 // scripts are the parts of the one script, in this order. All share one scope: what
 // runs at once, and not when it is called, uses only what stands before it.
 var scripts = []string{
-	"screen.js", "numbers.js", "connection.js", "sending.js", "receiving.js", "values.js", "chart.js", "messages.js",
-	"drawing.js", "title.js", "start.js",
+	"screen.js", "numbers.js", "connection.js", "sending.js", "receiving.js", "own.js", "messages.js", "state.js",
+	"values.js", "chart.js", "rate.js", "meter.js", "bars.js", "alerts.js", "table.js", "drawing.js", "title.js", "start.js",
 }
 
 // source is the whole document, without options.

@@ -1,30 +1,33 @@
-// Receiving: what a message is decides what shows it.
+// Receiving: what a message is decides what takes it.
 
 function receive(data, protocol) {
 	if (typeof data !== "string") return list(hex(data));
-	if (protocol !== "json") return list(data);
+	if (protocol !== "json") return arrived(data);
 	let message;
 	try { message = JSON.parse(data, decimals); } catch { return list(data); }
-	const type = message?.type;
-	if (type === "reply" || type === "error") unanswered = Math.max(0, unanswered - 1);
-	if (type === "error") {
+	switch (message?.type) {
+	case "state":
+	case "update":
+		return takeState(message);
+	case "reply":
+		unanswered = Math.max(0, unanswered - 1);
+		return takeReply(message);
+	case "error":
+		unanswered = Math.max(0, unanswered - 1);
 		$("notice").textContent = "Error: " + message.error;
 		return;
+	case "event":
+		return message.event === "alert" ? takeAlert(message) : list(readable(message));
+	case "presence":
+		return takeMembers(message.count);
 	}
-	const found = ["state", "reply", "update"].includes(type) ? numbersIn(message) : [];
-	if (found.length) take(message, found); else list(data);
+	list(readable(message));
 }
 
-function numbersIn(object, prefix = "", depth = 0, found = []) {
-	for (const [name, v] of Object.entries(object)) {
-		if (found.length === shownFields) break;
-		if (v instanceof Decimal) {
-			if (prefix || name !== "version") found.push([prefix + name, v]);
-		} else if (v && typeof v === "object" && depth < 3) {
-			numbersIn(v, prefix + name + ".", depth + 1, found);
-		}
-	}
-	return found;
+// readable is what an app says, one field a line.
+function readable(message) {
+	if (message === null || typeof message !== "object" || message instanceof Decimal) return textOf(message);
+	return fieldsOf(message).map(([name, v]) => name + ": " + textOf(v)).join("\n");
 }
 
 function hex(buffer) {

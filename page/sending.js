@@ -8,7 +8,7 @@ function send(text) {
 		return false;
 	}
 	socket.send(text);
-	if (values.size) unanswered++;
+	if (hasState()) unanswered++; else noteSent(text);
 	return true;
 }
 

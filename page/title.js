@@ -8,11 +8,11 @@ function nameOf(path) {
 	try { return decodeURIComponent(last); } catch { return last; }
 }
 
-// entitle names the tab: the value, or the state if that is old, and where it is
-// from.
+// entitle names the tab. What is not live any more is not shown there.
 function entitle() {
 	let first = "";
 	if (document.body.dataset.state !== "live") first = $("state").textContent;
-	else if (values.size) first = groupsOf(values.get(chosen).at(-1).text).join("\u202f");
+	else if (values.size) first = withUnit(spaced(current(chosen)), unitOf(chosen));
+	if (raised.size) first = "⚠ " + first;
 	document.title = [first, called, location.host].filter((part, i, all) => part && all.indexOf(part) === i).join(" – ");
 }
