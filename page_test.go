@@ -16,7 +16,7 @@ const asBrowser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 // browse opens a path as a browser does.
 func (s *server) browse(path string) (*http.Response, string) {
 	s.t.Helper()
-	return s.raw("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: " + asBrowser + "\r\n\r\n")
+	return s.raw("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAccept: " + asBrowser + "\r\n\r\n")
 }
 
 // The page of an app is shown where the option page is, and only there.
