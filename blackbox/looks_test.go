@@ -1,12 +1,19 @@
 package blackbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -244,9 +251,33 @@ func (w window) photograph(file string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if picture, err = withFewColours(picture); err != nil {
+		w.t.Fatal(err)
+	}
 	if err := os.WriteFile(file, picture, 0o644); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// withFewColours makes a PNG smaller: it keeps the 256 colours that there is most of.
+func withFewColours(picture []byte) ([]byte, error) {
+	full, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return nil, err
+	}
+	bounds, count := full.Bounds(), map[color.Color]int{}
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			count[full.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] })
+	few := image.NewPaletted(bounds, colours[:min(len(colours), 256)])
+	draw.Draw(few, bounds, full, bounds.Min, draw.Src)
+	var small bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	err = encoder.Encode(&small, few)
+	return small.Bytes(), err
 }
 
 // axe finds what keeps people with disabilities from using a page.

@@ -8,9 +8,9 @@ import (
 )
 
 // meterState is what a meter says, without the fields that the others of its place name.
-func meterState(kind string, version int, max string, keys, alerts string, more ...string) string {
+func meterState(kind string, version int, highest, keys, alerts string, more ...string) string {
 	return fmt.Sprintf(`{"type":"%s","epoch":"AAAAAAAA","version":%d,"count":3,"sum":2400.25,"min":600,"max":%s,"mean":800.083333333,"last":812.5,"keys":{%s},"alerts":[%s]%s}`,
-		kind, version, max, keys, alerts, strings.Join(more, ""))
+		kind, version, highest, keys, alerts, strings.Join(more, ""))
 }
 
 const (

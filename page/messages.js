@@ -1,6 +1,14 @@
 // The list of messages.
 
-let fresh = []; // not in the list yet
+let fresh = [];   // not in the list yet
+let atEnd = true; // the newest message is in view: it stays so
+
+$("log").onscroll = () => { atEnd = $("log").scrollHeight - $("log").scrollTop - $("log").clientHeight < 40; };
+new ResizeObserver(scrollToEnd).observe($("log"));
+
+function scrollToEnd() {
+	if (atEnd) $("log").scrollTop = $("log").scrollHeight;
+}
 
 // list adds a text. who is "own" if it is one's own, "own lost" if it is not known whether
 // anybody got it.
@@ -11,8 +19,7 @@ function list(text, who = "") {
 }
 
 function drawMessages() {
-	const log = $("log"), messages = $("messages");
-	const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+	const messages = $("messages");
 	for (const {time, text, who} of fresh) {
 		const item = make(messages, "li", "", who);
 		const head = make(item, "p");
@@ -23,5 +30,5 @@ function drawMessages() {
 	fresh = [];
 	while (messages.children.length > keptMessages) messages.firstChild.remove();
 	$("none").hidden = messages.children.length > 0;
-	if (atEnd) log.scrollTop = log.scrollHeight;
+	scrollToEnd();
 }
