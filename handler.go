@@ -28,7 +28,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	err := h.serve(w, r)
 	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		leaveBody(w, r)
-		return h.refused(r, e)
+		e = h.refused(r, e)
+		if explains(r, e) {
+			return h.explain(w, r, e.StatusCode)
+		}
+		return e
 	}
 	return err
 }
