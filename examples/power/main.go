@@ -1,4 +1,4 @@
-// Power starts Caddy with the Caddyfile of this folder, and eight machines that tell it
+// Command power starts Caddy with the Caddyfile of this folder, and eight machines that tell it
 // how much power they take. Press-4 takes more and more, until it is told to shut down.
 //
 // With an address, such as example.com:8080, it starts the machines only: they tell the
