@@ -36,8 +36,11 @@ type Room struct {
 	retired    bool // the room has left memory: nothing is done in it any more
 	chores     chores
 	outbox     outbox
+	arrivals   []*Member // that are still to be told what has happened before they came
 	operations operationQueue
-	last       snapshot // the last commit, as members see it
+	last       snapshot  // the last commit, as members see it
+	outside    *outside  // nil until there is something to be told outside
+	open       *openRoom // nil unless an app acts in the room by itself
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil without state
@@ -47,6 +50,9 @@ type Room struct {
 	throttle   throttle
 	alarm      alarm
 	settling   bool // settleLater is under way
+	faults     faults
+
+	opening sync.Mutex // held while the app is told that the room is open
 }
 
 // New returns the room of a key, for visitors of a route, without any reference. It
@@ -62,6 +68,9 @@ func New(key engines.Key, rt *route.Route, shared *Shared) *Room {
 
 // Key names the room for the engine.
 func (r *Room) Key() engines.Key { return r.key }
+
+// DisplayName is the room's name as people write it.
+func (r *Room) DisplayName() string { return displayName(r.key.Room) }
 
 // Report logs what has gone wrong in the room.
 func (r *Room) Report(err error) { r.report(err) }
@@ -101,6 +110,7 @@ func (r *Room) Retire() bool {
 	defer r.mu.Unlock()
 	if r.retired = r.refs.Load() == 0; r.retired {
 		r.alarm.stop()
+		r.open.close()
 	}
 	return r.retired
 }
