@@ -50,6 +50,7 @@ type App struct {
 	MaxStoredRooms int `json:"max_stored_rooms,omitempty"`
 
 	ctx      caddy.Context
+	events   *caddyevents.App
 	hub      *sharedHub
 	poolKey  string // what Cleanup has to give back; empty if nothing was taken
 	handlers []*Handler
@@ -94,7 +95,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &sharedHub{Hub: hub.New(opener, a.limits(), logger)}, nil
+		h := hub.New(opener, a.limits(), logger)
+		h.Watch(emit)
+		return &sharedHub{Hub: h}, nil
 	})
 	if err != nil {
 		return err
@@ -165,7 +168,8 @@ func (a *App) followEvents(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the events app: %w", err)
 	}
-	return events.(*caddyevents.App).Subscribe(&caddyevents.Subscription{
+	a.events = events.(*caddyevents.App)
+	return a.events.Subscribe(&caddyevents.Subscription{
 		Events:   []string{"started", "stopping"},
 		Handlers: []caddyevents.Handler{a},
 	})

@@ -41,7 +41,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		room <template>
 //		origins <host|origin|*>...
 //		http on|off|pass
-//		page
+//		page [{ title <text>; unit <text> } | { file <path> }]
 //		compression [<level>] [takeover]
 //		max_message_size <size>
 //		message_rate <n>/s [<burst>]
@@ -67,7 +67,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"room":             options.Text(&h.Room),
 		"origins":          options.Texts(&h.Origins),
 		"http":             options.Word(&h.HTTP, httpOn, httpOff, httpPass),
-		"page":             options.Flag(&h.Page),
+		"page":             h.parsePage,
 		"compression":      h.parseCompression,
 		"max_message_size": options.Size(&h.MaxMessageSize),
 		"message_rate":     h.parseMessageRate,

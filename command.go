@@ -9,22 +9,44 @@ import (
 	"path/filepath"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/caddyws/caddy-websocket/client/connect"
+	"github.com/caddyws/caddy-websocket/client/measure"
 	"github.com/spf13/cobra"
 )
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "websocket",
-		Usage: "backup <file>",
-		Short: "Looks after the websocket routes of a running Caddy",
+		Usage: "backup <file> | connect <url> | bench <url>",
+		Short: "Looks after websocket routes, and talks to WebSocket endpoints",
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args = cobra.ArbitraryArgs
-			cmd.RunE = func(_ *cobra.Command, args []string) error {
-				return fmt.Errorf("unknown command %q, expected backup", args)
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return cmd.Help()
+				}
+				return fmt.Errorf("unknown command %q, expected backup, connect or bench", args[0])
 			}
-			cmd.AddCommand(backupCommand())
+			cmd.AddCommand(backupCommand(), withStatus(connect.Command()), withStatus(measure.Command()))
 		},
 	})
+}
+
+// withStatus has a command exit with the status that its errors name. They are printed
+// here: Caddy would write a line of its log.
+func withStatus(cmd *cobra.Command) *cobra.Command {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		var named interface{ ExitStatus() int }
+		if !errors.As(err, &named) {
+			return err
+		}
+		cmd.PrintErrln("Error:", err)
+		cmd.SilenceErrors = true
+		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return named.ExitStatus(), nil })(cmd, args)
+	}
+	return cmd
 }
 
 // backupCommand is `caddy websocket backup`.

@@ -16,7 +16,10 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	v := h.visitor(r, room)
 	v.Subprotocol = ""
 	v.Events = true
-	v.LastEventID = r.Header.Get("Last-Event-ID")
+	if err := h.listen(&v); err != nil {
+		header.Del("Content-Type")
+		return err
+	}
 	member, err := h.hub.Join(r.Context(), h.route, v)
 	if err != nil {
 		header.Del("Content-Type")

@@ -28,7 +28,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	err := h.serve(w, r)
 	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		leaveBody(w, r)
-		return h.refused(r, e)
+		e = h.refused(r, e)
+		if explains(r, e) {
+			return h.explain(w, r, e.StatusCode)
+		}
+		return e
 	}
 	return err
 }
@@ -69,6 +73,9 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := h.visitor(r, room)
 	v.Subprotocol = handshake.Subprotocol(r, h.subprotocols)
+	if err := h.listen(&v); err != nil {
+		return err
+	}
 	member, err := h.hub.Join(r.Context(), h.route, v)
 	if err != nil {
 		return h.refuseVisitor(w, err)

@@ -20,6 +20,7 @@ import (
 	_ "github.com/caddyws/caddy-websocket/apps/broadcast"
 	_ "github.com/caddyws/caddy-websocket/apps/echo"
 	_ "github.com/caddyws/caddy-websocket/apps/lowercase"
+	_ "github.com/caddyws/caddy-websocket/apps/meter"
 	_ "github.com/caddyws/caddy-websocket/apps/sum"
 	_ "github.com/caddyws/caddy-websocket/engines/bolt"
 	_ "github.com/caddyws/caddy-websocket/engines/memory"
@@ -57,8 +58,9 @@ type Handler struct {
 	// hands them to the next handler. Default: on.
 	HTTP string `json:"http,omitempty"`
 
-	// Show a live page to browsers that open the URL. Default: false.
-	Page bool `json:"page,omitempty"`
+	// Show a live page to browsers that open the URL; {} is the one of this module.
+	// Default: no page.
+	Page *Page `json:"page,omitempty"`
 
 	// Compress messages of 256 bytes and more for clients that offer
 	// permessage-deflate, at a level from 1 (fastest) to 9 (smallest). Each
@@ -124,8 +126,9 @@ type Handler struct {
 	CloseOnReload bool `json:"close_on_reload,omitempty"`
 
 	app          apps.App
-	named        bool   // by the configuration
-	source       string // the configuration, with defaults
+	page         pageSource // nil without a page
+	named        bool       // by the configuration
+	source       string     // the configuration, with defaults
 	appSource    string
 	appName      string
 	route        *route.Route
@@ -171,6 +174,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
+	if h.page, err = h.findPage(); err != nil {
+		return err
+	}
 	if h.origins, err = parseOrigins(h.Origins); err != nil {
 		return err
 	}
@@ -321,14 +327,6 @@ func (h *Handler) Validate() error {
 		inRange("max_connections_per_ip", h.MaxConnectionsPerIP, 0, options.MaxCount, ""),
 		durationOrNone("forget", h.Forget, maxSpan),
 	)
-}
-
-// checkPage refuses a page that would never be shown.
-func (h *Handler) checkPage() error {
-	if h.Page && h.HTTP != httpOn {
-		return fmt.Errorf("page is of no use with http %s", h.HTTP)
-	}
-	return nil
 }
 
 // checkTakeover refuses context takeover of no compression.

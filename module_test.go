@@ -545,7 +545,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": {"name": "chat"}`, "", "unknown module: http.websocket.apps.chat"},
 		{`"app": {"greet": true}`, "", "name"},
 		{`"app": "echo"`, "", "app"},
-		{`"name": "x"`, "", "no app is given, expected one of broadcast, echo, lowercase, sum"},
+		{`"name": "x"`, "", "no app is given, expected one of broadcast, echo, lowercase, meter, sum"},
 		{`"app": {"name": "test_not_an_app"}`, "", "is not an app"},
 		{`"app": {"name": "test_mute"}`, "", "asking the app for its subprotocols: panic: speechless"},
 		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", "*.example.com"},
@@ -555,7 +555,19 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": {"name": "echo"}, "max_queue": 1023`, "", "max_queue is 1023, expected 1024 to 1073741824 bytes"},
 		{`"app": {"name": "echo"}, "ping_interval": "9ms"`, "", "ping_interval is 9ms, expected 10ms to 24h"},
 		{`"app": {"name": "echo"}, "ping_interval": -2`, "", "ping_interval is -2ns"},
-		{`"app": {"name": "echo"}, "page": true, "http": "off"`, "", "page is of no use with http off"},
+		{`"app": {"name": "echo"}, "page": {}, "http": "off"`, "", "page is of no use with http off"},
+		{`"app": {"name": "echo"}, "page": true`, "", "page of type caddyws.Page"},
+		{`"app": {"name": "echo"}, "page": {"titel": "x"}`, "", "titel"},
+		{`"app": {"name": "echo"}, "page": {"title": "` + strings.Repeat("ä", 101) + `"}`, "", "the title of page has 101 characters, expected up to 100"},
+		{`"app": {"name": "echo"}, "page": {"unit": "` + strings.Repeat("ä", 21) + `"}`, "", "the unit of page has 21 characters, expected up to 20"},
+		{`"app": {"name": "echo"}, "page": {"title": "a\nb"}`, "", "the title of page has a control character"},
+		{`"app": {"name": "echo"}, "page": {"unit": "\u0000"}`, "", "the unit of page has a control character"},
+		{`"app": {"name": "echo"}, "page": {"file": "/does/not/exist.html"}`, "", "page file: stat /does/not/exist.html: no such file or directory"},
+		{`"app": {"name": "echo"}, "page": {"file": "/"}`, "", "page file /: it is no regular file"},
+		{`"app": {"name": "echo"}, "page": {"file": "/etc/hostname", "unit": "x"}`, "", "title and unit of page are of no use with a file"},
+		{`"app": {"name": "test_page"}, "page": {"title": "x"}`, "", "title and unit of page are of no use with the app test_page, which brings a page of its own"},
+		{`"app": {"name": "test_page", "html": "panic"}, "page": {}`, "", "asking the app for its page: panic: no page"},
+		{`"app": {"name": "test_page", "html": ""}, "page": {}`, "", "the page of the app: it is empty"},
 		{`"app": {"name": "echo"}, "ping_timeout": -1`, "", "ping_timeout is -1ns"},
 		{`"app": {"name": "echo"}, "write_timeout": "25h"`, "", "write_timeout is 25h0m0s"},
 		{`"app": {"name": "echo"}, "max_queue": 1, "ping_timeout": "1ms"`, "", `bytes\nping_timeout is 1ms`}, // all at once
@@ -760,6 +772,7 @@ func TestModulesAreRegistered(t *testing.T) {
 	for _, id := range []string{
 		"http.handlers.websocket", "websocket", "websocket.engines.memory", "websocket.engines.bolt", "websocket.engines.nats",
 		"http.websocket.apps.echo", "http.websocket.apps.lowercase", "http.websocket.apps.broadcast", "http.websocket.apps.sum",
+		"http.websocket.apps.meter",
 	} {
 		module, err := caddy.GetModule(id)
 		if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/message"
-	"github.com/caddyws/caddy-websocket/page"
 	"github.com/caddyws/caddy-websocket/room"
 )
 
@@ -71,12 +70,8 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 		return caddyhttp.Error(http.StatusNotAcceptable, errNoEvents)
 	case err != nil:
 		return err
-	case media == typePage && h.speaksJSON():
-		page.Serve(w, conditional(r))
-		return nil
 	case media == typePage:
-		page.ServeText(w, conditional(r))
-		return nil
+		return h.servePage(w, r)
 	case media == typeEvents:
 		return h.serveEvents(w, r, room)
 	}
@@ -90,7 +85,7 @@ func (h *Handler) mediaTypes() []mediaType {
 	if _, pure := h.app.(apps.Pure); !pure { // which answers only the sender
 		types = append(types, typeEvents)
 	}
-	if h.Page {
+	if h.Page != nil {
 		types = append(types, typePage)
 	}
 	return types

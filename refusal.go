@@ -35,6 +35,7 @@ var reasons = []reason{
 	{room.ErrUnavailable, "engine", zap.WarnLevel},
 	{room.ErrForbidden, "app", zap.InfoLevel},
 	{room.ErrFailed, "app", zap.ErrorLevel},
+	{errPage, "page", zap.ErrorLevel},
 	{errNotPure, "app", zap.InfoLevel},
 	{errNoEvents, "app", zap.InfoLevel},
 	{errNoState, "app", zap.InfoLevel},
@@ -66,7 +67,7 @@ func reasonFor(e caddyhttp.HandlerError) reason {
 // refused writes down why a request is refused and returns what Caddy, and so
 // handle_errors, is told of it: for a client's own mistake all that is known,
 // else the reason only.
-func (h *Handler) refused(r *http.Request, e caddyhttp.HandlerError) error {
+func (h *Handler) refused(r *http.Request, e caddyhttp.HandlerError) caddyhttp.HandlerError {
 	why := reasonFor(e)
 	if leftOut, ok := h.refusals.next(h.Name, why.err.Error(), time.Now()); ok {
 		logger().Log(why.level, "request refused", h.describe(r, e, why, leftOut)...)

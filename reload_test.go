@@ -190,14 +190,18 @@ func TestCloseOnReload(t *testing.T) {
 	again.ask("z", "z")
 }
 
-// follow asks for an event stream.
-func (s *server) follow(path string) (status int, answer *http.Response) {
+// follow asks for an event stream, with headers "Name: value".
+func (s *server) follow(path string, headers ...string) (status int, answer *http.Response) {
 	s.t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(s.Port)+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/event-stream")
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
 	answer, err = (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 	if err != nil {
 		s.t.Fatal(err)

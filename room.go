@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"unicode"
@@ -40,11 +41,15 @@ func checkRoomName(kind, name string) (string, error) {
 // computedRoom is the URL as the client asked for it: host, port unless it is a
 // usual one, and path before rewrites.
 func computedRoom(r *http.Request) string {
-	url := r.URL
+	return roomHost(r.Host) + path.Clean("/"+originalURL(r).Path)
+}
+
+// originalURL is the URL before rewrites.
+func originalURL(r *http.Request) *url.URL {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		url = original.URL
+		return original.URL
 	}
-	return roomHost(r.Host) + path.Clean("/"+url.Path)
+	return r.URL
 }
 
 // roomHost brings a Host header to one form.

@@ -91,6 +91,12 @@ var bans = []struct{ folder, banned, reason string }{
 	{"page", "github.com/", "the page is an embedded file"},
 	{"cmd/caddy", "github.com/nats-io/nats-server/", "the server of NATS is for tests: it would make the binary larger by a sixth"},
 	{"hub", "github.com/nats-io/", "the hub knows the contract, not the engines"},
+	{"client", modulePath + "/", "a client knows a URL, not the server behind it"},
+	{"client", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
+	{"client/connect", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
+	{"client/connect", modulePath + "/frames", "this module is not to be judged by its own code"},
+	{"client/measure", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
+	{"client/measure", modulePath + "/frames", "this module is not to be judged by its own code"},
 }
 
 // Imports that a package must not have itself.
@@ -139,6 +145,10 @@ func allowedBelow(folder, path string) bool {
 // The only modules that a package may import itself, beside the standard library
 // and those of this module.
 var allowed = map[string][]string{
+	"client":         {"github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/net/http/httpguts", "golang.org/x/term"},
+	"client/connect": {"github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
+	"client/measure": {"github.com/HdrHistogram/hdrhistogram-go", "github.com/dustin/go-humanize", "github.com/gorilla/websocket", "github.com/spf13/cobra", "golang.org/x/term"},
+
 	"apps":      {},
 	"engines":   {},
 	"aggregate": {"github.com/cockroachdb/apd/v3"},

@@ -137,9 +137,9 @@ func TestReloadWithAGracePeriod(t *testing.T) {
 	}
 	logged.wait(t, "the end of the grace period", isMessage("server shutdown"))
 	upgraded.send("6")
-	again := s.overHTTP3("/sum", "websocket")
-	again.expect(t, frames.Text, `"total":6`)
 	for _, f := range events[:2] {
 		f.expect(t, "data: 6")
 	}
+	again := s.overHTTP3("/sum", "websocket")
+	again.expect(t, frames.Text, `"total":6`)
 }

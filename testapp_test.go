@@ -21,6 +21,7 @@ func init() {
 	caddy.RegisterModule(new(reportApp))
 	caddy.RegisterModule(new(notAnApp))
 	caddy.RegisterModule(new(muteApp))
+	caddy.RegisterModule(new(pageApp))
 	caddy.RegisterModule(new(failingHandler))
 	httpcaddyfile.RegisterHandlerDirective("test_failing", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		return new(failingHandler), nil
@@ -132,4 +133,24 @@ func (*hidingHandler) CaddyModule() caddy.ModuleInfo {
 
 func (*hidingHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return next.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+}
+
+// pageApp brings a page of its own.
+type pageApp struct {
+	reportApp
+	HTML *string `json:"html,omitempty"`
+}
+
+func (*pageApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.websocket.apps.test_page", New: func() caddy.Module { return new(pageApp) }}
+}
+
+func (a *pageApp) Page() []byte {
+	switch {
+	case a.HTML == nil:
+		return []byte("<p>The app's own")
+	case *a.HTML == "panic":
+		panic("no page")
+	}
+	return []byte(*a.HTML)
 }

@@ -135,8 +135,18 @@ func describe(r *Readings) string {
 		fmt.Fprintf(&b, "%q=%s, ", key, newest)
 	}
 	var raised []string
+	isRaised := make([]bool, len(r.rules.Thresholds))
 	for change := range r.Raised() {
 		raised = append(raised, describeChanges([]Change{change}))
+		isRaised[change.Threshold] = true
+	}
+	for i, want := range isRaised {
+		if r.IsRaised(i) != want {
+			return fmt.Sprintf("threshold %d is raised: %t", i, !want)
+		}
+	}
+	if r.Count() != summary.Count {
+		return fmt.Sprintf("count %d", r.Count())
 	}
 	next, ok := r.Next()
 	if ok != (next != never) {

@@ -194,6 +194,14 @@ func (r *Readings) Summary() Summary {
 	return r.whole.summary(r.last)
 }
 
+// Count returns the count of the Summary, at less cost.
+func (r *Readings) Count() uint64 {
+	if r.rules.Latest {
+		return uint64(len(r.sorted))
+	}
+	return r.whole.count
+}
+
 // Keys returns all keys with their newest readings, sorted by key.
 func (r *Readings) Keys() iter.Seq2[string, Number] {
 	return func(yield func(string, Number) bool) {
@@ -218,6 +226,13 @@ func (r *Readings) Raised() iter.Seq[Change] {
 			}
 		}
 	}
+}
+
+// IsRaised reports whether the alert of one of the rules is raised: of all keys together,
+// or of any key.
+func (r *Readings) IsRaised(threshold int) bool {
+	isRaised := func(s *source) bool { return s.alarms != nil && s.alarms[threshold].raised }
+	return r.alarms[threshold].raised || r.rules.Thresholds[threshold].Each && slices.ContainsFunc(r.sorted, isRaised)
 }
 
 func (r *Readings) raisedBy(threshold int) iter.Seq[Change] {

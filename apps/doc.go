@@ -13,7 +13,10 @@
 // ([Stateful]) describes it as a deterministic state machine ([State]): an
 // operation goes in by [Room.Apply], the hub puts the operations of a room in
 // one order, stores the result, and only then sends out what [State.Apply]
-// returned. **What a client was told has been committed.**
+// returned. **What a client was told has been committed.** Beside the reply and the new
+// state these are events: what has happened, to those that it concerns ([Event]). A state
+// can be woken at a time ([Waker]), and an app can act in a room of its own accord
+// ([Opener]).
 //
 // # Who calls, and when
 //

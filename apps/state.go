@@ -75,8 +75,11 @@ func (b Body) Empty() bool { return len(b.Text) == 0 && len(b.JSON) == 0 }
 
 // Outcome is what one operation leads to. All of it is sent after the commit.
 type Outcome struct {
-	Reply  Body    // to the sender
-	Update Body    // the new state, to everybody else; of several only the last counts
+	Reply  Body // to the sender
+	Update Body // the new state, to everybody else; of several only the last counts
+	// Show makes the View of the commit the update, in place of Update. Operations that
+	// are committed together then share one: for a state that takes time to show.
+	Show   bool
 	Events []Event // each to its audience
 	// Claim is empty, or a name that the sender's connection has from now on, until it
 	// ends: a machine that has told its name. Events for [ToClaim] of that name reach it,

@@ -16,13 +16,15 @@ import (
 // work is one row of the report: what the clients do.
 type work struct {
 	name   string
-	kind   string // echo, broadcast, sum, durable, gentle, accept, idle
-	n      int    // clients
+	kind   string // echo, broadcast, sum, durable, gentle, meter, accept, idle
+	n      int    // clients; meter: sensors
 	size   int    // echo: bytes
 	sender int    // sum: how many of the clients send
 	rooms  int    // durable: among which the clients are divided
 	window int    // messages in flight
-	rate   int    // broadcast: messages a second, instead of a window; gentle: of the one client
+	rate   int    // broadcast: messages a second, instead of a window; gentle: of the one client; meter: of each sensor
+	screen int    // meter: clients that watch
+	total  bool   // meter: a total is kept instead of folds
 	ids    bool   // durable: increments have ids
 	alone  bool   // accept, idle: not in a room
 	tls    bool
@@ -35,10 +37,11 @@ const worksHelp = `
   sum-NxK[-wW]           K of N clients in a room add 1, W in flight each (default 4), and all watch the total
   durable-NxR[-wW][-ids] N clients in R rooms add 1, W in flight each (default 4), perhaps with ids
   gentle-N[-wW][-rR]     N clients in a room add 1, W in flight each (default 4), and one in another room R times a second (default 10)
+  meter-NxM[-rR][-sum]   N sensors in a room send R readings a second each (default 10), and M screens watch; perhaps a sum
   accept-N[-alone][-tls] N clients at a time connect to a room, or to no room, are let in and leave, and others come
   idle-N[-alone][-tls]   N clients connect to a room, or to no room, and wait: memory, and CPU time of accepting`
 
-var workForm = regexp.MustCompile(`^(echo|broadcast|sum|durable|gentle|accept|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|ids|alone|tls))*)$`)
+var workForm = regexp.MustCompile(`^(echo|broadcast|sum|durable|gentle|meter|accept|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|ids|sum|alone|tls))*)$`)
 
 // parseWork reads a work's name.
 func parseWork(name string) (work, error) {
@@ -57,6 +60,8 @@ func parseWork(name string) (work, error) {
 		w.n, w.rooms, w.window = first, second, 4
 	case "gentle":
 		w.n, w.rate, w.window = first, 10, 4
+	case "meter":
+		w.n, w.screen, w.rate = first, second, 10
 	default:
 		w.n = first
 	}
@@ -76,6 +81,8 @@ func (w *work) take(option string) {
 		w.alone = true
 	case option == "ids":
 		w.ids = true
+	case option == "sum":
+		w.total = true
 	case option[0] == 'w':
 		w.window = number(option[1:])
 	case option[0] == 'r':
@@ -104,11 +111,22 @@ func (w work) check() error {
 		{w.kind == "durable" && outside(w.rooms, 1, w.n), "1 room to one for each client"},
 		{w.kind == "gentle" && w.rate == 0, "at least 1 message a second"},
 		{w.ids && w.kind != "durable", "ids are for durable"},
+		{w.total && w.kind != "meter", "sum is for meter"},
 		{w.tls && (w.kind == "broadcast" || w.adds() || w.window > 1), "TLS is for accept and idle, and for echo with one message in flight"},
 	} {
 		if rule.broken {
 			return fmt.Errorf("work %q: %s", w.name, rule.rule)
 		}
+	}
+	return w.checkMeter()
+}
+
+func (w work) checkMeter() error {
+	if w.kind != "meter" {
+		return nil
+	}
+	if outside(w.n, 1, peers.MaxKeys) || outside(w.screen, 1, maxClients-w.n) || w.rate == 0 || w.window > 1 || w.tls {
+		return fmt.Errorf("work %q: 1 to %d sensors, 1 screen or more and a rate, without TLS", w.name, peers.MaxKeys)
 	}
 	return nil
 }
@@ -126,6 +144,8 @@ func (w work) runs(p peers.Peer) bool {
 	switch {
 	case p.Disk != "":
 		return w.kind == "durable"
+	case w.kind == "meter":
+		return p.Meter && (!w.total || p.Paced)
 	case w.tls && !p.TLS, w.inRooms() && !p.Rooms, w.ids && !p.IDs:
 		return false
 	case w.adds():
@@ -146,6 +166,12 @@ func (w work) connect(g *load.Generator) error {
 		return g.Sum(load.Sum{Path: "/sum", Rooms: w.rooms, Clients: w.n, Senders: w.n, Window: w.window, IDs: w.ids})
 	case "gentle":
 		return g.Sum(load.Sum{Path: "/sum", Clients: w.n, Senders: w.n, Window: w.window, Gentle: w.rate})
+	case "meter":
+		path := "/power"
+		if w.total {
+			path = "/paced"
+		}
+		return g.Meter(load.Meter{Path: path, Sensors: w.n, Screens: w.screen, Rate: w.rate, Total: w.total})
 	case "accept":
 		return nil // all come and go in the phases
 	}

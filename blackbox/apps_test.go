@@ -35,6 +35,18 @@ const appsConfig = `
 			greet
 		}
 	}
+	websocket /power/* {
+		app meter {
+			value power.watts
+			key id
+			window 5s
+			latest
+			alert high each last above 900 {
+				clear 850
+				message "{key} draws {value}"
+			}
+		}
+	}
 	websocket /silent {
 		app sum {
 			reply_only
@@ -248,4 +260,29 @@ func TestSumInJSON(t *testing.T) {
 	a.expect(`{"type":"reply","epoch":"E","version":1,"total":2.5}`, `{"type":"error","error":"not a number","code":"refused","retry":false}`, `{"type":"reply","epoch":"E","version":2,"total":3.5}`)
 	b.expect(`{"type":"update","epoch":"E","version":2,"total":3.5}`) // of a batch the last
 	text.expect("3.5")
+}
+
+// A machine over WebSocket and one over POST, a screen and an event stream; and after five
+// seconds without a reading all that was known is gone.
+func TestMeter(t *testing.T) {
+	s := start(t, appsConfig)
+	machine, screen, stream := s.dial(t, "/power/hall"), s.dial(t, "/power/hall"), s.events(t, "/power/hall")
+	stream.expect("count 0 sum 0")
+	machine.send(`{"id":"press-4","power":{"watts":"870.50"}}`)
+	machine.expect("870.5")
+	for _, c := range []interface{ expect(...string) }{screen, stream} {
+		c.expect("count 1 sum 870.5 min 870.5 max 870.5 mean 870.5 last 870.5")
+	}
+	machine.send(`{"id":"press-4","power":{"watts":901}}`)
+	machine.expect("901", "press-4 draws 901")
+	screen.expect("press-4 draws 901", "count 1 sum 901 min 901 max 901 mean 901 last 901")
+	if got := stream.next(); got.name != "event" || got.data != "press-4 draws 901" {
+		t.Errorf("the event stream tells of the alert by %+v", got)
+	}
+	stream.expect("count 1 sum 901 min 901 max 901 mean 901 last 901")
+	if got := s.ask(t, "POST", "/power/hall", `{"power":{"watts":1}}`); got.status != 400 || got.body != `error: no field "id": this room wants to know the source of a reading` {
+		t.Errorf("a reading without a key is answered with %+v", got)
+	}
+	screen.expect("high is over for press-4", "count 0 sum 0")
+	s.shows(t, "/power/hall", "count 0 sum 0")
 }

@@ -188,18 +188,18 @@ func nodeModules(t *testing.T) string {
 	t.Helper()
 	const debian = "/usr/share/nodejs"
 	if _, err := os.Stat(filepath.Join(debian, "ws")); err != nil {
-		return installWS(t)
+		return install(t, "ws")
 	}
 	return debian
 }
 
-// installWS has npm install ws in a folder of the test's, and returns that of the
-// modules.
-func installWS(t *testing.T) string {
+// install has npm install what a folder of ../testdata pins in a folder of the test's, and
+// returns that of the modules.
+func install(t *testing.T, folder string) string {
 	t.Helper()
 	npm, dir := need(t, "npm"), t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json"} {
-		text, err := os.ReadFile(filepath.Join("../testdata/ws", name))
+		text, err := os.ReadFile(filepath.Join("../testdata", folder, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func installWS(t *testing.T) string {
 	}
 	command := exec.Command(npm, "ci", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
 	if output, err := command.CombinedOutput(); err != nil {
-		missing(t, "npm does not install ws: "+err.Error()+"\n"+string(output))
+		missing(t, "npm does not install "+folder+": "+err.Error()+"\n"+string(output))
 	}
 	return filepath.Join(dir, "node_modules")
 }

@@ -20,20 +20,20 @@ type sample struct {
 	forEver bool
 }
 
-// samples reads a section's fenced console block: lines that begin with "$ " are
-// commands.
-func samples(t *testing.T, file, section string) (all []sample) {
+// samples reads the first fenced console block below a heading: lines that begin with
+// "$ " are commands.
+func samples(t *testing.T, file, heading string) (all []sample) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	_, after, _ := strings.Cut(string(text), "\n"+heading+"\n")
 	after, _, _ = strings.Cut(after, "\n## ")
 	_, after, _ = strings.Cut(after, "\n```console\n")
 	block, _, found := strings.Cut(after, "\n```\n")
 	if !found {
-		t.Fatalf("%s has no console block under %s", file, section)
+		t.Fatalf("%s has no console block under %s", file, heading)
 	}
 	for line := range strings.SplitSeq(block, "\n") {
 		command, isCommand := strings.CutPrefix(line, "$ ")
@@ -59,15 +59,22 @@ func sampled(line string) string {
 }
 
 // The curl lines of the README's table of transports print what stands there.
-func TestReadmeTransports(t *testing.T) {
+func TestReadmeTransports(t *testing.T) { checkSamples(t, "## Transports", 9) }
+
+// So do those of its section on readings.
+func TestReadmeMeter(t *testing.T) { checkSamples(t, "### meter", 5) }
+
+// checkSamples runs the commands below a heading of the README, of which there are so many
+// or more, against the example.
+func checkSamples(t *testing.T, heading string, least int) {
 	need(t, "curl")
 	config, err := os.ReadFile("../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, strings.ReplaceAll(string(config), ":8080", ":PORT"))
-	all := samples(t, "../README.md", "Transports")
-	if len(all) < 9 {
+	all := samples(t, "../README.md", heading)
+	if len(all) < least {
 		t.Fatalf("there are %d commands", len(all))
 	}
 	for _, sample := range all {

@@ -55,6 +55,7 @@ func (h *Hub) close(why route.CloseReason) {
 	for _, r := range h.forgetter.unloaded {
 		r.stop()
 	}
+	h.teller.resume()
 	h.announceEmpty()
 }
 

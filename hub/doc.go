@@ -11,6 +11,7 @@
 //	engine.go       opening and closing the engine; backup.go: a copy of what it keeps
 //	forget.go       stored rooms that nobody uses; sweep.go: those of earlier processes
 //	wake.go         stored rooms whose time has come
+//	outside.go      events of rooms, told to the log and to whoever watches all rooms
 //	reload.go       following a new configuration; drain.go: members that must go;
 //	                close.go: the end
 //	logging.go      what is written to the log

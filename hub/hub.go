@@ -49,6 +49,7 @@ type Hub struct {
 	connections connectionLimit
 	forgetter   forgetter
 	waker       waker
+	teller      teller
 	roomLimit   roomLimit
 	store       replica.Store
 	shared      room.Shared
@@ -78,11 +79,12 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	h.over, h.giveUp = context.WithCancel(context.Background())
 	h.forgetter = forgetter{hub: h, unloaded: make(map[engines.Key]*unloadedRoom), changed: make(chan struct{}, 1)}
 	h.waker = waker{hub: h, changed: make(chan struct{}, 1)}
+	h.teller = teller{hub: h}
 	h.limits.Store(&limits)
 	h.routes.Store(new([]*route.Route))
 	h.engine.opener = opener
 	h.store.Limit = storedRooms{h}
-	h.shared = room.Shared{Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, Closing: h.closing, Context: h.over}
+	h.shared = room.Shared{Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, HasNews: h.teller.add, Closing: h.closing, Context: h.over}
 	return h
 }
 
@@ -156,6 +158,7 @@ func (h *Hub) find(ctx context.Context, rt *route.Route, name string, s stay) (*
 		r.Release()
 		return nil, err
 	}
+	r.Open()
 	if first {
 		r.Touch()
 	}

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -26,6 +27,21 @@ func endFields(end socket.End) []zap.Field {
 		fields = append(fields, zap.Error(end.Err))
 	}
 	return fields
+}
+
+// newsFields tell an event. Its text may hold what a client has sent.
+func newsFields(n room.News) []zap.Field {
+	text := n.Body.Text
+	if len(text) == 0 {
+		text = n.Body.JSON
+	}
+	return []zap.Field{
+		zap.String("route", n.Route),
+		zap.String("room", n.Room),
+		zap.String("event", n.Name),
+		zap.String("id", n.ID),
+		zap.String("text", Printable(string(text))),
+	}
 }
 
 // Printable returns a text that a client has sent as a log may show it: without the

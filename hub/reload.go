@@ -43,6 +43,7 @@ func (h *Hub) Begin(routes []*route.Route) {
 	if len(*h.routes.Load()) == 0 {
 		h.setRoutes(routes)
 	}
+	h.teller.resume()
 }
 
 // setRoutes has the rooms that nobody is in follow the routes that there are now.

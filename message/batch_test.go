@@ -15,7 +15,9 @@ var (
 	state  = Message{Kind: State, At: Point{"ABCDEFGH", 7}, Text: []byte("10"), JSON: []byte(`{"total":10}`)}
 	reply  = Message{Kind: Reply, At: Point{"ABCDEFGH", 8}, Text: []byte("11"), JSON: []byte(`{"total":11}`)}
 	update = Message{Kind: Update, At: Point{"ABCDEFGH", 9}, Text: []byte("12"), JSON: []byte(` { } `)}
-	alert  = Message{Kind: Event, At: Point{"ABCDEFGH", 9}, Number: 2, Text: []byte("hot\nvery"), JSON: []byte(`{"max":12}`)}
+	alert  = Message{Kind: Event, Name: "alert", At: Point{"ABCDEFGH", 9}, Number: 2, Text: []byte("hot\nvery"), JSON: []byte(`{"max":12}`)}
+	stands = Message{Kind: Event, Name: "alert", At: Point{"ABCDEFGH", 9}, Text: []byte("hot"), JSON: []byte(`{}`)}
+	gap    = Message{Kind: Gap, At: Point{"ABCDEFGH", 7}, Text: []byte("gap")}
 	silent = Message{Kind: Update, At: Point{"ABCDEFGH", 9}}
 )
 
@@ -31,7 +33,9 @@ func TestMessagesInEachForm(t *testing.T) {
 		{"state", state, "\x81\x0210", "\x81\x3d" + `{"type":"state","epoch":"ABCDEFGH","version":7,"total":10}`, "id: ABCDEFGH-7\ndata: 10\n\n"},
 		{"reply", reply, "\x81\x0211", "\x81\x3d" + `{"type":"reply","epoch":"ABCDEFGH","version":8,"total":11}`, "id: ABCDEFGH-8\ndata: 11\n\n"},
 		{"update without fields", update, "\x81\x0212", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, "id: ABCDEFGH-9\ndata: 12\n\n"},
-		{"alert", alert, "\x81\x08hot\nvery", "\x81\x3b" + `{"type":"event","epoch":"ABCDEFGH","version":9,"max":12}`, "id: ABCDEFGH-9-2\nevent: event\ndata: hot\ndata: very\n\n"},
+		{"alert", alert, "\x81\x08hot\nvery", "\x81\x56" + `{"type":"event","event":"alert","epoch":"ABCDEFGH","version":9,"number":2,"max":12}`, "id: ABCDEFGH-9-2\nevent: event\ndata: hot\ndata: very\n\n"},
+		{"event that goes on", stands, "\x81\x03hot", "\x81\x44" + `{"type":"event","event":"alert","epoch":"ABCDEFGH","version":9}`, "event: event\ndata: hot\n\n"},
+		{"gap", gap, "\x81\x03gap", "\x81\x2f" + `{"type":"gap","epoch":"ABCDEFGH","oldest":7}`, "event: gap\ndata: gap\n\n"},
 		{"nothing to say", silent, "", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, ""},
 	}
 	for _, test := range tests {

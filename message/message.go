@@ -15,10 +15,11 @@ const (
 	State                 // "state": the state on joining
 	Reply                 // "reply": the answer to an operation
 	Update                // "update": the state after somebody else's operation
-	Event                 // "event": an alert
+	Event                 // "event": something that has happened
+	Gap                   // "gap": events that the client has asked for are not kept any more
 )
 
-var kindNames = [...]string{State: "state", Reply: "reply", Update: "update", Event: "event"}
+var kindNames = [...]string{State: "state", Reply: "reply", Update: "update", Event: "event", Gap: "gap"}
 
 // Point is a place in the order of a room: the version of its state, within the
 // life of that state.
@@ -34,8 +35,9 @@ func (p Point) String() string { return p.Epoch + "-" + strconv.FormatUint(p.Ver
 type Message struct {
 	Kind   Kind
 	Binary bool   // only for Published; anything else is text
-	At     Point  // not for Published
-	Number int    // of an Event, from 1, among those of its operation
+	At     Point  // not for Published; of a Gap, from which on no event is missing
+	Name   string // of an Event: what has happened, in letters that JSON need not escape
+	Number int    // of an Event, from 1, among those of its operation; 0 if it is of no single one
 	Text   []byte // for the formats Text and Events
 	JSON   []byte // an object, for the format JSON; Published has only Text
 	ID     []byte // what the client has called its message, as JSON; only for Reply
@@ -51,13 +53,34 @@ func (m Message) Payload(f Format) []byte {
 	p := make([]byte, 0, 64+len(m.JSON))
 	p = append(p, `{"type":"`...)
 	p = append(p, kindNames[m.Kind]...)
-	p = append(p, `","epoch":"`...)
-	p = append(p, m.At.Epoch...)
-	p = append(p, `","version":`...)
-	p = strconv.AppendUint(p, m.At.Version, 10)
+	p = m.appendPlace(appendName(p, m.Name))
 	p = appendFields(p, m.JSON)
 	p = appendID(p, m.ID)
 	return append(appendRepeat(p, m.Repeat), '}')
+}
+
+// appendName appends the field event within the quotes of others, if there is a name.
+func appendName(dst []byte, name string) []byte {
+	if name == "" {
+		return dst
+	}
+	return append(append(dst, `","event":"`...), name...)
+}
+
+// appendPlace appends the fields of the point that m belongs to.
+func (m Message) appendPlace(dst []byte) []byte {
+	dst = append(dst, `","epoch":"`...)
+	dst = append(dst, m.At.Epoch...)
+	if m.Kind == Gap {
+		dst = append(dst, `","oldest":`...)
+	} else {
+		dst = append(dst, `","version":`...)
+	}
+	dst = strconv.AppendUint(dst, m.At.Version, 10)
+	if m.Number > 0 {
+		dst = strconv.AppendInt(append(dst, `,"number":`...), int64(m.Number), 10)
+	}
+	return dst
 }
 
 // appendFields appends the fields of a JSON object after others.

@@ -10,10 +10,13 @@ import (
 // section 9.2.6).
 const Comment = ":\n\n"
 
-// id is what a client says it has seen when it comes back. That of an alert is its
-// own, since the state that it belongs to follows it.
-func (m Message) id() string {
-	if m.Kind == Event {
+// EventID is what a client says it has seen when it comes back; empty if that is not more than
+// before. The ID of an event has its number, since the state that it belongs to follows it.
+func (m Message) EventID() string {
+	switch {
+	case m.Kind == Published, m.Kind == Gap, m.Kind == Event && m.Number == 0:
+		return ""
+	case m.Kind == Event:
 		return m.At.String() + "-" + strconv.Itoa(m.Number)
 	}
 	return m.At.String()
@@ -23,12 +26,12 @@ func (m Message) id() string {
 // 9.2). The payload cannot forge fields: each of its lines becomes a field data of
 // its own. Binary messages are sent as base64 under the name "binary".
 func appendEvent(dst []byte, m Message, payload []byte) []byte {
-	if m.Kind != Published {
-		dst = appendField(dst, "id", m.id())
+	if id := m.EventID(); id != "" {
+		dst = appendField(dst, "id", id)
 	}
 	switch {
-	case m.Kind == Event:
-		dst = appendField(dst, "event", kindNames[Event])
+	case m.Kind == Event, m.Kind == Gap:
+		dst = appendField(dst, "event", kindNames[m.Kind])
 	case m.Binary:
 		dst = appendField(dst, "event", "binary")
 		payload = base64.StdEncoding.AppendEncode(nil, payload)

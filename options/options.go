@@ -1,6 +1,6 @@
 // Package options reads blocks of options in a Caddyfile the way every part of
-// this module does: each option at most once, and an unknown one is answered
-// with the list of those there are. Apps of other modules may use it too.
+// this module does: each option at most once, but for lists, and an unknown one is
+// answered with the list of those there are. Apps of other modules may use it too.
 //
 //	var set = options.Set{"greet": options.Flag(&a.Greet)}
 //	return set.Block(d)
@@ -28,6 +28,11 @@ type Set map[string]Reader
 // and nested block must have been read by its option. Hints are added to what is
 // said of an unknown option.
 func (s Set) Block(d *caddyfile.Dispenser, hints ...string) error {
+	return s.block(d, nil, hints...)
+}
+
+// block is Block with options that may be given several times.
+func (s Set) block(d *caddyfile.Dispenser, lists []string, hints ...string) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
@@ -38,7 +43,7 @@ func (s Set) Block(d *caddyfile.Dispenser, hints ...string) error {
 		case seen[name]:
 			return d.Errf("option %q is given twice", name)
 		}
-		seen[name] = true
+		seen[name] = !slices.Contains(lists, name)
 		if err := read(d); err != nil {
 			return err
 		}
@@ -49,14 +54,15 @@ func (s Set) Block(d *caddyfile.Dispenser, hints ...string) error {
 	return nil
 }
 
-// App reads an app or engine without arguments: its name, then its block.
-func (s Set) App(d *caddyfile.Dispenser) error {
+// App reads an app or engine without arguments: its name, then its block. The options
+// named as lists may be given several times; each time their Reader is called.
+func (s Set) App(d *caddyfile.Dispenser, lists ...string) error {
 	d.Next()
 	name := d.Val()
 	if d.NextArg() {
 		return d.Errf("unexpected argument %q%s", d.Val(), s.advice(name, d.Val()))
 	}
-	return s.Block(d)
+	return s.block(d, lists)
 }
 
 // advice is the hint for an option that stands behind the name.

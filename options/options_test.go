@@ -148,3 +148,30 @@ func TestBlockLeavesTheRest(t *testing.T) {
 		t.Errorf("inner %q, outer %q, %v", inner.text, outer.text, err)
 	}
 }
+
+// An option that is a list is read each time that it is given, the others once.
+func TestListsMayBeGivenSeveralTimes(t *testing.T) {
+	read := func(block string) (all []string, err error) {
+		var one string
+		set := Set{"one": Text(&one), "many": func(d *caddyfile.Dispenser) error {
+			var text string
+			err := Text(&text)(d)
+			all = append(all, text)
+			return err
+		}}
+		err = set.App(caddyfile.NewTestDispenser("test {\n"+block+"\n}"), "many")
+		return all, err
+	}
+	if all, err := read("many a\none x\nmany b\nmany a"); err != nil || strings.Join(all, " ") != "a b a" {
+		t.Errorf("read %q, %v", all, err)
+	}
+	for block, want := range map[string]string{
+		"many a\none x\none y": `option "one" is given twice`,
+		"many a\nmany":         `option "many" needs a value`,
+		"many a\nmany b c":     `unexpected argument "c" of option "many"`,
+	} {
+		if _, err := read(block); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", block, err, want)
+		}
+	}
+}

@@ -3,9 +3,11 @@ package page_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,18 +19,35 @@ import (
 // The one URL in the document is a name, not an address: nothing is requested.
 const svgNamespace = "xmlns='http://www.w3.org/2000/svg'"
 
-func get(serve http.HandlerFunc, method, etag string) *httptest.ResponseRecorder {
+// hostile is a text that would end every element and attribute it could stand in.
+const hostile = `"'></title></style></script><script>alert(1)</script><img src=x onerror=alert(1)>&amp;`
+
+// documents are pages of this module with all options.
+func documents() map[string]*page.Document {
+	return map[string]*page.Document{
+		"plain":   page.New(page.Options{}),
+		"text":    page.New(page.Options{TextOnly: true}),
+		"answers": page.New(page.Options{Answers: true}),
+		"named":   page.New(page.Options{Title: "Guests today", Unit: "people"}),
+		"hostile": page.New(page.Options{Title: hostile, Unit: hostile}),
+	}
+}
+
+func get(d *page.Document, method, etag string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "/sum", nil)
 	if etag != "" {
 		r.Header.Set("If-None-Match", etag)
 	}
 	w := httptest.NewRecorder()
-	serve(w, r)
+	d.ServeHTTP(w, r)
 	return w
 }
 
+// text returns the document without options.
+func text() string { return get(page.New(page.Options{}), "GET", "").Body.String() }
+
 func TestHeaders(t *testing.T) {
-	w := get(page.Serve, "GET", "")
+	w := get(page.New(page.Options{}), "GET", "")
 	if w.Code != http.StatusOK {
 		t.Fatalf("status %d", w.Code)
 	}
@@ -55,58 +74,86 @@ func TestHeaders(t *testing.T) {
 
 func TestOneETagADocument(t *testing.T) {
 	tags := map[string]bool{}
-	for _, serve := range []http.HandlerFunc{page.Serve, page.ServeText} {
-		full := get(serve, "GET", "")
+	for _, d := range documents() {
+		full := get(d, "GET", "")
 		tag := full.Header().Get("ETag")
 		tags[tag] = true
-		again := get(serve, "GET", tag)
+		again := get(d, "GET", tag)
 		if again.Code != http.StatusNotModified || again.Body.Len() != 0 {
 			t.Errorf("with its ETag %s: %d and %d bytes", tag, again.Code, again.Body.Len())
 		}
 		if again.Header().Get("Content-Security-Policy") == "" {
 			t.Error("a 304 without policy")
 		}
-		if other := get(serve, "GET", `"page-of-before"`); other.Code != http.StatusOK {
+		if other := get(d, "GET", `"page-of-before"`); other.Code != http.StatusOK {
 			t.Errorf("with another ETag: %d", other.Code)
 		}
-		head := get(serve, "HEAD", "")
+		head := get(d, "HEAD", "")
 		if head.Code != http.StatusOK || head.Body.Len() != 0 || head.Result().ContentLength != int64(full.Body.Len()) {
 			t.Errorf("HEAD: %d, %d bytes, Content-Length %d", head.Code, head.Body.Len(), head.Result().ContentLength)
 		}
 	}
-	if len(tags) != 2 {
-		t.Errorf("two documents have %d ETags", len(tags))
+	if len(tags) != len(documents()) {
+		t.Errorf("%d documents have %d ETags", len(documents()), len(tags))
 	}
 }
 
 // A browser runs what the policy names, to the byte, and nothing else: no second
-// element, no attribute that is style or script.
+// element, no attribute that is style or script, whatever the options are.
 func TestPolicyNamesScriptAndStyle(t *testing.T) {
-	for _, serve := range []http.HandlerFunc{page.Serve, page.ServeText} {
-		w := get(serve, "GET", "")
+	for name, d := range documents() {
+		w := get(d, "GET", "")
 		document, policy := w.Body.String(), w.Header().Get("Content-Security-Policy")
 		for _, element := range []string{"script", "style"} {
 			found := regexp.MustCompile(`(?is)<`+element+`\b([^>]*)>(.*?)</`+element+`>`).FindAllStringSubmatch(document, -1)
 			if len(found) != 1 || found[0][1] != "" {
-				t.Fatalf("%d elements %s, expected one without attributes", len(found), element)
+				t.Fatalf("%s: %d elements %s, expected one without attributes", name, len(found), element)
 			}
 			sum := sha256.Sum256([]byte(found[0][2]))
 			want := element + "-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"
 			if !strings.Contains(policy, want) {
-				t.Errorf("the policy lacks %s: %s", want, policy)
+				t.Errorf("%s: the policy lacks %s: %s", name, want, policy)
 			}
 		}
+		bare := regexp.MustCompile(`="[^"]*"`).ReplaceAllString(document, "=")
 		if strings.Contains(document, "\r") {
-			t.Error("a carriage return: browsers drop it, and the hash differs")
+			t.Errorf("%s: a carriage return: browsers drop it, and the hash differs", name)
 		}
-		if attribute := regexp.MustCompile(`(?i)<[a-z][^<>]*\s(style|on[a-z]+)\s*=`).FindString(document); attribute != "" {
-			t.Errorf("the policy forbids %s", attribute)
+		if attribute := regexp.MustCompile(`(?i)<[a-z][^<>]*\s(style|on[a-z]+)\s*=`).FindString(bare); attribute != "" {
+			t.Errorf("%s: the policy forbids %s", name, attribute)
+		}
+	}
+}
+
+// Options are attributes, each in its place, and nothing else differs.
+func TestOptionsAreAttributes(t *testing.T) {
+	body := func(o page.Options) string {
+		document := get(page.New(o), "GET", "").Body.String()
+		tag := regexp.MustCompile(`<body [^>]*>`).FindString(document)
+		if strings.Replace(document, tag, "<body>", 1) != strings.Replace(text(), `<body data-state="connecting" data-subprotocol="json" data-answers="" data-title="" data-unit="">`, "<body>", 1) {
+			t.Errorf("%+v: more than the body's tag differs", o)
+		}
+		return tag
+	}
+	for _, test := range []struct {
+		options page.Options
+		want    string
+	}{
+		{page.Options{}, `data-subprotocol="json" data-answers="" data-title="" data-unit="">`},
+		{page.Options{TextOnly: true}, `data-subprotocol="" data-answers="" data-title="" data-unit="">`},
+		{page.Options{Answers: true}, `data-answers="yes" data-title="" data-unit="">`},
+		{page.Options{Title: "Guests", Unit: "°C"}, `data-title="Guests" data-unit="°C">`},
+		{page.Options{Title: `data-unit=""`, Unit: "x"}, `data-title="data-unit=&#34;&#34;" data-unit="x">`},
+		{page.Options{Title: hostile}, `data-title="` + html.EscapeString(hostile) + `" data-unit="">`},
+	} {
+		if got := body(test.options); !strings.HasSuffix(got, test.want) {
+			t.Errorf("%+v: %s, expected %s", test.options, got, test.want)
 		}
 	}
 }
 
 func TestNothingElseIsRequested(t *testing.T) {
-	document := strings.Replace(get(page.Serve, "GET", "").Body.String(), svgNamespace, "", 1)
+	document := strings.Replace(text(), svgNamespace, "", 1)
 	for _, pattern := range []string{
 		`(?i)\b(https?|wss?|ftp):`, `["'(=]//`, `(?i)\bsrc\s*=`, `(?i)\bsrcset\b`, `(?i)@import`, `\burl\(`, `(?i)\bfetch\(`,
 		`(?i)XMLHttpRequest`, `(?i)EventSource`, `(?i)sendBeacon`, `\bimport\b`, `<link rel="[^i]`, `href="[^d]`,
@@ -119,7 +166,7 @@ func TestNothingElseIsRequested(t *testing.T) {
 
 // Messages are text of strangers.
 func TestNoTextBecomesHTML(t *testing.T) {
-	document := get(page.Serve, "GET", "").Body.String()
+	document := text()
 	for _, way := range []string{
 		"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "setHTML", "createContextualFragment", "eval(", "Function(",
 	} {
@@ -129,21 +176,27 @@ func TestNoTextBecomesHTML(t *testing.T) {
 	}
 }
 
-func TestOnlyTheOfferDiffers(t *testing.T) {
-	withJSON, textOnly := get(page.Serve, "GET", "").Body.String(), get(page.ServeText, "GET", "").Body.String()
-	const offer, none = `<body data-state="connecting" data-subprotocol="json">`, `<body data-state="connecting" data-subprotocol="">`
-	if strings.Count(withJSON, offer) != 1 || strings.Replace(withJSON, offer, none, 1) != textOnly {
-		t.Errorf("the documents differ in more than %s", offer)
+// Every script of the folder is in the document, once.
+func TestEveryScriptIsPartOfIt(t *testing.T) {
+	document := text()
+	files, err := filepath.Glob("*.js")
+	if err != nil || len(files) < 10 {
+		t.Fatal(files, err)
+	}
+	for _, file := range append(files, "style.css") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(document, string(text)); n != 1 {
+			t.Errorf("%s is %d times in the document", file, n)
+		}
 	}
 }
 
 func TestSize(t *testing.T) {
-	const most = 20 * 1000
-	file, err := os.Stat("page.html")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if file.Size() >= most {
-		t.Errorf("the page has %d bytes, expected less than %d", file.Size(), most)
+	const most = 50 * 1000
+	if size := len(text()); size >= most {
+		t.Errorf("the page has %d bytes, expected less than %d", size, most)
 	}
 }

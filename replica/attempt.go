@@ -45,11 +45,12 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 		return a, fmt.Errorf("encoding state: %w", err)
 	}
 	next.route = r.route
+	next.events.Told = max(next.events.Told, r.told)
 	a = attempt{rev: r.rev, writer: r.store.process.next()}
 	a.bytes = next.encode(r.spare, a.writer, &r.ids) // at once: the app's bytes may be its own
 	a.next, r.spare = next, nil
 	a.view, a.wake = r.state.View(), wakeOf(r.state)
-	a.index = r.wakeTime(a.wake)
+	a.index = r.indexOf(&next, a.wake)
 	if len(a.bytes) > r.store.Engine.MaxState() {
 		return a, ErrTooBig
 	}

@@ -178,6 +178,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 		panics[i] = results[i].Err
 		next.version, i = r.stored.version, -1
 	}
+	next.events = next.events.with(results)
 	return next, nil
 }
 
@@ -230,6 +231,7 @@ func (r *Replica) answer(op *Operation, panicked error, next *envelope) (res Res
 		return Result{Err: NewError(CodeRefused, false, err.Error())} // which may panic too
 	}
 	next.version++
+	outcome.Events = r.nameEvents(outcome.Events)
 	return Result{Outcome: outcome, Version: next.version}
 }
 

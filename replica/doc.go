@@ -55,6 +55,13 @@
 // address that makes names without end can have operations refused that others made
 // before about the last thousand names. They are told so, and nothing counts twice.
 //
+// # Events
+//
+// What an app says has happened is stored with the state: the newest events, and how many of
+// all were told outside of the room, see [Events]. A room that never had one stores nothing
+// of that. As long as one is to be told, the engine is asked to have the room woken, so that
+// it is found after a crash.
+//
 // A Replica knows no members and no connections, and has no lock: its room calls it
 // from one goroutine at a time. Other processes may write the same room.
 package replica

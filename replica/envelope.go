@@ -23,6 +23,7 @@ import (
 //	parts    1 byte, a bit for each of those that follow; only in format 4
 //	ids      uvarint size, then see ids; in format 3, and with bit 1
 //	lag      uvarint, nanoseconds; with bit 2
+//	events   see Events.appendTo; with bit 4
 //	app      the rest
 type envelope struct {
 	epoch   string        // names this life of the room; see epochs
@@ -33,6 +34,7 @@ type envelope struct {
 	route   string        // name of the route that stored it
 	writers writers
 	ids     []byte // nil if no operation had an id
+	events  Events
 	app     []byte // nil if nothing was ever applied
 }
 
@@ -46,9 +48,10 @@ const (
 
 // The bits of the parts.
 const (
-	partIDs  = 1
-	partLag  = 2
-	allParts = partIDs | partLag
+	partIDs    = 1
+	partLag    = 2
+	partEvents = 4
+	allParts   = partIDs | partLag | partEvents
 )
 
 const epochSize = 8
@@ -82,6 +85,9 @@ func (e *envelope) encode(spare []byte, now writer, table *ids) []byte {
 	if parts&partLag != 0 {
 		dst = binary.AppendUvarint(dst, uint64(e.lag))
 	}
+	if parts&partEvents != 0 {
+		dst = e.events.appendTo(dst)
+	}
 	start := len(dst)
 	dst = append(dst, e.app...)
 	e.app = dst[start:]
@@ -95,6 +101,9 @@ func (e *envelope) form(table *ids) (format, parts byte) {
 	}
 	if e.lag > 0 {
 		parts |= partLag
+	}
+	if e.events.Total > 0 {
+		parts |= partEvents
 	}
 	switch parts {
 	case 0:
@@ -165,6 +174,10 @@ func (e *envelope) parseParts(format byte, p []byte) (rest []byte, ok bool) {
 			return nil, false
 		}
 		e.lag, p = time.Duration(lag), p[n:]
+	}
+	if parts&partEvents != 0 {
+		e.events, p, ok = parseEvents(p)
+		return p, ok
 	}
 	return p, true
 }

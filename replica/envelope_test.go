@@ -20,13 +20,14 @@ func some() *ids {
 
 func (e envelope) equal(other envelope) bool {
 	return e.epoch == other.epoch && e.version == other.version && e.at.Equal(other.at) && e.used == other.used && e.lag == other.lag && e.route == other.route && slices.Equal(e.writers, other.writers) &&
-		bytes.Equal(e.ids, other.ids) && bytes.Equal(e.app, other.app)
+		bytes.Equal(e.ids, other.ids) && bytes.Equal(e.app, other.app) && bytes.Equal(e.events.appendTo(nil), other.events.appendTo(nil))
 }
 
 func TestEnvelopeComesBackAsItWas(t *testing.T) {
 	for _, e := range []envelope{
 		{epoch: "EPOCHEPO", version: 1, at: time.Unix(0, 1).UTC(), app: []byte{}},
 		{epoch: "EPOCHEPO", version: 1<<64 - 1, at: time.Unix(1<<33, 999999999).UTC(), used: 1 << 33, route: "chat", writers: writers{{1, 2}, {3, 4}}, app: []byte("app\x00")},
+		{epoch: "EPOCHEPO", version: 9, at: time.Unix(7, 0).UTC(), lag: 1, events: Events{Total: 1, Kept: []Event{{cry("all", "a"), Place{9, 1}}}}, app: []byte("app")},
 		{epoch: "EPOCHEPO", version: 9, at: time.Unix(7, 0).UTC(), lag: time.Hour, route: "chat", app: []byte("app")},
 		{epoch: "EPOCHEPO", at: time.Unix(-1, 0).UTC(), used: -1, route: strings.Repeat("r", 300), app: bytes.Repeat([]byte("x"), 1000)},
 	} {
@@ -94,6 +95,10 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add(e.encode(nil, writer{1, 1}, some()))
 	e.lag = time.Hour
 	f.Add(e.encode(nil, writer{1, 1}, some()))
+	e.events = Events{Total: 3, Told: 1, Dropped: Place{1, 1}, Kept: []Event{{cry("press", "a"), Place{1, 2}}, {cry("sender", "b"), Place{2, 1}}}}
+	f.Add(e.encode(nil, writer{1, 1}, some()))
+	e.lag = 0
+	f.Add(e.encode(nil, writer{1, 1}, new(ids)))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		first, err := parseEnvelope(p)
 		if err != nil {

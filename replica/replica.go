@@ -34,6 +34,9 @@ type Replica struct {
 	bytes  []byte // what stored has its parts in, if a commit has made them
 	spare  []byte // memory for the next ones
 
+	told     uint64 // how many events of the stored epoch have been told outside; see Events
+	misnamed bool   // an event with a bad name was reported
+
 	unsettled *attempt // its operations were answered with ErrUnknown; nothing new is stored before it is settled
 	late      []Result // see Late
 }
@@ -49,11 +52,12 @@ type Snapshot struct {
 	Epoch   string // of the state's life; empty before it is loaded
 	Version uint64
 	View    apps.Body
+	Events  Events
 }
 
 // Snapshot returns the state as of the last commit.
 func (r *Replica) Snapshot() Snapshot {
-	return Snapshot{Epoch: r.epoch, Version: r.stored.version, View: r.view}
+	return Snapshot{Epoch: r.epoch, Version: r.stored.version, View: r.view, Events: r.stored.events}
 }
 
 // IsStored reports whether the engine has a value of the room, as far as the
@@ -85,7 +89,7 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 	}
 	r.rev, r.bytes = rev, nil
 	r.clock = clockOf(found, r.store.Clock())
-	r.index = r.WakeTime()
+	r.index = r.indexOf(&r.stored, r.wake)
 	return nil
 }
 
@@ -105,6 +109,9 @@ func (r *Replica) restore(stored envelope) (err error) {
 		}
 	}
 	r.view, r.wake = state.View(), wakeOf(state)
+	if stored.epoch != r.stored.epoch {
+		r.told = 0
+	}
 	r.state, r.stored = state, stored
 	r.epoch = r.store.shown(stored.epoch)
 	r.ids.restore(stored.ids)

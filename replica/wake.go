@@ -49,6 +49,17 @@ func (r *Replica) wakeTime(wake time.Time) time.Time {
 	return now.Add(r.clock.until(wake, now))
 }
 
+// indexOf returns when the engine is to have a room woken: with its state, or, as long as
+// events are to be told outside of it, since they have happened. That is by the machine's
+// clock.
+func (r *Replica) indexOf(e *envelope, wake time.Time) time.Time {
+	at := r.wakeTime(wake)
+	if happened := e.at.Add(-e.lag); e.events.Told < e.events.Total && (at.IsZero() || happened.Before(at)) {
+		return happened
+	}
+	return at
+}
+
 // Remind stores when the state is to be woken if the engine does not know it, because the
 // options of the app have changed. found is when the engine has it woken, or zero if it
 // was not asked. It reports what Touch does.
@@ -56,7 +67,7 @@ func (r *Replica) Remind(ctx context.Context, found time.Time) (another bool, er
 	if !found.IsZero() && r.bytes == nil { // nothing of this replica's was stored since
 		r.index = found
 	}
-	if wake := r.WakeTime(); r.rev == 0 || r.unsettled != nil || wake.IsZero() == r.index.IsZero() && wake.Sub(r.index).Abs() <= indexStep {
+	if wake := r.indexOf(&r.stored, r.wake); r.rev == 0 || r.unsettled != nil || wake.IsZero() == r.index.IsZero() && wake.Sub(r.index).Abs() <= indexStep {
 		return false, nil
 	}
 	return r.storeAnew(ctx, r.stored.used)

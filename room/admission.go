@@ -37,25 +37,31 @@ func (r *Room) Admit(rt *route.Route, v Visitor, connect func(*Member) Conn) (*M
 }
 
 // Enter makes m a member that others see: what it is shown and its place in the order
-// are one step.
+// are one step, at once or, if it is to be told events, in the room's next turn.
 func (m *Member) Enter() {
 	r := m.room
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	m.place = int32(len(r.members))
 	r.members = append(r.members, m)
-	r.greet(m)
+	if m.arriving = r.stateful && m.asksForEvents(); !m.arriving {
+		r.greet(m)
+		r.mu.Unlock()
+		return
+	}
+	r.arrivals = append(r.arrivals, m)
+	r.engage()
+	r.mu.Unlock()
+	r.kick()
 }
 
 // greet shows the state to a joining member that is to see it, after the answers
 // to what its app did in its name before, or versions would fall. mu is held.
 func (r *Room) greet(m *Member) {
-	if !m.greets || m.place < 0 || m.unanswered > 0 {
+	if !m.greets || m.arriving || m.place < 0 || m.unanswered > 0 {
 		return
 	}
 	m.greets = false
-	state := r.last.state()
-	if m.identity == nil || m.identity.lastSeen != state.At.String() {
+	if state := r.last.state(); !m.hasSeen(state) {
 		m.conn.Write(message.NewBatch(state))
 	}
 }

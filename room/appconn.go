@@ -112,11 +112,16 @@ func (r *appRoom) Publish(msg apps.Message, except ...apps.Conn) {
 
 // Apply queues an operation on the room's state.
 func (r *appRoom) Apply(c apps.Conn, op []byte) {
+	r.room.apply(r.room.memberOf(c), op)
+}
+
+// memberOf returns the member of the room that an app sees as c.
+func (r *Room) memberOf(c apps.Conn) *Member {
 	conn, ok := c.(*appConn)
-	if !ok || conn.room != r.room {
+	if !ok || conn.room != r {
 		panic("applying an operation for a connection of another room")
 	}
-	r.room.apply((*Member)(conn), op)
+	return (*Member)(conn)
 }
 
 // Interface guards

@@ -100,7 +100,7 @@ func TestAnUpdateThatWaitedForAReplyIsNotLost(t *testing.T) {
 // Events go to everybody, also to those who wait for an answer, and versions
 // never fall: neither for a sender with several operations nor for anybody else.
 func TestEventsReachEverybodyInOrder(t *testing.T) {
-	w, route, _, g := gated(t)
+	w, route, engine, g := gated(t)
 	a, b, c := w.JoinJSON(route), w.JoinJSON(route), w.JoinJSON(route)
 	a.Send("op")
 	<-g.Taken
@@ -114,6 +114,7 @@ func TestEventsReachEverybodyInOrder(t *testing.T) {
 	expectSaid(t, a, "state0", "reply1", "reply2", "event2", "reply3", "reply4", "event4", "reply5")
 	expectSaid(t, b, "state0", "update1", "event2", "event4", "error0", "update5")
 	expectSaid(t, c, "state0", "update1", "event2", "event4", "update5")
+	engine.OnSwap(nil) // how far the events were told is stored, too
 }
 
 // An empty body says nothing in either language.

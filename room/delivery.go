@@ -9,9 +9,10 @@ import (
 // answer tells everybody what came of a batch: the senders their replies, then
 // everybody the events and the final state. A sender is told the events before
 // its reply before it: versions never fall.
-func (r *Room) answer(batch []operation, results, unasked []replica.Result, now snapshot) *announcement {
-	a := newAnnouncement(results, unasked, now, r.lastUpdate)
+func (r *Room) answer(batch []operation, results, unasked []replica.Result, before, now snapshot) *announcement {
+	a := r.newAnnouncement(before, now, batch, results, unasked)
 	r.lastUpdate = a.update
+	a.fresh = r.takeClaims(batch, results)
 	a.throttled = a.updated && r.throttle.holds(r)
 	senders := gather(batch)
 	defer letGo(senders)
@@ -73,60 +74,61 @@ func (op operation) reply(res replica.Result, now snapshot) {
 
 // announcement is what everybody is told of a commit.
 type announcement struct {
+	room      *Room
 	now       snapshot
 	update    apps.Body // the last one, perhaps of an earlier commit
 	updated   bool      // it is of this one
 	throttled bool      // it is not to be told yet
 	behind    []*Member // as events were sent to them
 
-	events  message.Batch
-	ends    []int          // ends[i] is how many events the first i operations have
+	happened []happening
+	events   message.Batch        // that tells them
+	public   []run                // of those for everybody
+	ends     []int                // ends[i] is how many events the first i operations have
+	fresh    map[*Member][]string // names that members have claimed by this commit
+
 	updates *message.Batch // the update, once somebody is told it
 }
 
-// newAnnouncement is for the results of a batch, and for those before it that nobody waits
-// for.
-func newAnnouncement(results, unasked []replica.Result, now snapshot, lastUpdate apps.Body) *announcement {
-	a := &announcement{now: now, update: lastUpdate, ends: make([]int, 0, 1+len(results))}
+// newAnnouncement is for what has happened since a commit before: by the operations of a
+// batch, by others that nobody waits for, and in other processes.
+func (r *Room) newAnnouncement(before, now snapshot, batch []operation, results, unasked []replica.Result) *announcement {
+	a := &announcement{room: r, now: now, update: r.lastUpdate, ends: make([]int, 0, 1+len(results))}
+	others := foreign(before, now, results, unasked)
 	for i := range unasked {
-		a.add(&unasked[i])
+		others = a.add(others, &unasked[i], nil)
 	}
-	a.ends = append(a.ends, a.events.Len())
+	a.ends = append(a.ends, len(a.happened))
 	for i := range results {
-		if results[i].Err == nil && !results[i].Repeat {
-			a.add(&results[i])
-		}
-		a.ends = append(a.ends, a.events.Len())
+		others = a.add(others, &results[i], batch[i].from)
+		a.ends = append(a.ends, len(a.happened))
 	}
+	for _, e := range others {
+		a.happen(e, nil)
+	}
+	a.ends[len(results)] = len(a.happened)
 	return a
 }
 
-// add adds what an operation leads to.
-func (a *announcement) add(res *replica.Result) {
-	if !res.Outcome.Update.Empty() {
+// add adds what an operation leads to, behind those of the others that come before it. It
+// returns the rest of them.
+func (a *announcement) add(others []replica.Event, res *replica.Result, from *Member) []replica.Event {
+	if !res.Counts() {
+		return others
+	}
+	for ; len(others) > 0 && others[0].Version < res.Version; others = others[1:] {
+		a.happen(others[0], nil)
+	}
+	switch {
+	case res.Outcome.Show:
+		a.update, a.updated = a.now.view, true
+	case !res.Outcome.Update.Empty():
 		a.update, a.updated = res.Outcome.Update, true
 	}
-	for i, event := range res.Outcome.Events {
-		if event.Body.Empty() {
-			continue
-		}
-		m := a.now.said(message.Event, res.Version, event.Body)
-		m.Number = i + 1
-		a.events.Add(m)
+	for _, e := range res.Events() {
+		a.happen(e, from)
 	}
-}
-
-// tellEvents sends m the events of the first n operations, as far as it has not
-// heard them.
-func (a *announcement) tellEvents(m *Member, n int) {
-	heard, end := int(m.turn.heard), a.ends[n]
-	if heard >= end {
-		return
-	}
-	if m.conn.Write(a.events.Slice(heard, end)) {
-		a.behind = append(a.behind, m)
-	}
-	m.turn.heard = int32(end)
+	return others
 }
 
 // tellUpdate sends m the update.
@@ -146,6 +148,7 @@ func (a *announcement) tellUpdate(m *Member) {
 // reply needs none.
 func (a *announcement) tell(m *Member) {
 	a.tellEvents(m, len(a.ends)-1)
+	a.tellStanding(m)
 	m.turn.heard = 0
 	switch {
 	case !a.updated && !m.turn.missed:
@@ -162,13 +165,19 @@ func (a *announcement) tell(m *Member) {
 }
 
 // announce tells the members that show has chosen; without any news only the
-// senders, which may have missed an update while they waited.
+// senders, which may have missed an update while they waited. Senders that are not in the
+// room are told what is for the sender alone.
 func (r *Room) announce(a *announcement, senders []*Member) {
 	audience := r.recipients
-	if !a.updated && a.events.Len() == 0 {
+	if !a.updated && len(a.happened) == 0 {
 		audience = senders
 	}
 	for _, m := range audience {
 		a.tell(m)
+	}
+	for _, m := range senders {
+		if m.turn.outside {
+			a.tellEvents(m, len(a.ends)-1)
+		}
 	}
 }

@@ -24,7 +24,7 @@ func (r *Room) Discard(ctx context.Context, unused time.Time) (gone bool, err er
 func (r *Room) unload() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.refs.Load() > 1 || r.throttle.armed {
+	if r.refs.Load() > 1 || r.throttle.armed || r.open != nil {
 		return false
 	}
 	r.last = snapshot{}

@@ -7,7 +7,11 @@
 //	room.go         a room, and what keeps it in memory; loading.go: reading its state, and
 //	                following a reload; touch.go, discard.go: its last use, and its end;
 //	                snapshot.go: the last commit; shared.go: what rooms share
-//	admission.go    entering; visitor.go: a client at the door; member.go: one in the room
+//	admission.go    entering; visitor.go: a client at the door; member.go: one in the room;
+//	                arrival.go, seen.go: one that comes back
+//	events.go       which members are told which events; claims.go: names that they have
+//	                claimed; outside.go: what is told outside of the room
+//	opening.go      an app that acts in the room by itself
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app
 //	turn.go         a room's turn; operations.go, queue.go: operations that wait, and their
@@ -48,6 +52,25 @@
 // place in the order in one step: no gap and no repeat. Messages that one member
 // publishes keep their order, and all members see the same one.
 //
+// # Events
+//
+// An event is for everybody, for the sender, or for those that have claimed a name. A
+// member is told its events as runs of one batch, which is encoded once for all, between
+// its own replies and before the update. A name that is claimed by an operation counts from
+// its commit on; what goes on for it is told behind the events of the commit, in place of
+// those for that name.
+//
+// The replica keeps the newest events. A member that comes with a claim, or says what it has
+// seen, is told what it has missed in the next turn, between two commits, and is left out of
+// the one under way: so it is told each event once. Events of commits of other processes are
+// told when they are seen, in the order of their versions.
+//
+// Outside of the room, to the log and to watchers, events are told behind its back: they
+// wait in the room, bounded for all rooms together, for a goroutine of the hub. How many are
+// told is stored with the next commit, or a second later, and what was not told when a
+// process ended is told by the next. **Outside each event is told at least once**, unless too much
+// waits; members are told it once.
+//
 // # Slow members
 //
 // Sending never waits (package socket). Of the states that a slow member has
@@ -87,7 +110,7 @@
 //
 // # Locks
 //
-// Lock order: Room.mu before those of a Conn before backpressure.mu; Member.mu is held
-// with none of them. No app and no
+// Lock order: Room.opening before Room.mu before those of a Conn before backpressure.mu;
+// Room.mu before Member.mu, which is held with none of the others. No app and no
 // engine is called with one of them held. Shared.Idle is called with none.
 package room

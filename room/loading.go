@@ -39,9 +39,13 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	wait, pending := r.replica.Wake()
-	r.setLast(r.snapshot())   // from here on the replica belongs to the turn
+	now := r.snapshot()
+	r.setLast(now)            // from here on the replica belongs to the turn
 	if r.config() != config { // a reload has not seen that the room is loaded
 		r.Renew()
+	}
+	if now.events.Told < now.events.Total {
+		r.handOut(now, nil)
 	}
 	if pending {
 		r.beginAlarm(ctx, wait == 0)
@@ -99,6 +103,7 @@ func (r *Room) follow(c *route.Config) {
 		return
 	}
 	r.follows = c
+	r.reopen(c)
 	r.replica.Follow(c.App.(apps.Stateful), r.Route().Name)
 	r.remind(time.Time{})
 }

@@ -34,6 +34,7 @@ type Member struct {
 		taking  bool   // it has operations in this turn
 		owed    bool   // it has operations for a later turn
 		missed  bool   // it was not sent an update because of them
+		outside bool   // it is not in the room yet, or not any more
 	}
 
 	// Guarded by room.mu.
@@ -41,6 +42,7 @@ type Member struct {
 	unanswered int32       // operations waiting or in a turn
 	place      int32       // index in room.members; -1 outside
 	greets     bool        // it is still to be shown the state on joining
+	arriving   bool        // it is still to be told what has happened before; see arrival.go
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -55,7 +57,7 @@ type Member struct {
 type identity struct {
 	user        string
 	subprotocol string
-	lastSeen    string // the state that an event stream has seen already
+	seen        Seen // what the client says it has seen already
 }
 
 // extras is what some apps need of their connections.
@@ -63,6 +65,7 @@ type extras struct {
 	value   any
 	inbox   inbox
 	context *connContext // nil until an app asks for it
+	claims  *claims      // nil until it has claimed a name
 }
 
 // needExtras returns the extras, made if there are none. mu is held.
@@ -84,8 +87,11 @@ func newMember(r *Room, rt *route.Route, v Visitor) *Member {
 		format:   v.format(),
 		place:    -1,
 	}
-	if b := (identity{v.User, v.Subprotocol, v.LastEventID}); b != (identity{}) {
+	if b := (identity{v.User, v.Subprotocol, v.Seen}); b != (identity{}) {
 		m.identity = &b
+	}
+	for _, name := range v.Claims {
+		m.claim(name)
 	}
 	return m
 }

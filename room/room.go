@@ -38,10 +38,13 @@ type Room struct {
 	retired    bool // the room has left memory: nothing is done in it any more
 	chores     chores
 	outbox     outbox
+	arrivals   []*Member // that are still to be told what has happened before they came
 	operations operationQueue
-	last       snapshot // the last commit, as members see it
-	heard      uint64   // the newest revision that others have stored, as far as was told
-	ignore     func()   // has the engine tell nothing any more; nil: it tells nothing
+	last       snapshot  // the last commit, as members see it
+	outside    *outside  // nil until there is something to be told outside
+	open       *openRoom // nil unless an app acts in the room by itself
+	heard      uint64    // the newest revision that others have stored, as far as was told
+	ignore     func()    // has the engine tell nothing any more; nil: it tells nothing
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil without state
@@ -51,6 +54,9 @@ type Room struct {
 	throttle   throttle
 	alarm      alarm
 	settling   bool // settleLater is under way
+	faults     faults
+
+	opening sync.Mutex // held while the app is told that the room is open
 }
 
 // New returns the room of a key, for visitors of a route, without any reference. It
@@ -66,6 +72,9 @@ func New(key engines.Key, rt *route.Route, shared *Shared) *Room {
 
 // Key names the room for the engine.
 func (r *Room) Key() engines.Key { return r.key }
+
+// DisplayName is the room's name as people write it.
+func (r *Room) DisplayName() string { return displayName(r.key.Room) }
 
 // Report logs what has gone wrong in the room.
 func (r *Room) Report(err error) { r.report(err) }
@@ -106,6 +115,7 @@ func (r *Room) Retire() bool {
 	if r.retired = r.refs.Load() == 0; r.retired {
 		r.alarm.stop()
 		r.ignoreOthers()
+		r.open.close()
 	}
 	return r.retired
 }

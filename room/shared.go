@@ -20,10 +20,12 @@ type Shared struct {
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired
+	HasNews  func(*Room)        // Untold is to be called, with a reference that is the callee's; it does not block
 	Closing  <-chan struct{}    // closed when everybody has to go
 	Context  context.Context    // ends when it is time to give up what is not done yet
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
+	untold  atomic.Int64 // size of the events that are to be told outside
 }
 
 // isClosing reports whether everybody has to go.

@@ -3,6 +3,7 @@ package room
 import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/replica"
 )
 
 // snapshot is the state of a room as of its last commit.
@@ -10,6 +11,7 @@ type snapshot struct {
 	epoch   string
 	version uint64
 	view    apps.Body
+	events  replica.Events
 }
 
 // said returns what an app says about the state at a version.
@@ -26,7 +28,7 @@ func (r *Room) snapshot() snapshot {
 		return snapshot{}
 	}
 	s := r.replica.Snapshot()
-	return snapshot{epoch: s.Epoch, version: s.Version, view: s.View}
+	return snapshot{epoch: s.Epoch, version: s.Version, view: s.View, events: s.Events}
 }
 
 // current is the state as of the last commit.

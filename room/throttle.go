@@ -51,8 +51,7 @@ func (r *Room) wake() {
 func (r *Room) catchUp() {
 	r.throttle.armed, r.throttle.told = false, time.Now()
 	now := r.snapshot()
-	r.show(now)
-	a := newAnnouncement(nil, nil, now, r.lastUpdate)
+	a := r.newAnnouncement(r.show(now, nil), now, nil, nil, nil)
 	for _, m := range r.recipients {
 		a.tell(m)
 	}

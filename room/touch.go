@@ -44,13 +44,13 @@ func (r *Room) stored(seenAnother bool, err error) {
 // told of.
 func (r *Room) tellState() {
 	now := r.snapshot()
-	r.show(now)
-	a := newAnnouncement(nil, r.replica.Late(), now, apps.Body{})
+	a := r.newAnnouncement(r.show(now, nil), now, nil, nil, r.replica.Late())
 	a.update, r.lastUpdate = apps.Body{}, apps.Body{} // the view is told instead
 	for _, m := range r.recipients {
 		m.turn.missed = true
 		a.tell(m)
 	}
+	r.handOut(now, a.happened)
 }
 
 // TouchStep is how exactly the last use of a room is stored that is forgotten after a

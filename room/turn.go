@@ -23,6 +23,7 @@ type chores struct {
 	settle bool // a commit of which it is not known whether it is stored
 	update bool // the members whose updates have waited long enough
 	touch  bool // what is stored of the last use
+	told   bool // what is stored of events that were told outside
 
 	refresh bool // the state, if other processes have stored another
 
@@ -51,7 +52,7 @@ func (r *Room) runOn() { r.run(math.MaxInt) }
 
 // busy reports whether anything waits.
 func (r *Room) busy() bool {
-	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || r.chores != chores{}
+	return r.operations.count > 0 || r.outbox.messages.Len() > 0 || len(r.arrivals) > 0 || r.chores != chores{}
 }
 
 // run takes at most so many turns and reports whether nothing is left to do.
@@ -78,42 +79,69 @@ func (r *Room) attempt() (more bool) {
 	return r.turn()
 }
 
-// turn carries out what waits. Without anything it ends the running.
-func (r *Room) turn() bool {
+// work is what is carried out in a turn.
+type work struct {
+	sending  outbox
+	batch    []operation
+	arrivals []*Member
+	chores   chores
+
+	// How many events of a life of the room are told outside.
+	epoch string
+	told  uint64
+}
+
+// takeWork takes what waits. Without anything it ends the running.
+func (r *Room) takeWork() (w work, ok bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if !r.busy() {
 		r.running, r.engaged = false, false
-		r.mu.Unlock()
-		return false
+		return work{}, false
 	}
-	sending, batch, todo := r.outbox, r.operations.take(maxBatch), r.chores
-	r.outbox, r.chores = outbox{}, chores{}
-	if sending.messages.Len() > 0 {
+	w = work{sending: r.outbox, batch: r.operations.take(maxBatch), arrivals: r.arrivals, chores: r.chores}
+	r.outbox, r.arrivals, r.chores = outbox{}, nil, chores{}
+	if w.sending.messages.Len() > 0 {
 		r.recipients = append(r.recipients[:0], r.members...)
 	}
-	r.mu.Unlock()
+	if r.outside != nil {
+		w.epoch, w.told = r.outside.epoch, r.outside.told
+	}
+	return w, true
+}
 
-	if sending.messages.Len() > 0 {
+// turn carries out what waits, and reports whether there was anything.
+func (r *Room) turn() bool {
+	w, ok := r.takeWork()
+	if !ok {
+		return false
+	}
+	if w.sending.messages.Len() > 0 {
+		sending := w.sending
 		r.sendMessages(&sending)
 	}
-	r.prepare(todo)
-	if wake := r.mayWake(); len(batch) > 0 || todo.settle || wake {
-		r.carryOut(batch, wake)
+	r.prepare(&w)
+	if wake := r.mayWake(); len(w.batch) > 0 || w.chores.settle || wake {
+		r.carryOut(w.batch, wake)
 	}
-	r.finish(todo)
+	r.finish(w.chores)
 	clear(r.recipients[:cap(r.recipients)])
 	return true
 }
 
-// prepare does the chores that come before the operations.
-func (r *Room) prepare(todo chores) {
-	if todo.follow {
+// prepare does what comes before the operations.
+func (r *Room) prepare(w *work) {
+	if w.chores.follow {
 		r.follow(r.config())
 		r.setLast(r.snapshot())
 	}
-	if todo.settle {
+	if w.chores.settle {
 		r.settling = false
 	}
+	if w.epoch != "" {
+		r.replica.Told(w.epoch, w.told)
+	}
+	r.welcome(w.arrivals)
 }
 
 // finish does the chores that come behind them.
@@ -126,6 +154,9 @@ func (r *Room) finish(todo chores) {
 	}
 	if todo.refresh {
 		r.refresh()
+	}
+	if todo.told {
+		r.storeTold()
 	}
 	if !todo.remind.IsZero() {
 		r.remind(todo.remind)
@@ -163,8 +194,9 @@ func (r *Room) carryOut(batch []operation, wake bool) {
 		}
 	}
 	now := r.snapshot()
-	r.show(now)
-	told = r.answer(batch, results, unasked, now)
+	before := r.show(now, batch)
+	told = r.answer(batch, results, unasked, before, now)
+	r.handOut(now, told.happened)
 	r.settleLater()
 }
 
@@ -211,14 +243,24 @@ func (r *Room) commit(batch []operation, wake bool) (results, unasked []replica.
 	return results, unasked
 }
 
-// show shows the commit to visitors that join from now on and keeps the members
-// that are to be told of it: those that joined meanwhile have seen it.
-func (r *Room) show(now snapshot) {
+// show shows the commit to visitors that join from now on, and returns the one before. It
+// keeps the members that are to be told of it: those that joined meanwhile have seen it, and
+// those that are arriving will.
+func (r *Room) show(now snapshot, batch []operation) (before snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = now
-	r.recipients = append(r.recipients[:0], r.members...)
-	for _, m := range r.recipients {
-		m.turn.owed, m.turn.heard = len(m.operations) > 0, 0
+	before, r.last = r.last, now
+	r.recipients = r.recipients[:0]
+	for _, m := range r.members {
+		if m.arriving {
+			continue
+		}
+		r.recipients = append(r.recipients, m)
+		m.turn.owed, m.turn.heard, m.turn.outside = len(m.operations) > 0, 0, false
 	}
+	for i := range batch {
+		m := batch[i].from
+		m.turn.outside = m.place < 0 || m.arriving
+	}
+	return before
 }

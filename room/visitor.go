@@ -10,9 +10,10 @@ type Visitor struct {
 	Room        string // its name, which begins with what names it
 	ClientIP    string
 	User        string
-	Subprotocol string // [message.Subprotocol], or one that only the app knows
-	Events      bool   // it only listens, to Server-Sent Events
-	LastEventID string // what a client that listens says it has seen
+	Subprotocol string   // [message.Subprotocol], or one that only the app knows
+	Events      bool     // it only listens, to Server-Sent Events
+	Seen        Seen     // what it says it has seen already
+	Claims      []string // names that it claims; see CheckClaims
 	Handshake   apps.Handshake
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -218,4 +219,65 @@ func TestFailuresTellWhatCame(t *testing.T) {
 			})
 		})
 	}
+}
+
+// noting is an app whose state tells the time of its last operation, and a word of its
+// configuration.
+type noting struct{ word string }
+
+func (*noting) Receive(c apps.Conn, m apps.Message) error {
+	c.Room().Apply(c, m.Data)
+	return nil
+}
+
+func (*noting) Inline()                {}
+func (n *noting) NewState() apps.State { return &note{word: n.word} }
+
+type note struct {
+	word string
+	at   time.Time
+}
+
+func (n *note) Apply(op apps.Op) (apps.Outcome, error) {
+	n.at = op.At
+	return apps.Outcome{Reply: n.View()}, nil
+}
+
+func (n *note) View() apps.Body {
+	return apps.Body{Text: []byte(n.word + " " + n.at.Format(time.DateTime))}
+}
+func (n *note) MarshalBinary() ([]byte, error) { return n.at.MarshalBinary() }
+func (n *note) UnmarshalBinary(p []byte) error { return n.at.UnmarshalBinary(p) }
+
+func TestTheClockIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := appstest.NewRoom(t, &noting{"at"})
+		room.Join() // so that it stays in memory
+		room.Post("x").Expect("at 2000-01-01 00:00:00")
+		room.SetClock(24 * time.Hour)
+		room.Post("x").Expect("at 2000-01-02 00:00:00")
+		room.SetClock(-time.Hour)
+		time.Sleep(10 * time.Second)
+		room.Post("x").Expect("at 2000-01-02 00:00:05") // at half pace
+		room.RestartAfter(10 * time.Second)
+		room.Join()
+		room.Post("x").Expect("at 2000-01-02 00:00:10")
+	})
+}
+
+// A reload keeps clients and state, and has another app.
+func TestReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := appstest.NewRoom(t, &noting{"first"})
+		c := room.Join()
+		c.Send("x")
+		c.Expect("first 2000-01-01 00:00:00")
+		time.Sleep(time.Minute)
+		for _, word := range []string{"second", "third"} {
+			room.Reload(&noting{word})
+			room.ExpectState(word + " 2000-01-01 00:00:00")
+		}
+		c.Send("x")
+		c.Expect("third 2000-01-01 00:01:00")
+	})
 }

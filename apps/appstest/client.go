@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/socket"
 )
 
@@ -31,7 +32,10 @@ type Client struct {
 	received *mailbox // frames of the server
 	sending  *mailbox // frames to the server
 
-	story []string // what was received, for a failing test; owned by its goroutine
+	// Owned by the test's goroutine.
+	story []string // what was received, for a failing test
+	json  bool     // it speaks the subprotocol json
+	seen  string   // the point of what it has received, if it does
 }
 
 // frame is a whole message or a control frame. That of the end is a close frame.
@@ -50,6 +54,7 @@ func (r *Room) serve(member *hub.Connection) *Client {
 		t: r.t, conn: conn,
 		here: make(chan struct{}), gone: make(chan struct{}),
 		received: newMailbox(), sending: newMailbox(),
+		json: member.Format() == message.JSON,
 	}
 	r.clients = append(r.clients, c)
 	r.serving.Go(func() {
@@ -170,16 +175,75 @@ func (c *Client) ExpectJSON(object string) {
 	if err != nil {
 		c.t.Fatalf("%s is not what ExpectJSON can look for: %v", object, err)
 	}
-	f := c.next(object)
+	if f := c.next(object); !f.has(want) {
+		c.wrong(f, object)
+	}
+}
+
+// ExpectEvent fails the test unless the next message is an event of this name that has the
+// fields of this object; see ExpectJSON. The client must speak the subprotocol json.
+func (c *Client) ExpectEvent(name, object string) {
+	c.t.Helper()
+	want, wanted := event(c.t, name, object)
+	want["type"] = "event"
+	if f := c.next(wanted); !f.has(want) {
+		c.wrong(f, wanted)
+	}
+}
+
+// ExpectGap fails the test unless the client, which has come back [After] a point, is told
+// next that events have been forgotten since. It must speak the subprotocol json.
+func (c *Client) ExpectGap() {
+	c.t.Helper()
+	c.ExpectJSON(`{"type":"gap"}`)
+}
+
+// Seen returns what a client says that comes back, see [After]: the point of the last
+// state, update or event that it was sent and has expected. The client must speak the
+// subprotocol json.
+func (c *Client) Seen() string {
+	c.t.Helper()
+	if c.seen == "" {
+		c.t.Fatalf("the client has seen no state, update or event%s", c.before())
+	}
+	return c.seen
+}
+
+// see notes what the client has seen with a message.
+func (c *Client) see(f frame) {
+	got, _ := fields(f.payload)
+	switch got["type"] {
+	case "state", "update", "event":
+		c.seen = fmt.Sprintf("%v-%v", got["epoch"], got["version"])
+		if number, ok := got["number"]; ok {
+			c.seen += fmt.Sprintf("-%v", number)
+		}
+	}
+}
+
+// event returns the fields that an event of a name must have, and what to call it.
+func event(t testing.TB, name, object string) (want map[string]any, wanted string) {
+	t.Helper()
+	want, err := fields([]byte(object))
+	if err != nil || want == nil {
+		t.Fatalf("%s is not what ExpectEvent can look for: %v", object, err)
+	}
+	want["event"] = name
+	return want, "event " + name + " " + object
+}
+
+// has reports whether f is an object with these fields.
+func (f frame) has(want map[string]any) bool {
 	got, err := fields(f.payload)
 	if f.opcode != frames.Text || err != nil {
-		c.wrong(f, object)
+		return false
 	}
 	for name, value := range want {
 		if !reflect.DeepEqual(got[name], value) {
-			c.wrong(f, object)
+			return false
 		}
 	}
+	return true
 }
 
 // fields decodes an object, with its numbers as they are written.
@@ -266,6 +330,9 @@ func (c *Client) next(wanted string) frame {
 	}
 	if f.opcode != frames.Pong {
 		c.story = append(c.story, f.String())
+	}
+	if c.json && f.opcode == frames.Text {
+		c.see(f)
 	}
 	return f
 }

@@ -28,6 +28,21 @@
 //		room.ExpectState("1 yes, 0 no, closed")
 //	})
 //
+// Events are expected by their names and fields, by those they are for, and by the room
+// itself as Caddy's event handlers are told them:
+//
+//	press := room.Join(appstest.JSON, appstest.Claim("press-4"))
+//	room.Post("press-4 950")
+//	press.ExpectEvent("alert", `{"alert":"stop","value":950}`)
+//	room.ExpectEvent("alert", `{"alert":"stop","key":"press-4"}`)
+//	press.Cut()
+//	room.Post("press-4 5")
+//	back := room.Join(appstest.JSON, appstest.Claim("press-4"), appstest.After(press.Seen()))
+//	back.ExpectEvent("alert", `{"alert":"stop","raised":false}`)
+//
+// An app that acts in its rooms by itself (apps.Opener) does so here too, from the first
+// visitor on until the last one has left.
+//
 // The methods of Room and Client that expect or wait are for the goroutine of the
 // test.
 package appstest

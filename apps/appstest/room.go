@@ -2,6 +2,7 @@ package appstest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,13 +39,19 @@ type Room struct {
 	// Immutable.
 	t      testing.TB
 	engine *memory.Engine
-	app    apps.App
-	route  *route.Route
 	log    *zap.Logger
 	logged *observer.ObservedLogs
 
-	hub     *hub.Hub       // owned by the test's goroutine
-	clients []*Client      // the same
+	happened *mailbox // events of the room, as objects
+
+	ahead atomic.Int64 // nanoseconds that its clock is ahead of this process's
+
+	// Owned by the test's goroutine.
+	app     apps.App
+	route   *route.Route
+	hub     *hub.Hub
+	clients []*Client
+
 	serving sync.WaitGroup // goroutines of clients
 }
 
@@ -58,18 +66,24 @@ const (
 func NewRoom(t testing.TB, app apps.App) *Room {
 	t.Helper()
 	core, logged := observer.New(zapcore.InfoLevel)
-	r := &Room{t: t, engine: new(memory.Engine), app: app, logged: logged}
+	r := &Room{t: t, engine: new(memory.Engine), app: app, logged: logged, happened: newMailbox()}
 	r.log = zap.New(zapcore.NewTee(core, zaptest.NewLogger(t).Core()))
-	r.route = route.New("test", "test", route.Config{
-		App: app, Settings: socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue},
-	})
+	r.route = newRoute(app)
 	r.open()
 	t.Cleanup(r.close)
 	return r
 }
 
+func newRoute(app apps.App) *route.Route {
+	return route.New("test", "test", route.Config{
+		App: app, Settings: socket.Settings{MaxMessageSize: maxMessageSize, MaxQueue: maxQueue},
+	})
+}
+
 func (r *Room) open() {
 	r.hub = hub.New(lasting{r.engine}, hub.Limits{}, func() *zap.Logger { return r.log })
+	r.hub.SetClock(func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) })
+	r.hub.Watch(r.note)
 	r.hub.Begin([]*route.Route{r.route})
 	if _, keeps := r.app.(apps.Stateful); !keeps {
 		return
@@ -77,6 +91,21 @@ func (r *Room) open() {
 	if err := r.hub.Open(r.t.Context()); err != nil {
 		r.t.Fatalf("opening the engine: %v", err)
 	}
+}
+
+// note keeps an event of the room, as an object.
+func (r *Room) note(news room.News) (told bool) {
+	all, err := fields(news.Body.JSON)
+	if err != nil {
+		all = map[string]any{"text": string(news.Body.Text)}
+	}
+	all["event"], all["id"] = news.Name, news.ID
+	payload, err := json.Marshal(all)
+	if err != nil {
+		payload = []byte(err.Error())
+	}
+	r.happened.put(frame{frames.Text, payload})
+	return true
 }
 
 // lasting is an engine that outlives its hub, and its opener.
@@ -119,6 +148,20 @@ func (r *Room) RestartAfter(d time.Duration) {
 	r.open()
 }
 
+// SetClock sets the clock of the machine forward, or back: as an operator does, or a
+// machine that learns what time it is. A room that is to be woken notices within a minute.
+func (r *Room) SetClock(by time.Duration) { r.ahead.Add(int64(by)) }
+
+// Reload goes on with another instance of the app, as after a reload of the
+// configuration: clients stay, and the state goes through MarshalBinary and
+// UnmarshalBinary.
+func (r *Room) Reload(app apps.App) {
+	r.t.Helper()
+	before := r.route
+	r.app, r.route = app, newRoute(app)
+	r.hub.Adopt([]*route.Route{before}, []*route.Route{r.route}, hub.Limits{})
+}
+
 // Option says something about a visitor.
 type Option func(*room.Visitor)
 
@@ -144,6 +187,18 @@ func Query(name, value string) Option {
 	return func(v *room.Visitor) { v.Handshake.Query.Add(name, value) }
 }
 
+// Claim has a visitor claim names when it connects, as with ?claim=.
+func Claim(names ...string) Option {
+	return func(v *room.Visitor) { v.Claims = append(v.Claims, names...) }
+}
+
+// After has a visitor say that it comes back and what it has seen before, as with ?after=.
+// What [Client.Seen] returns is a point in the life of the room; anything else is taken for
+// one of another life.
+func After(point string) Option {
+	return func(v *room.Visitor) { v.Seen, _ = room.ParseSeen(point) }
+}
+
 func (r *Room) visitor(options []Option) room.Visitor {
 	r.t.Helper()
 	v := room.Visitor{
@@ -156,6 +211,9 @@ func (r *Room) visitor(options []Option) room.Visitor {
 	}
 	if v.Subprotocol != "" && !r.knows(v.Subprotocol) {
 		r.t.Fatalf("the app does not know the subprotocol %q", v.Subprotocol)
+	}
+	if err := room.CheckClaims(v.Claims); err != nil {
+		r.t.Fatalf("joining: %v", err)
 	}
 	return v
 }
@@ -196,6 +254,24 @@ func (r *Room) ExpectState(text string) {
 	}
 	if string(view.Text) != text {
 		r.t.Fatalf("state is %q, expected %q", view.Text, text)
+	}
+}
+
+// ExpectEvent fails the test unless the next event of the room, whoever it is for, is of
+// this name and has the fields of this object; see [Client.ExpectJSON]. These are the events
+// that handlers in a Caddyfile are told, so the field id is there too, and text if there is
+// no JSON.
+func (r *Room) ExpectEvent(name, object string) {
+	r.t.Helper()
+	want, wanted := event(r.t, name, object)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	f, ok := r.happened.wait(timer.C)
+	if !ok {
+		r.t.Fatalf("expected %s, got nothing within %v", wanted, patience)
+	}
+	if !f.has(want) {
+		r.t.Fatalf("expected %s, got %s", wanted, f)
 	}
 }
 

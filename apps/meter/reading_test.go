@@ -278,6 +278,9 @@ func TestDeepMessagesTakeLittleMemory(t *testing.T) {
 	if got := result.AllocedBytesPerOp(); got > int64(len(p)) {
 		t.Errorf("%d bytes for a message of %d", got, len(p))
 	}
+	if got := result.AllocsPerOp(); got > 16 { // the list of what is open grows by doubling
+		t.Errorf("%d allocations", got)
+	}
 }
 
 // deepMessage has 64 KiB and is 9,999 deep.

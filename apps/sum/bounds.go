@@ -7,20 +7,21 @@ import (
 	"strings"
 
 	"github.com/caddyws/caddy-websocket/aggregate"
+	"github.com/caddyws/caddy-websocket/options/decimal"
 )
 
 // Bounds are what a total may be and which amounts may be added.
 type Bounds struct {
 	// The least total: an amount with which it would be less is refused. Not
 	// above 0, which is the total of a new room. Default: none.
-	Min *Amount `json:"min,omitempty"`
+	Min *decimal.Number `json:"min,omitempty"`
 
 	// The greatest total: an amount with which it would be greater is refused.
 	// Not below 0. Default: none.
-	Max *Amount `json:"max,omitempty"`
+	Max *decimal.Number `json:"max,omitempty"`
 
 	// The only amounts that are taken, at most 20. Default: every number.
-	Step []Amount `json:"step,omitempty"`
+	Step []decimal.Number `json:"step,omitempty"`
 }
 
 const maxSteps = 20
@@ -43,11 +44,11 @@ func (b *Bounds) validate() error {
 	return errors.Join(errs...)
 }
 
-func (b *Bounds) validateStep(i int, step Amount) error {
+func (b *Bounds) validateStep(i int, step decimal.Number) error {
 	if _, err := aggregate.ParseNumber([]byte(step.String())); err != nil {
 		return fmt.Errorf("step %s cannot be sent: %w", step, err)
 	}
-	if slices.ContainsFunc(b.Step[:i], step.equals) {
+	if slices.ContainsFunc(b.Step[:i], step.Equals) {
 		return fmt.Errorf("step %s is given twice", step)
 	}
 	return nil
@@ -55,7 +56,7 @@ func (b *Bounds) validateStep(i int, step Amount) error {
 
 // take judges an amount, whatever the total is.
 func (b *Bounds) take(n aggregate.Number) error {
-	if len(b.Step) == 0 || slices.ContainsFunc(b.Step, Amount{n}.equals) {
+	if len(b.Step) == 0 || slices.ContainsFunc(b.Step, decimal.Number{Number: n}.Equals) {
 		return nil
 	}
 	return fmt.Errorf("%s is not taken, send %s", n, b.choice())

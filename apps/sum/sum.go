@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/options"
+	"github.com/caddyws/caddy-websocket/options/decimal"
 )
 
 func init() { caddy.RegisterModule(App{}) }
@@ -64,9 +65,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"greet":      options.Flag(&a.Greet),
 		"reply_only": options.Flag(&a.ReplyOnly),
 		"every":      options.Duration(&a.Interval),
-		"min":        amount(&a.Min),
-		"max":        amount(&a.Max),
-		"step":       amounts(&a.Step),
+		"min":        decimal.Option(&a.Min),
+		"max":        decimal.Option(&a.Max),
+		"step":       decimal.List(&a.Step),
 	}.App(d)
 }
 

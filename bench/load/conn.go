@@ -28,6 +28,8 @@ type conn struct {
 	joined bool      // broadcast: it got one
 	next   uint64    // broadcast: number of the next message
 	adder  *adder    // sum
+	sensor *sensor   // meter: one of these two
+	screen *screen
 }
 
 func (c *conn) read(b []byte) (int, error) {

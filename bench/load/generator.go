@@ -216,3 +216,8 @@ func (g *Generator) watch(c *conn, events uint32) error {
 func (g *Generator) took(then time.Time) {
 	_ = g.latency.RecordValue(max(1, g.now.Sub(then).Microseconds())) // fails beyond a minute, which stall excludes
 }
+
+// tookMany records the time since then for several messages.
+func (g *Generator) tookMany(then time.Time, n int64) {
+	_ = g.latency.RecordValues(max(1, g.now.Sub(then).Microseconds()), n) // see took
+}

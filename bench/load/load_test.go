@@ -47,6 +47,7 @@ func TestGeneratorFindsLies(t *testing.T) {
 	echoWork := func(g *Generator) error { return g.Echo(1, 32, 1, "/", false) }
 	broadcastWork := func(g *Generator) error { return g.Broadcast(1, 4, 0, "/") }
 	sumWork := func(g *Generator) error { return g.Sum(Sum{Path: "/", Clients: 1, Senders: 1, Window: 4}) }
+	meterWork := func(g *Generator) error { return g.Meter(Meter{Path: "/", Sensors: 1, Screens: 1, Rate: 100}) }
 	idWork := func(g *Generator) error {
 		return g.Sum(Sum{Path: "/", Clients: 1, Senders: 1, Window: 4, IDs: true})
 	}
@@ -99,6 +100,14 @@ func TestGeneratorFindsLies(t *testing.T) {
 			}
 			send(c, reply(i+1))
 		}, "increments"},
+		"reading that was not sent": {meterWork, func(c *websocket.Conn, i int, text []byte) {
+			send(c, "200.1")
+			if i == 5 {
+				send(c, "200.1")
+				send(c, "200.1")
+			}
+		}, "replies to nothing"},
+		"reading that is replied with another": {meterWork, func(c *websocket.Conn, _ int, _ []byte) { send(c, "200.2") }, "a sensor was told"},
 		"reply to another id": {idWork, func(c *websocket.Conn, i int, _ []byte) {
 			id := i + 1
 			if i == 5 {
@@ -111,7 +120,7 @@ func TestGeneratorFindsLies(t *testing.T) {
 		}, "reply to a repeat"},
 		"error": {sumWork, func(c *websocket.Conn, _ int, _ []byte) {
 			send(c, `{"type":"error","error":"busy"}`)
-		}, "no total"},
+		}, `no "total"`},
 		"end": {echoWork, func(c *websocket.Conn, _ int, _ []byte) { c.Close() }, "closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,5 +197,34 @@ func TestCutFrame(t *testing.T) {
 	}
 	if _, _, _, err := cutFrame([]byte{0x01, 0}); err == nil {
 		t.Error("a fragment is taken")
+	}
+}
+
+// What screens are told is judged: no reading is lost, none is counted twice.
+func TestScreensFindLies(t *testing.T) {
+	for name, test := range map[string]struct {
+		counts []uint64
+		want   string
+	}{
+		"falls":    {[]uint64{3, 2}, "2 readings were counted after 3"},
+		"too high": {[]uint64{4, 11}, "11 readings were counted of 10"},
+		"right":    {[]uint64{0, 4, 4, 9, 10}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &meter{g: &Generator{latency: newLatency()}, counted: []byte(`"count":`), sent: 10}
+			m.rounds = []sendRound{{upTo: 5}, {upTo: 8}, {upTo: 10}}
+			s, got := new(screen), ""
+			for _, n := range test.counts {
+				if err := m.watch(s, fmt.Appendf(nil, `{"type":"update","count":%d,"sum":5}`, n)); err != nil {
+					got = err.Error()
+				}
+			}
+			if got != test.want {
+				t.Errorf("found %q, want %q", got, test.want)
+			}
+			if seen := m.g.latency.TotalCount(); test.want == "" && seen != 10 {
+				t.Errorf("%d readings were seen", seen)
+			}
+		})
 	}
 }

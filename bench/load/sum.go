@@ -188,13 +188,16 @@ func (s *sum) add(a *adder, n int) error {
 }
 
 // totalIn returns the total of a message.
-func totalIn(p []byte) (uint64, error) {
-	i := bytes.LastIndex(p, totalField)
+func totalIn(p []byte) (uint64, error) { return numberBehind(p, totalField) }
+
+// numberBehind returns the number behind a field's name in a message.
+func numberBehind(p, field []byte) (uint64, error) {
+	i := bytes.LastIndex(p, field)
 	if i < 0 {
-		return 0, fmt.Errorf("no total in %q", p)
+		return 0, fmt.Errorf("no %s in %.200q", field, p)
 	}
 	var n uint64
-	for _, b := range p[i+len(totalField):] {
+	for _, b := range p[i+len(field):] {
 		if b < '0' || b > '9' {
 			break
 		}

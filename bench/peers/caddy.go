@@ -37,6 +37,8 @@ func serveEngine(addr string, secure *tls.Config, engine object) error {
 		route("/echo", object{"handler": "websocket", "app": object{"name": "echo"}}),
 		route("/chat", object{"handler": "websocket", "app": object{"name": "broadcast"}}),
 		route("/sum*", object{"handler": "websocket", "app": object{"name": "sum"}}),
+		route("/paced", object{"handler": "websocket", "app": object{"name": "sum", "every": pace.String()}}),
+		route("/power", object{"handler": "websocket", "app": object{"name": "meter", "every": pace.String(), "max_keys": MaxKeys}}),
 	)
 }
 

@@ -50,6 +50,7 @@ func gorillaHandler(prepared, stay bool) http.Handler {
 	mux.HandleFunc("/echo", gorillaEcho)
 	mux.HandleFunc("/chat", chat.serve)
 	mux.HandleFunc("/sum", sum.serve)
+	mux.HandleFunc("/power", newGorillaMeter().serve)
 	return mux
 }
 

@@ -4,6 +4,9 @@
 //	/chat   sends what came to everybody on the path
 //	/sum    adds up what came and tells everybody the total, some of them;
 //	        some have a total for each path below it, too
+//	/power  folds the readings that came and tells everybody every 250 ms,
+//	        some of them
+//	/paced  as /sum, but tells the others every 250 ms, some of them
 //
 // in the way its library's own examples do, without compression.
 package peers
@@ -28,6 +31,8 @@ type Peer struct {
 	Sum    bool // it serves /sum
 	Rooms  bool // it serves /sum/<room>, each with a total of its own
 	IDs    bool // numbers may have ids, under which they count once
+	Meter  bool // it serves /power
+	Paced  bool // it serves /paced
 	Stores bool // it keeps totals in the folder Data
 	Redis  bool // it needs a Redis server
 
@@ -51,19 +56,19 @@ var Data string
 
 // All are the peers, in the order of the report.
 var All = []Peer{
-	{Name: "ours", What: "this module in Caddy, engine memory", TLS: true, Sum: true, Rooms: true, IDs: true, Serve: serveOurs},
-	{Name: "ours-bolt", What: "this module in Caddy, engine bolt", TLS: true, Sum: true, Rooms: true, IDs: true, Stores: true, Serve: serveOursBolt},
+	{Name: "ours", What: "this module in Caddy, engine memory", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Serve: serveOurs},
+	{Name: "ours-bolt", What: "this module in Caddy, engine bolt", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Stores: true, Serve: serveOursBolt},
 	{Name: "raw-epoll", What: "raw epoll, no checks: the floor", Serve: serveEpoll},
 	{Name: "raw-net", What: "raw Go net.Conn, no checks", Serve: serveNet},
 	{Name: "gws", What: "gws", TLS: true, Serve: serveGWS},
 	{Name: "gobwas", What: "gobwas/ws", Serve: serveGobwas},
 	{Name: "nbio", What: "nbio", Serve: serveNBIO},
-	{Name: "gorilla", What: "gorilla, chat example", TLS: true, Sum: true, Serve: serveGorilla},
+	{Name: "gorilla", What: "gorilla, chat example", TLS: true, Sum: true, Meter: true, Serve: serveGorilla},
 	{Name: "gorilla-prepared", What: "gorilla, PreparedMessage", TLS: true, Serve: serveGorillaPrepared},
-	{Name: "gorilla-caddy", What: "gorilla inside Caddy", TLS: true, Sum: true, Serve: serveGorillaCaddy},
+	{Name: "gorilla-caddy", What: "gorilla inside Caddy", TLS: true, Sum: true, Meter: true, Serve: serveGorillaCaddy},
 	{Name: "coder", What: "coder/websocket", TLS: true, Serve: serveCoder},
 	{Name: "melody", What: "melody", TLS: true, Serve: serveMelody},
-	{Name: "reverse-proxy", What: "Caddy reverse_proxy + gorilla", TLS: true, Sum: true, Serve: serveReverseProxy},
+	{Name: "reverse-proxy", What: "Caddy reverse_proxy + gorilla", TLS: true, Sum: true, Meter: true, Serve: serveReverseProxy},
 	{Name: "redis", What: "gorilla + Redis", Sum: true, Rooms: true, Stores: true, Redis: true, Serve: serveRedis},
 	{Name: "redis-pipeline", What: "gorilla + Redis, AutoPipeline", Sum: true, Rooms: true, Stores: true, Redis: true, Serve: serveRedisPipeline},
 	{Name: "bbolt", What: "gorilla + bbolt, a transaction a number", Sum: true, Rooms: true, Stores: true, Serve: serveBbolt},

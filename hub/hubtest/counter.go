@@ -133,7 +133,7 @@ func (c *Counter) Apply(op apps.Op) (apps.Outcome, error) {
 	case "silent":
 		out = apps.Outcome{}
 	case "event":
-		out.Events = []apps.Event{{}, {Body: apps.Body{Text: fmt.Appendf(nil, "event %d", c.N), JSON: fmt.Appendf(nil, `{"n":%d}`, c.N)}}}
+		out.Events = []apps.Event{{}, {Name: "alert", Body: apps.Body{Text: fmt.Appendf(nil, "event %d", c.N), JSON: fmt.Appendf(nil, `{"n":%d}`, c.N)}}}
 	}
 	return out, nil
 }

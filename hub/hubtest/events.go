@@ -25,7 +25,18 @@ type Stream struct {
 // the event with the given ID, or none. It ends with the test.
 func (w *World) Follow(route *route.Route, lastID string) *Stream {
 	w.t.Helper()
-	m, err := w.Hub.Join(context.Background(), route, room.Visitor{Room: "room", Events: true, LastEventID: lastID})
+	v := room.Visitor{Room: "room"}
+	if lastID != "" {
+		v.Seen, _ = room.ParseSeen(lastID)
+	}
+	return w.FollowAs(route, v)
+}
+
+// FollowAs is Follow for a visitor.
+func (w *World) FollowAs(route *route.Route, v room.Visitor) *Stream {
+	w.t.Helper()
+	v.Events = true
+	m, err := w.Hub.Join(context.Background(), route, v)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,0 +1,54 @@
+package caddyws
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/room"
+)
+
+// The parameters of a URL by which a client that stays says which events it is to be told:
+// the names that it claims, and what it has seen before.
+const (
+	claimParameter = "claim"
+	afterParameter = "after"
+)
+
+// lastEventID is the header by which an EventSource that comes back says what it has seen.
+// It goes before the parameter, which is that of the first request.
+const lastEventID = "Last-Event-ID"
+
+var errAfter = errors.New("there is more than one parameter " + afterParameter)
+
+// listen completes a visitor that stays. Apps without state have no events, and may use the
+// parameters for themselves.
+func (h *Handler) listen(v *room.Visitor) error {
+	if _, stateful := h.app.(apps.Stateful); !stateful {
+		return nil
+	}
+	v.Claims = v.Handshake.Query[claimParameter]
+	if err := room.CheckClaims(v.Claims); err != nil {
+		return badParameter(claimParameter, err)
+	}
+	after := v.Handshake.Query[afterParameter]
+	if len(after) > 1 {
+		return caddyhttp.Error(http.StatusBadRequest, errAfter)
+	}
+	for _, point := range after {
+		var err error
+		if v.Seen, err = room.ParseSeen(point); err != nil {
+			return badParameter(afterParameter, err)
+		}
+	}
+	if id := v.Handshake.Header.Get(lastEventID); v.Events && id != "" {
+		v.Seen, _ = room.ParseSeen(id) // another server's stands for a point in another life
+	}
+	return nil
+}
+
+func badParameter(name string, err error) error {
+	return caddyhttp.Error(http.StatusBadRequest, errors.New("parameter "+name+": "+err.Error()))
+}

@@ -1,0 +1,21 @@
+// Drawing: at most once a frame, and not at all in a hidden tab.
+
+let frame = 0;
+
+function later() { frame ||= requestAnimationFrame(draw); }
+
+function draw() {
+	frame = 0;
+	$("shown").hidden = !values.size;
+	$("keys").hidden = kind !== "meter";
+	$("table").hidden = kind !== "table";
+	if (values.size) drawValues();
+	if (kind) drawRate();
+	if (kind === "meter") {
+		drawKeys();
+		drawAlerts();
+	}
+	if (kind === "table") drawTable();
+	if (fresh.length) drawMessages();
+	$("list").hidden = hasState() && !$("messages").firstChild;
+}
