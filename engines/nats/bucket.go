@@ -212,30 +212,57 @@ type stored struct {
 // get asks the leader of the stream for the last message of a subject. If there is none the
 // sequence is 0.
 func (b *bucket) get(ctx context.Context, subject string) (stored, error) {
-	request, err := json.Marshal(map[string]string{"last_by_subj": subject})
-	if err != nil {
+	m, err := b.message(ctx, wanted{Last: subject})
+	switch {
+	case err != nil || m.Seq == 0:
 		return stored{}, err
-	}
-	var answer struct {
-		Message struct {
-			Subject string `json:"subject"`
-			Seq     uint64 `json:"seq"`
-			Header  []byte `json:"hdrs"`
-			Data    []byte `json:"data"`
-		} `json:"message"`
-	}
-	err = b.query(ctx, "$JS.API.STREAM.MSG.GET."+b.name, request, &answer)
-	m := answer.Message
-	switch api := new(jetstream.APIError); {
-	case errors.As(err, &api) && api.ErrorCode == codeNoMessage:
-		return stored{}, nil
-	case err != nil:
-		return stored{}, err
-	case m.Seq == 0 || m.Subject != subject:
+	case m.Subject != subject:
 		return stored{}, fmt.Errorf("NATS answers with subject %q, sequence %d", m.Subject, m.Seq)
 	}
 	h, err := parseHeaderBytes(m.Header)
 	return stored{m.Seq, h, m.Data}, err
+}
+
+// next asks the leader of the stream for the sequence of its first message behind another
+// one; 0 if there is none.
+func (b *bucket) next(ctx context.Context, after uint64) (uint64, error) {
+	m, err := b.message(ctx, wanted{From: after + 1, Next: ">"})
+	return m.Seq, err
+}
+
+// wanted is the request for a message: the last one of a subject, or the first one of a
+// subject from a sequence on.
+type wanted struct {
+	Last string `json:"last_by_subj,omitempty"`
+	From uint64 `json:"seq,omitempty"`
+	Next string `json:"next_by_subj,omitempty"`
+}
+
+// message is a message as the leader of the stream tells it. If there is none its sequence
+// is 0.
+type message struct {
+	Subject string `json:"subject"`
+	Seq     uint64 `json:"seq"`
+	Header  []byte `json:"hdrs"`
+	Data    []byte `json:"data"`
+}
+
+func (b *bucket) message(ctx context.Context, w wanted) (message, error) {
+	request, err := json.Marshal(w)
+	if err != nil {
+		return message{}, err
+	}
+	var answer struct {
+		Message message `json:"message"`
+	}
+	err = b.query(ctx, "$JS.API.STREAM.MSG.GET."+b.name, request, &answer)
+	switch api := new(jetstream.APIError); {
+	case errors.As(err, &api) && api.ErrorCode == codeNoMessage:
+		return message{}, nil
+	case err == nil && answer.Message.Seq == 0:
+		err = errors.New("NATS answers without a message")
+	}
+	return answer.Message, err
 }
 
 // query asks the stream's leader something, until it answers or ctx ends.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/caddyws/caddy-websocket/engines"
@@ -17,10 +16,10 @@ const (
 	readPage = 1000
 	// consumerLife is for how long a consumer is kept that nobody asks.
 	consumerLife = time.Minute
-	// lagLimit is how long a message is waited for that the leader has and the consumer has
-	// not. The message may have vanished since: a marker at the end of its life.
+	// lagLimit is how long a message is waited for that the leader has and the consumer's
+	// server has not. Then a consumer is made anew, perhaps on another server.
 	lagLimit = 2 * time.Second
-	lagPause = 10 * time.Millisecond
+	lagPause = 10 * time.Millisecond // which grows
 
 	// staleAfter is when an index has to be read anew, since it may have missed markers.
 	staleAfter = markerLife / 2
@@ -33,7 +32,7 @@ type follower struct {
 	// Owned by the one that reads.
 	consumer jetstream.Consumer // nil: there is none
 	read     uint64             // how many messages it has sent here
-	fresh    time.Time          // when the index was up to date
+	fresh    time.Time          // the index has missed no marker that was there then, or later
 }
 
 // follow brings the index up to date: with all that the stream's leader had when it was
@@ -52,9 +51,10 @@ func (e *Engine) follow(ctx context.Context) error {
 		}
 		return fmt.Errorf("asking NATS for the state of the bucket: %w", err)
 	}
-	if began.Sub(f.fresh) > staleAfter && !f.fresh.IsZero() {
+	if began.Sub(f.fresh) > staleAfter { // or nothing was read yet
 		e.index.reset()
 		f.consumer = nil // which is where it must not begin
+		f.fresh = began  // a call that follows goes on where this one ends
 	}
 	if err := e.readTo(ctx, last); err != nil {
 		return fmt.Errorf("reading the index of rooms from NATS: %w", err)
@@ -63,10 +63,10 @@ func (e *Engine) follow(ctx context.Context) error {
 	return nil
 }
 
-// readTo reads the stream up to a sequence, which the leader has.
+// readTo reads the stream up to a sequence, which the leader has. Only what was read is
+// passed over: the server that sends it may lag behind, or its answer may be lost.
 func (e *Engine) readTo(ctx context.Context, last uint64) error {
-	var lagging time.Time // since when there is nothing more to read
-	for e.index.position() < last {
+	for lag := newLag(); e.index.position() < last; {
 		n, err := e.readPage(ctx)
 		switch {
 		case err != nil:
@@ -75,33 +75,54 @@ func (e *Engine) readTo(ctx context.Context, last uint64) error {
 				return err
 			}
 		case n > 0:
-			lagging = time.Time{}
-		case lagging.IsZero():
-			lagging = time.Now()
-		case time.Since(lagging) > lagLimit:
-			e.index.advance(last)
-		case !e.link.wait(ctx, nil, lagPause):
-			return e.link.ended(ctx)
+			lag = newLag()
+		default:
+			if over, err := e.isRead(ctx, last); over || err != nil {
+				return err
+			}
+			if !e.link.wait(ctx, nil, lag.grow()) {
+				return e.link.ended(ctx)
+			}
+			if lag.isLong() {
+				lag, e.follower.consumer = newLag(), nil
+			}
 		}
 	}
 	return nil
 }
 
+// isRead reports whether the leader has nothing up to a sequence that was not read. The
+// newest messages may have vanished: markers at the end of their lives.
+func (e *Engine) isRead(ctx context.Context, last uint64) (bool, error) {
+	next, err := e.bucket.next(ctx, e.index.position())
+	return err == nil && (next == 0 || next > last), err
+}
+
+// lag is how long there was nothing to read.
+type lag struct {
+	since time.Time
+	pause time.Duration
+}
+
+func newLag() lag { return lag{time.Now(), lagPause} }
+
+// grow returns how long to wait before the next look.
+func (l *lag) grow() time.Duration {
+	pause := l.pause
+	l.pause = min(2*pause, longestPause)
+	return pause
+}
+
+func (l *lag) isLong() bool { return time.Since(l.since) > lagLimit }
+
 // errGap is of messages that were sent but did not arrive.
 var errGap = errors.New("messages were lost on their way")
 
-// isInterrupted reports whether reading may go on with another consumer, or connection.
+// isInterrupted reports whether reading may go on with another consumer, or connection: unless
+// JetStream has refused it for good.
 func isInterrupted(err error) bool {
-	for _, e := range []error{
-		jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDeleted, jetstream.ErrConsumerLeadershipChanged,
-		jetstream.ErrNoHeartbeat, nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrDisconnected,
-		context.DeadlineExceeded, errGap,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	api := new(jetstream.APIError)
+	return !errors.As(err, &api) || api.Code >= 500 || api.ErrorCode == jetstream.JSErrCodeConsumerNotFound
 }
 
 // readPage reads the next messages, and returns how many there were.

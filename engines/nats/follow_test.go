@@ -1,11 +1,13 @@
 package nats
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -97,7 +99,7 @@ func TestHeadersThatAreLost(t *testing.T) {
 	expectCount(t, b, 1)
 	for i := range 3 {
 		swap(t, a, key(i+1), 0, value("x"))
-		stolen, err := b.follower.consumer.FetchNoWait(1) // by somebody else
+		stolen, err := b.follower.consumer.Fetch(1, jetstream.FetchMaxWait(patience)) // by somebody else
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,6 +136,52 @@ func TestAnIndexThatIsTooOld(t *testing.T) {
 	expectCount(t, b, 2)
 	b.follower.fresh = b.follower.fresh.Add(-staleAfter - time.Minute)
 	expectCount(t, b, 1)
+}
+
+// Reading anew goes on where it was cut off, or many rooms would never be read.
+func TestReadingAnewIsCutOff(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	_, js := connect(t, url)
+	name := newBucket()
+	c := bare(name)
+	c.MaxConsumers = 1 // so that another one cannot be made
+	if _, err := js.CreateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: name})
+	swap(t, e, key(0), 0, value("x"))
+	expectCount(t, e, 1)
+	info, err := e.follower.consumer.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.follower.fresh = e.follower.fresh.Add(-staleAfter - time.Minute)
+	if n, err := e.Count(t.Context()); err == nil {
+		t.Fatalf("%d rooms without a consumer", n)
+	}
+	e.index.put(key(1), 1<<40, times{}) // stands for what was read until then
+	if err := js.DeleteConsumer(t.Context(), c.Name, info.Name); err != nil {
+		t.Fatal(err)
+	}
+	expectCount(t, e, 2)
+}
+
+// What the servers send is lost for longer than any message is waited for. Nothing of it is
+// taken to be read.
+func TestAnIndexHasNoHoles(t *testing.T) {
+	near, far, p := behind(t)
+	swap(t, near, key(0), 0, value("x"))
+	expectCount(t, far, 1)
+	last := swap(t, near, key(1), 0, engines.Value{State: []byte("x"), Used: today, Wake: today})
+	p.set(func() { p.deaf = true })
+	ctx, cancel := context.WithTimeout(t.Context(), lagLimit+2*time.Second)
+	defer cancel()
+	if err := far.readTo(ctx, last); err == nil {
+		t.Error("it was read by one that hears nothing")
+	}
+	p.set(func() { p.deaf = false })
+	p.cut()
+	expectDue(t, far, key(1))
 }
 
 // The newest message of the stream may be a marker at the end of its life.
