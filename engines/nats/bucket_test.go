@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,10 +55,10 @@ func TestBucketsThatLoseRooms(t *testing.T) {
 		name := newBucket()
 		c := bare(name)
 		change(&c)
-		if _, err := js.CreateStream(t.Context(), c); err != nil {
+		if _, err := js.CreateStream(bounded(t), c); err != nil {
 			t.Fatal(want, err)
 		}
-		e, err := (&Opener{URLs: []string{url}, Bucket: name}).Open(t.Context())
+		e, err := (&Opener{URLs: []string{url}, Bucket: name}).Open(bounded(t))
 		if err == nil {
 			t.Errorf("%s: it is open", want)
 			e.Close()
@@ -72,34 +73,34 @@ func TestABucketOfOthers(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()
 	_, js := connect(t, url)
 	name := newBucket()
-	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: name, LimitMarkerTTL: time.Hour}); err != nil {
+	if _, err := js.CreateKeyValue(bounded(t), jetstream.KeyValueConfig{Bucket: name, LimitMarkerTTL: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: name})
-	rev, err := e.Swap(t.Context(), engines.Key{App: "sum", Room: "example.com/a"}, 0, value("state"))
+	rev, err := e.Swap(bounded(t), engines.Key{App: "sum", Room: "example.com/a"}, 0, value("state"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	kv, err := js.KeyValue(t.Context(), name)
+	kv, err := js.KeyValue(bounded(t), name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const record = "room.sum.example=2ecom/a"
-	got, err := kv.Get(t.Context(), record)
+	got, err := kv.Get(bounded(t), record)
 	if err != nil || string(got.Value()) != "state" || got.Revision() != rev {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, remove := range []func(context.Context, string, ...jetstream.KVDeleteOpt) error{kv.Delete, kv.Purge} {
-		if err := remove(t.Context(), record); err != nil {
+		if err := remove(bounded(t), record); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := e.Load(t.Context(), engines.Key{App: "sum", Room: "example.com/a"}); !errors.Is(err, engines.ErrNotFound) {
+		if _, _, err := e.Load(bounded(t), engines.Key{App: "sum", Room: "example.com/a"}); !errors.Is(err, engines.ErrNotFound) {
 			t.Error(err)
 		}
-		if n, err := e.Count(t.Context()); err != nil || n != 0 {
+		if n, err := e.Count(bounded(t)); err != nil || n != 0 {
 			t.Errorf("%d rooms, %v", n, err)
 		}
-		if _, err := e.Swap(t.Context(), engines.Key{App: "sum", Room: "example.com/a"}, 0, value("again")); err != nil {
+		if _, err := e.Swap(bounded(t), engines.Key{App: "sum", Room: "example.com/a"}, 0, value("again")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -129,7 +130,7 @@ func TestDoubtsAboutABucket(t *testing.T) {
 
 func TestReplicasInAServerThatIsAlone(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()
-	_, err := (&Opener{URLs: []string{url}, Bucket: newBucket(), Replicas: 3}).Open(t.Context())
+	_, err := (&Opener{URLs: []string{url}, Bucket: newBucket(), Replicas: 3}).Open(bounded(t))
 	if err == nil || !strings.Contains(err.Error(), "replicas 3 needs a cluster") {
 		t.Error(err)
 	}
@@ -139,19 +140,24 @@ func TestReplicasInAServerThatIsAlone(t *testing.T) {
 func TestNodesCreateABucketTogether(t *testing.T) {
 	c := startCluster(t)
 	name := newBucket()
-	opened := make(chan *Engine, len(c))
-	for _, n := range c {
-		go func() { opened <- openEngine(t, &Opener{URLs: []string{n.url()}, Bucket: name}) }()
+	var work sync.WaitGroup
+	opened := make([]*Engine, len(c))
+	for i, n := range c {
+		work.Go(func() { opened[i] = openEngine(t, &Opener{URLs: []string{n.url()}, Bucket: name}) })
 	}
+	work.Wait()
 	marks := make(map[string]bool)
-	for range c {
-		marks[(<-opened).Mark()] = true
+	for _, e := range opened {
+		if e == nil {
+			t.Fatal("a node has not opened the bucket")
+		}
+		marks[e.Mark()] = true
 	}
 	if len(marks) != 1 {
 		t.Errorf("the nodes have %d marks", len(marks))
 	}
 	_, js := connect(t, c[0].url())
-	s, err := js.Stream(t.Context(), streamPrefix+name)
+	s, err := js.Stream(bounded(t), streamPrefix+name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,25 +173,25 @@ func TestABucketThatIsFull(t *testing.T) {
 	_, js := connect(t, url)
 	c := bare(newBucket())
 	c.MaxBytes = 10_000
-	if _, err := js.CreateStream(t.Context(), c); err != nil {
+	if _, err := js.CreateStream(bounded(t), c); err != nil {
 		t.Fatal(err)
 	}
 	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: strings.TrimPrefix(c.Name, streamPrefix)})
 	large := string(bytes.Repeat([]byte("x"), 4000))
-	a, err := e.Swap(t.Context(), key(1), 0, value(large))
+	a, err := e.Swap(bounded(t), key(1), 0, value(large))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Swap(t.Context(), key(2), 0, value(large)); err != nil {
+	if _, err := e.Swap(bounded(t), key(2), 0, value(large)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Swap(t.Context(), key(3), 0, value(large)); !errors.Is(err, engines.ErrRefused) {
+	if _, err := e.Swap(bounded(t), key(3), 0, value(large)); !errors.Is(err, engines.ErrRefused) {
 		t.Errorf("a third room: %v", err)
 	}
-	if err := e.Delete(t.Context(), key(1), a); err != nil {
+	if err := e.Delete(bounded(t), key(1), a); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Swap(t.Context(), key(3), 0, value(large)); err != nil {
+	if _, err := e.Swap(bounded(t), key(3), 0, value(large)); err != nil {
 		t.Errorf("after one was deleted: %v", err)
 	}
 }
@@ -200,16 +206,16 @@ func TestTheLargestState(t *testing.T) {
 		t.Errorf("MaxState is %d", n)
 	}
 	longest := engines.Key{App: "a", Room: string(bytes.Repeat([]byte("\x00"), maxName-1))}
-	rev, err := e.Swap(t.Context(), longest, 0, engines.Value{State: make([]byte, e.MaxState()), Wake: time.Unix(1<<40, 0)})
+	rev, err := e.Swap(bounded(t), longest, 0, engines.Value{State: make([]byte, e.MaxState()), Wake: time.Unix(1<<40, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, now, err := e.Load(t.Context(), longest); err != nil || len(p) != e.MaxState() || now != rev {
+	if p, now, err := e.Load(bounded(t), longest); err != nil || len(p) != e.MaxState() || now != rev {
 		t.Errorf("%d bytes at %d, %v", len(p), now, err)
 	}
 	small := serverOptions(t)
 	small.MaxPayload = 2 << 10
-	if _, err := (&Opener{URLs: []string{startServer(t, small).ClientURL()}, Bucket: newBucket()}).Open(t.Context()); err == nil {
+	if _, err := (&Opener{URLs: []string{startServer(t, small).ClientURL()}, Bucket: newBucket()}).Open(bounded(t)); err == nil {
 		t.Error("it is open with a max_payload of 2 KiB")
 	}
 }
@@ -220,14 +226,14 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()
 	conn, js := connect(t, url)
 	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: newBucket()})
-	if _, err := e.Swap(t.Context(), key(0), 0, value("state")); err != nil {
+	if _, err := e.Swap(bounded(t), key(0), 0, value("state")); err != nil {
 		t.Fatal(err)
 	}
 	subject, err := subjectOf(e.bucket.rooms, key(0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	good, err := e.bucket.get(t.Context(), subject)
+	good, err := e.bucket.get(bounded(t), subject)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,17 +248,17 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 		if m.Subject, err = subjectOf(e.bucket.rooms, room); err != nil {
 			t.Fatal(err)
 		}
-		ack, err := js.PublishMsg(t.Context(), m)
+		ack, err := js.PublishMsg(bounded(t), m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := e.Load(t.Context(), room); err == nil || errors.Is(err, engines.ErrNotFound) {
+		if _, _, err := e.Load(bounded(t), room); err == nil || errors.Is(err, engines.ErrNotFound) {
 			t.Errorf("%d: loading: %v", i, err)
 		}
-		if _, err := e.Swap(t.Context(), room, 0, value("x")); !errors.Is(err, engines.ErrRefused) {
+		if _, err := e.Swap(bounded(t), room, 0, value("x")); !errors.Is(err, engines.ErrRefused) {
 			t.Errorf("%d: swapping: %v", i, err)
 		}
-		if err := e.Delete(t.Context(), room, ack.Sequence-1); err == nil {
+		if err := e.Delete(bounded(t), room, ack.Sequence-1); err == nil {
 			t.Errorf("%d: deleted", i)
 		}
 	}
@@ -262,7 +268,7 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 	if err := conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.List(t.Context(), engines.Key{}, 10); err != nil {
+	if _, err := e.List(bounded(t), engines.Key{}, 10); err != nil {
 		t.Error(err)
 	}
 }
@@ -277,7 +283,7 @@ func TestABucketThatIsReplaced(t *testing.T) {
 	if again := openEngine(t, o).Mark(); again != mark || mark == "" {
 		t.Errorf("the mark was %q and is %q", mark, again)
 	}
-	if err := js.DeleteStream(t.Context(), e.bucket.name); err != nil {
+	if err := js.DeleteStream(bounded(t), e.bucket.name); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -289,13 +295,13 @@ func TestABucketThatIsReplaced(t *testing.T) {
 		t.Error("a new bucket has the mark of the one before")
 	}
 	e.bucket.created = e.bucket.created.Add(-2 * restoreTime) // as it usually is
-	if _, err := e.Count(t.Context()); !errors.Is(err, errReplaced) {
+	if _, err := e.Count(bounded(t)); !errors.Is(err, errReplaced) {
 		t.Error(err)
 	}
-	if _, err := e.Swap(t.Context(), key(1), 0, value("x")); !errors.Is(err, engines.ErrRefused) {
+	if _, err := e.Swap(bounded(t), key(1), 0, value("x")); !errors.Is(err, engines.ErrRefused) {
 		t.Errorf("into another bucket: %v", err)
 	}
-	if _, _, err := e.Load(t.Context(), key(1)); !errors.Is(err, errReplaced) {
+	if _, _, err := e.Load(bounded(t), key(1)); !errors.Is(err, errReplaced) {
 		t.Errorf("from another bucket: %v", err)
 	}
 }

@@ -166,7 +166,7 @@ func TestAServerThatIsRestartedLosesNothing(t *testing.T) {
 	}
 	w.progress()
 	w.finish()
-	if count, err := e.Count(t.Context()); err != nil || count != writersRooms {
+	if count, err := e.Count(bounded(t)); err != nil || count != writersRooms {
 		t.Errorf("%d rooms, %v", count, err)
 	}
 }
@@ -178,7 +178,7 @@ func TestAnotherLeaderLosesNothing(t *testing.T) {
 	w := startWriters(t, e, patience)
 	for range 3 { // it gives up
 		w.progress()
-		if _, err := e.link.read(t.Context(), "$JS.API.STREAM.LEADER.STEPDOWN."+streamPrefix+bucket, nil); err != nil {
+		if _, err := e.link.read(bounded(t), "$JS.API.STREAM.LEADER.STEPDOWN."+streamPrefix+bucket, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestAnotherLeaderLosesNothing(t *testing.T) {
 	}
 	w.progress()
 	w.finish()
-	if count, err := e.Count(t.Context()); err != nil || count != writersRooms {
+	if count, err := e.Count(bounded(t)); err != nil || count != writersRooms {
 		t.Errorf("%d rooms, %v", count, err)
 	}
 }
@@ -243,7 +243,7 @@ func TestASlowLink(t *testing.T) {
 	w := startWriters(t, e, patience)
 	w.progress()
 	w.finish()
-	if keys, err := e.List(t.Context(), engines.Key{}, 10); err != nil || len(keys) != writersRooms {
+	if keys, err := e.List(bounded(t), engines.Key{}, 10); err != nil || len(keys) != writersRooms {
 		t.Errorf("%v, %v", keys, err)
 	}
 }
@@ -254,7 +254,7 @@ func TestAServerThatIsAway(t *testing.T) {
 	s := startServer(t, serverOptions(t))
 	p := newProxy(t, s.Addr().String())
 	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
-	rev, err := e.Swap(t.Context(), key(100), 0, value("there"))
+	rev, err := e.Swap(bounded(t), key(100), 0, value("there"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,11 +281,11 @@ func TestAServerThatIsAway(t *testing.T) {
 	}
 	waiting := make(chan error, 1)
 	go func() {
-		_, err := e.Swap(t.Context(), key(100), rev, value("at last"))
+		_, err := e.Swap(bounded(t), key(100), rev, value("at last"))
 		waiting <- err
 	}()
 	p.set(func() { p.shut = false })
-	if err := <-waiting; err != nil {
+	if err := receive(t, "the outcome", waiting); err != nil {
 		t.Error(err)
 	}
 	w.finish()
@@ -301,13 +301,13 @@ func TestCloseWhileTheServerIsAway(t *testing.T) {
 	eventually(t, "the connection is lost", func() bool { return !e.link.conn.IsConnected() })
 	waiting := make(chan error, 1)
 	go func() {
-		_, err := e.Swap(t.Context(), key(1), 0, value("x"))
+		_, err := e.Swap(bounded(t), key(1), 0, value("x"))
 		waiting <- err
 	}()
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-waiting; !errors.Is(err, engines.ErrRefused) {
+	if err := receive(t, "the outcome", waiting); !errors.Is(err, engines.ErrRefused) {
 		t.Error(err)
 	}
 }
@@ -321,14 +321,14 @@ func TestCloseWithoutAnAnswer(t *testing.T) {
 	p.set(func() { p.deaf = true })
 	waiting := make(chan error, 1)
 	go func() {
-		_, err := e.Swap(t.Context(), key(1), 0, value("x"))
+		_, err := e.Swap(bounded(t), key(1), 0, value("x"))
 		waiting <- err
 	}()
 	eventually(t, "it is sent", func() bool { return e.link.conn.Stats().OutMsgs > sent })
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-waiting; err == nil || errors.Is(err, engines.ErrRefused) || errors.Is(err, engines.ErrConflict) {
+	if err := receive(t, "the outcome", waiting); err == nil || errors.Is(err, engines.ErrRefused) || errors.Is(err, engines.ErrConflict) {
 		t.Error(err)
 	}
 }
@@ -336,7 +336,7 @@ func TestCloseWithoutAnAnswer(t *testing.T) {
 func TestOpenWithoutAServer(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	o := &Opener{URLs: []string{fmt.Sprintf("nats://user:secret@127.0.0.1:%d", port)}, Bucket: newBucket()}
-	_, err := o.Open(t.Context())
+	_, err := o.Open(bounded(t))
 	if !errors.Is(err, engines.ErrUnavailable) {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func pair(t *testing.T) (a, b *Engine) {
 
 func swap(t *testing.T, e *Engine, key engines.Key, rev uint64, v engines.Value) uint64 {
 	t.Helper()
-	now, err := e.Swap(t.Context(), key, rev, v)
+	now, err := e.Swap(bounded(t), key, rev, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,14 +30,14 @@ func swap(t *testing.T, e *Engine, key engines.Key, rev uint64, v engines.Value)
 
 func expectCount(t *testing.T, e *Engine, want int) {
 	t.Helper()
-	if n, err := e.Count(t.Context()); err != nil || n != want {
+	if n, err := e.Count(bounded(t)); err != nil || n != want {
 		t.Errorf("%d rooms, %v; want %d", n, err, want)
 	}
 }
 
 func expectDue(t *testing.T, e *Engine, want ...engines.Key) {
 	t.Helper()
-	wakes, err := e.Due(t.Context(), today.Add(time.Hour), engines.Wake{}, 10)
+	wakes, err := e.Due(bounded(t), today.Add(time.Hour), engines.Wake{}, 10)
 	if err != nil || len(wakes) != len(want) {
 		t.Errorf("due: %v, %v; want %v", wakes, err, want)
 		return
@@ -62,13 +62,13 @@ func TestNodesKnowTheRoomsOfOthers(t *testing.T) {
 	}
 	one = swap(t, b, key(1), one, value("woken"))
 	expectDue(t, a, key(2))
-	if err := a.Delete(t.Context(), key(1), one); err != nil {
+	if err := a.Delete(bounded(t), key(1), one); err != nil {
 		t.Fatal(err)
 	}
 	expectCount(t, b, 1)
 	swap(t, b, key(1), 0, due)
 	expectDue(t, a, key(1), key(2))
-	if uses, err := a.Unused(t.Context(), today.Add(2*time.Hour), engines.Use{}, 10); err != nil || len(uses) != 2 {
+	if uses, err := a.Unused(bounded(t), today.Add(2*time.Hour), engines.Use{}, 10); err != nil || len(uses) != 2 {
 		t.Errorf("%v, %v", uses, err)
 	}
 }
@@ -81,7 +81,7 @@ func TestManyRoomsAreRead(t *testing.T) {
 	for w := range 10 {
 		work.Go(func() {
 			for i := w; i < rooms; i += 10 {
-				if _, err := a.Swap(t.Context(), key(i), 0, value("x")); err != nil {
+				if _, err := a.Swap(bounded(t), key(i), 0, value("x")); err != nil {
 					t.Error(err)
 				}
 			}
@@ -116,11 +116,11 @@ func TestAConsumerThatIsGone(t *testing.T) {
 	a, b := pair(t)
 	swap(t, a, key(0), 0, value("x"))
 	expectCount(t, b, 1)
-	info, err := b.follower.consumer.Info(t.Context())
+	info, err := b.follower.consumer.Info(bounded(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.link.read(t.Context(), "$JS.API.CONSUMER.DELETE."+b.bucket.name+"."+info.Name, nil); err != nil {
+	if _, err := b.link.read(bounded(t), "$JS.API.CONSUMER.DELETE."+b.bucket.name+"."+info.Name, nil); err != nil {
 		t.Fatal(err)
 	}
 	swap(t, a, key(1), 0, value("x"))
@@ -145,22 +145,22 @@ func TestReadingAnewIsCutOff(t *testing.T) {
 	name := newBucket()
 	c := bare(name)
 	c.MaxConsumers = 1 // so that another one cannot be made
-	if _, err := js.CreateStream(t.Context(), c); err != nil {
+	if _, err := js.CreateStream(bounded(t), c); err != nil {
 		t.Fatal(err)
 	}
 	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: name})
 	swap(t, e, key(0), 0, value("x"))
 	expectCount(t, e, 1)
-	info, err := e.follower.consumer.Info(t.Context())
+	info, err := e.follower.consumer.Info(bounded(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.follower.fresh = e.follower.fresh.Add(-staleAfter - time.Minute)
-	if n, err := e.Count(t.Context()); err == nil {
+	if n, err := e.Count(bounded(t)); err == nil {
 		t.Fatalf("%d rooms without a consumer", n)
 	}
 	e.index.put(key(1), 1<<40, times{}) // stands for what was read until then
-	if err := js.DeleteConsumer(t.Context(), c.Name, info.Name); err != nil {
+	if err := js.DeleteConsumer(bounded(t), c.Name, info.Name); err != nil {
 		t.Fatal(err)
 	}
 	expectCount(t, e, 2)
@@ -192,11 +192,11 @@ func TestAMarkerThatHasVanished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.bucket.put(t.Context(), subject, rev, nats.Header{markerHeader: {markerValue}, ttlHeader: {"1s"}}, nil); err != nil {
+	if _, err := a.bucket.put(bounded(t), subject, rev, nats.Header{markerHeader: {markerValue}, ttlHeader: {"1s"}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the marker vanishes", func() bool {
-		s, err := a.bucket.get(t.Context(), subject)
+		s, err := a.bucket.get(bounded(t), subject)
 		return err == nil && s.seq == 0
 	})
 	expectCount(t, b, 0)
@@ -204,7 +204,7 @@ func TestAMarkerThatHasVanished(t *testing.T) {
 	if last <= rev+1 {
 		t.Errorf("revision %d after %d", last, rev+1)
 	}
-	if keys, err := b.List(t.Context(), engines.Key{}, 10); err != nil || len(keys) != 1 {
+	if keys, err := b.List(bounded(t), engines.Key{}, 10); err != nil || len(keys) != 1 {
 		t.Errorf("%v, %v", keys, err)
 	}
 }

@@ -152,7 +152,7 @@ func TestFilesThatAreWrong(t *testing.T) {
 		"tls: tls":       {TLS: &TLS{Cert: wrong, Key: wrong}},
 	} {
 		o.URLs, o.Bucket = []string{url}, newBucket()
-		if _, err := o.Open(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := o.Open(bounded(t)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
@@ -164,7 +164,7 @@ func TestAPasswordThatIsWrong(t *testing.T) {
 	o.Username, o.Password = "user", "right"
 	s := startServer(t, o)
 	address := s.Addr().String()
-	if _, err := (&Opener{URLs: []string{"nats://user:wrong@" + address}, Bucket: newBucket()}).Open(t.Context()); err == nil ||
+	if _, err := (&Opener{URLs: []string{"nats://user:wrong@" + address}, Bucket: newBucket()}).Open(bounded(t)); err == nil ||
 		!strings.Contains(strings.ToLower(err.Error()), "authorization") || strings.Contains(err.Error(), "wrong") {
 		t.Error(err)
 	}

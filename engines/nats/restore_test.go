@@ -33,21 +33,21 @@ func TestABucketRestoredInAClusterHasAnotherMark(t *testing.T) {
 func testRestore(t *testing.T, urls []string, restart func()) {
 	o := &Opener{URLs: urls, Bucket: newBucket()}
 	e := openEngine(t, o)
-	old, err := e.Swap(t.Context(), key(1), 0, value("old"))
+	old, err := e.Swap(bounded(t), key(1), 0, value("old"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn, js := connect(t, urls[0])
 	backdate(t, e, 2*restoreTime)
 	backup := snapshot(t, conn, e.bucket.name)
-	if _, err := e.Swap(t.Context(), key(1), old, value("new")); err != nil {
+	if _, err := e.Swap(bounded(t), key(1), old, value("new")); err != nil {
 		t.Fatal(err)
 	}
 	mark := e.Mark()
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := js.DeleteStream(t.Context(), e.bucket.name); err != nil {
+	if err := js.DeleteStream(bounded(t), e.bucket.name); err != nil {
 		t.Fatal(err)
 	}
 	backup.restore(t, conn, e.bucket.name)
@@ -74,7 +74,7 @@ func testRestore(t *testing.T, urls []string, restart func()) {
 func backdate(t *testing.T, e *Engine, by time.Duration) {
 	t.Helper()
 	subject := e.bucket.prefix + markToken
-	s, err := e.bucket.get(t.Context(), subject)
+	s, err := e.bucket.get(bounded(t), subject)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func backdate(t *testing.T, e *Engine, by time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.bucket.put(t.Context(), subject, s.seq, nats.Header{}, data); err != nil {
+	if _, err := e.bucket.put(bounded(t), subject, s.seq, nats.Header{}, data); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 // patience bounds every wait.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // serverOptions are those of a server on ports that the kernel chooses.
 func serverOptions(t testing.TB) *server.Options {
@@ -31,7 +32,7 @@ func serverOptions(t testing.TB) *server.Options {
 func startServer(t testing.TB, o *server.Options) *server.Server {
 	t.Helper()
 	s := runServer(t, o)
-	t.Cleanup(func() { stopServer(s) })
+	t.Cleanup(func() { stopServer(t, s) })
 	return s
 }
 
@@ -48,9 +49,36 @@ func runServer(t testing.TB, o *server.Options) *server.Server {
 	return s
 }
 
-func stopServer(s *server.Server) {
-	s.Shutdown()
-	s.WaitForShutdown()
+func stopServer(t testing.TB, s *server.Server) {
+	ended := make(chan struct{})
+	go func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("the server does not end")
+	}
+}
+
+// receive waits for what another goroutine sends.
+func receive[T any](t testing.TB, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(patience):
+		t.Fatal("does not come in time: ", what)
+	}
+	return v
+}
+
+// bounded returns a context that ends when a call has taken too long.
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // node is a server that can be stopped, and started again where it was.
@@ -76,7 +104,7 @@ func (n *node) start() {
 
 func (n *node) stop() {
 	if n.server != nil {
-		stopServer(n.server)
+		stopServer(n.t, n.server)
 		n.server = nil
 	}
 }

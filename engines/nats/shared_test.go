@@ -59,13 +59,13 @@ func TestChangesThatWereMissedAreTold(t *testing.T) {
 	p.cut()
 	eventually(t, "the connection is lost", func() bool { return !far.link.conn.IsConnected() })
 	one = swap(t, near, key(1), one, value("y"))
-	if err := near.Delete(t.Context(), key(2), two); err != nil {
+	if err := near.Delete(bounded(t), key(2), two); err != nil {
 		t.Fatal(err)
 	}
 	p.set(func() { p.shut = false })
 	expectRev(t, changed, one)
 	expectRev(t, deleted, two+1)
-	if event := <-still; event.Rev != quiet {
+	if event := receive(t, "a change", still); event.Rev != quiet {
 		t.Errorf("told %+v, want revision %d", event, quiet)
 	}
 	select {
@@ -95,7 +95,7 @@ func TestSubscribingWhileTheServerIsAway(t *testing.T) {
 	subscribed := make(chan (<-chan engines.Event))
 	go func() { subscribed <- subscribe(t, far, key(1)) }()
 	p.set(func() { p.shut = false })
-	events := <-subscribed
+	events := receive(t, "the subscription", subscribed)
 	expectRev(t, events, swap(t, near, key(1), 0, value("x")))
 }
 
@@ -112,7 +112,7 @@ func TestEventsCrossACluster(t *testing.T) {
 	}
 	expectRev(t, events, rev)
 	eventually(t, "a message arrives", func() bool {
-		if err := a.Publish(t.Context(), key(1), []byte("hello")); err != nil {
+		if err := a.Publish(bounded(t), key(1), []byte("hello")); err != nil {
 			t.Fatal(err)
 		}
 		select {
