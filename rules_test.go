@@ -89,6 +89,7 @@ var bans = []struct{ folder, banned, reason string }{
 	{"frames", "net", "the codec does no I/O"},
 	{"options", modulePath + "/", "apps of other modules use it"},
 	{"page", "github.com/", "the page is an embedded file"},
+	{"tally", modulePath + "/", "everything that counts imports it"},
 }
 
 // Imports that a package must not have itself.
@@ -145,6 +146,7 @@ var allowed = map[string][]string{
 	"handshake": {},
 	"message":   {},
 	"replica":   {},
+	"tally":     {},
 	"route":     {},
 	"room":      {"go.uber.org/zap"},
 	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/sync/singleflight"},

@@ -20,20 +20,20 @@ type sample struct {
 	forEver bool
 }
 
-// samples reads a section's fenced console block: lines that begin with "$ " are
+// samples reads the fenced console block under a heading: lines that begin with "$ " are
 // commands.
-func samples(t *testing.T, file, section string) (all []sample) {
+func samples(t *testing.T, file, heading string) (all []sample) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	_, after, _ := strings.Cut(string(text), "\n"+heading+"\n")
 	after, _, _ = strings.Cut(after, "\n## ")
 	_, after, _ = strings.Cut(after, "\n```console\n")
 	block, _, found := strings.Cut(after, "\n```\n")
 	if !found {
-		t.Fatalf("%s has no console block under %s", file, section)
+		t.Fatalf("%s has no console block under %s", file, heading)
 	}
 	for line := range strings.SplitSeq(block, "\n") {
 		command, isCommand := strings.CutPrefix(line, "$ ")
@@ -51,11 +51,19 @@ func samples(t *testing.T, file, section string) (all []sample) {
 	return all
 }
 
-var anyEpoch = regexp.MustCompile(`[0-9A-Z]{8}-`)
+var (
+	anyEpoch = regexp.MustCompile(`[0-9A-Z]{8}-`)
+	anyID    = regexp.MustCompile(`"[A-Z2-7]{12}"`)
+	anyTime  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`)
+	anySize  = regexp.MustCompile(`(_bytes|"bytes_in|"bytes_out)":\d+`)
+	anyPort  = regexp.MustCompile(`//localhost(:\d+)?`)
+)
 
-// sampled makes texts with different epochs the same.
+// sampled makes texts the same that differ only in epochs, ids, times, sizes and ports.
 func sampled(line string) string {
-	return anyEpoch.ReplaceAllString(masked(strings.TrimRight(line, "\r\n")), "E-")
+	line = anyEpoch.ReplaceAllString(masked(strings.TrimRight(line, "\r\n")), "E-")
+	line = anyTime.ReplaceAllString(anyID.ReplaceAllString(line, `"I"`), `"T"`)
+	return anyPort.ReplaceAllString(anySize.ReplaceAllString(line, `$1":0`), "//localhost:P")
 }
 
 // The curl lines of the README's table of transports print what stands there.
@@ -66,7 +74,7 @@ func TestReadmeTransports(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, strings.ReplaceAll(string(config), ":8080", ":PORT"))
-	all := samples(t, "../README.md", "Transports")
+	all := samples(t, "../README.md", "## Transports")
 	if len(all) < 9 {
 		t.Fatalf("there are %d commands", len(all))
 	}
@@ -75,6 +83,26 @@ func TestReadmeTransports(t *testing.T) {
 			command := strings.ReplaceAll(sample.command, "localhost:8080", "localhost:"+strconv.Itoa(s.Port))
 			sample.check(t, command)
 		})
+	}
+}
+
+// The curl lines about the admin API print what stands there.
+func TestReadmeAdmin(t *testing.T) {
+	need(t, "curl")
+	config, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, "GLOBAL\n\t\tadmin 127.0.0.1:OTHERPORT\nEND\n"+strings.ReplaceAll(string(config), ":8080", ":PORT"))
+	c := s.connect(t)
+	c.upgrade("/chat")
+	ports := strings.NewReplacer("localhost:8080", "localhost:"+strconv.Itoa(s.Port), "localhost:2019", "127.0.0.1:"+strconv.Itoa(s.OtherPort))
+	all := samples(t, "../README.md", "### Who is connected")
+	if len(all) < 5 {
+		t.Fatalf("there are %d commands", len(all))
+	}
+	for _, sample := range all {
+		t.Run(sample.command, func(t *testing.T) { sample.check(t, ports.Replace(sample.command)) })
 	}
 }
 

@@ -12,6 +12,7 @@
 //	forget.go       stored rooms that nobody uses; sweep.go: those of earlier processes
 //	reload.go       following a new configuration; drain.go: members that must go;
 //	                close.go: the end
+//	members.go      listing members; rooms.go: rooms
 //	logging.go      what is written to the log
 //
 // # Reload and stop
