@@ -34,7 +34,8 @@ var endpoints = map[string]map[string]endpoint{
 	"/websocket/routes":      {http.MethodGet: getRoutes},
 	"/websocket/rooms":       {http.MethodGet: getRooms},
 	"/websocket/room":        {http.MethodGet: getRoom},
-	"/websocket/connections": {http.MethodGet: getConnections},
+	"/websocket/connections": {http.MethodGet: getConnections, http.MethodDelete: deleteConnections},
+	"/websocket/bans":        {http.MethodGet: getBans, http.MethodDelete: deleteBan},
 	backupPath:               {http.MethodGet: getBackup},
 }
 

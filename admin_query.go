@@ -85,6 +85,29 @@ func (p *parameters) limit() int {
 	return n
 }
 
+// position is how many elements of a short list stand before a page.
+func (p *parameters) position() int {
+	if !p.values.Has("after") {
+		return 0
+	}
+	n, err := strconv.Atoi(p.text("after"))
+	if err != nil || n < 0 {
+		p.fault("after is %q, expected what next was on the page before", p.text("after"))
+	}
+	return n
+}
+
+// pageAt returns a page of a list, and the parameter after of the next page, if there is
+// one.
+func pageAt[T any](all []T, position, limit int) (page []T, next string) {
+	start := min(position, len(all))
+	end := min(start+limit, len(all))
+	if end < len(all) {
+		next = strconv.Itoa(end)
+	}
+	return all[start:end], next
+}
+
 // room is the name of a room, with what it begins with; empty if there is none.
 func (p *parameters) room() string {
 	name := p.text("room")

@@ -3,7 +3,6 @@ package caddyws
 import (
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/room"
@@ -28,30 +27,12 @@ type routePage struct {
 // getRoutes lists the routes of the configuration that is running.
 func getRoutes(a *App, w http.ResponseWriter, r *http.Request) error {
 	p := readParameters(r, "limit", "after")
-	after, limit := p.afterRoute(), p.limit()
+	after, limit := p.position(), p.limit()
 	if err := p.check(); err != nil {
 		return err
 	}
-	all := a.shownRoutes()
-	start := min(after, len(all))
-	end := min(start+limit, len(all))
-	page := routePage{Routes: all[start:end]}
-	if end < len(all) {
-		page.Next = strconv.Itoa(end)
-	}
-	return writeJSON(w, page)
-}
-
-// afterRoute is how many routes stand before a page.
-func (p *parameters) afterRoute() int {
-	if !p.values.Has("after") {
-		return 0
-	}
-	n, err := strconv.Atoi(p.text("after"))
-	if err != nil || n < 0 {
-		p.fault("after is %q, expected what next was on the page before", p.text("after"))
-	}
-	return n
+	routes, next := pageAt(a.shownRoutes(), after, limit)
+	return writeJSON(w, routePage{routes, next})
 }
 
 // shownRoutes are the routes with what they have at the moment.

@@ -17,7 +17,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	v.Subprotocol = ""
 	v.Events = true
 	v.LastEventID = r.Header.Get("Last-Event-ID")
-	member, err := h.hub.Join(r.Context(), h.route, v)
+	member, err := h.join(r, v)
 	if err != nil {
 		header.Del("Content-Type")
 		return h.refuseVisitor(w, err)

@@ -45,6 +45,8 @@ func isWebSocket(r *http.Request) bool {
 // serve lets a client in over the transport it asks for.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
+	case refusedForNow.refusesRequest(r):
+		return caddyhttp.Error(http.StatusForbidden, errBanned)
 	case isWebSocket(r):
 		return h.serveUpgrade(w, r)
 	case r.Method == http.MethodConnect:
@@ -69,11 +71,22 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := h.visitor(r, room)
 	v.Subprotocol = handshake.Subprotocol(r, h.subprotocols)
-	member, err := h.hub.Join(r.Context(), h.route, v)
+	member, err := h.join(r, v)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
 	return h.upgrade(w, r, member)
+}
+
+// join lets a visitor into its room, unless an operator has refused it meanwhile: then it
+// may not have been there yet when the connections were closed.
+func (h *Handler) join(r *http.Request, v room.Visitor) (*hub.Connection, error) {
+	member, err := h.hub.Join(r.Context(), h.route, v)
+	if err == nil && refusedForNow.refuses(v.User, v.ClientIP) {
+		member.Abandon()
+		return nil, errBanned
+	}
+	return member, err
 }
 
 // upgrade answers 101, or 200 to a CONNECT. From then on the connection is the
@@ -139,14 +152,19 @@ func refuse(w http.ResponseWriter, err error) error {
 
 // visitor is what the hub is told of a client.
 func (h *Handler) visitor(r *http.Request, roomName string) room.Visitor {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	user, _ := repl.GetString("http.auth.user.id")
 	return room.Visitor{
 		Room:      roomName,
 		ClientIP:  clientIP(r),
-		User:      user,
+		User:      userOf(r),
 		Handshake: apps.Handshake{Header: r.Header, Query: parseQuery(r.URL)},
 	}
+}
+
+// userOf is the user that an authentication handler has found, or empty.
+func userOf(r *http.Request) string {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	user, _ := repl.GetString("http.auth.user.id")
+	return user
 }
 
 // clientIP is the client's address as Caddy sees it, behind trusted proxies too.
@@ -165,7 +183,7 @@ func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, mes
 // refuseVisitor returns why the hub does not let a client in, as Caddy answers it.
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 	switch {
-	case errors.Is(err, room.ErrForbidden):
+	case errors.Is(err, room.ErrForbidden), errors.Is(err, errBanned):
 		return caddyhttp.Error(http.StatusForbidden, err)
 	case errors.Is(err, room.ErrFailed):
 		return caddyhttp.Error(http.StatusInternalServerError, err)

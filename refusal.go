@@ -33,6 +33,7 @@ var reasons = []reason{
 	{hub.ErrTooManyConnections, "max_connections", zap.WarnLevel},
 	{hub.ErrTooManyRooms, "max_rooms", zap.WarnLevel},
 	{room.ErrUnavailable, "engine", zap.WarnLevel},
+	{errBanned, "", zap.InfoLevel},
 	{room.ErrForbidden, "app", zap.InfoLevel},
 	{room.ErrFailed, "app", zap.ErrorLevel},
 	{errNotPure, "app", zap.InfoLevel},

@@ -2,7 +2,9 @@ package hub
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/room"
@@ -46,6 +48,13 @@ func (h *Hub) EachMember(filter Filter, f func(*room.Member)) {
 			}
 		})
 	})
+}
+
+// Members returns the members that a filter chooses, each once.
+func (h *Hub) Members(filter Filter) []*room.Member {
+	found := make(map[*room.Member]bool)
+	h.EachMember(filter, func(m *room.Member) { found[m] = true })
+	return slices.Collect(maps.Keys(found))
 }
 
 // PageOfMembers returns at most n members that a filter chooses, in the order in which
