@@ -33,7 +33,8 @@ type endpoint func(a *App, w http.ResponseWriter, r *http.Request) error
 var endpoints = map[string]map[string]endpoint{
 	"/websocket/routes":      {http.MethodGet: getRoutes},
 	"/websocket/rooms":       {http.MethodGet: getRooms},
-	"/websocket/room":        {http.MethodGet: getRoom},
+	"/websocket/room":        {http.MethodGet: getRoom, http.MethodDelete: deleteRoom},
+	"/websocket/publish":     {http.MethodPost: postPublish},
 	"/websocket/connections": {http.MethodGet: getConnections, http.MethodDelete: deleteConnections},
 	"/websocket/bans":        {http.MethodGet: getBans, http.MethodDelete: deleteBan},
 	backupPath:               {http.MethodGet: getBackup},

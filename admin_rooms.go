@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -136,11 +137,36 @@ func (a *App) viewOf(ctx context.Context, key engines.Key) (*shownView, error) {
 	return shown, nil
 }
 
+// deleteAnswer is what has come of the deletion of a room.
+type deleteAnswer struct {
+	Closed int `json:"closed"` // connections
+}
+
+// deleteRoom deletes what is stored of a room and closes its members.
+func deleteRoom(a *App, w http.ResponseWriter, r *http.Request) error {
+	p := readParameters(r, "app", "room")
+	key := p.roomKey()
+	if err := p.check(); err != nil {
+		return err
+	}
+	closed, err := a.hub.DeleteRoom(r.Context(), key)
+	if err != nil {
+		return roomError(err)
+	}
+	return writeJSON(w, deleteAnswer{closed})
+}
+
+var errChanged = errors.New("another process has changed the room meanwhile: nothing is deleted")
+
 // roomError is why a room is not shown or deleted, as the admin API answers it.
 func roomError(err error) error {
 	switch {
 	case errors.Is(err, hub.ErrNoRoom):
 		return apiError(http.StatusNotFound, err)
+	case errors.Is(err, engines.ErrConflict), errors.Is(err, engines.ErrNotFound):
+		return apiError(http.StatusConflict, errChanged)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return apiError(http.StatusGatewayTimeout, fmt.Errorf("it is not known whether this has been done: %w", err))
 	case errors.Is(err, room.ErrUnavailable), errors.Is(err, hub.ErrClosed):
 		return apiError(http.StatusServiceUnavailable, err)
 	}

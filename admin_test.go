@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // get asks the admin API, which must answer with a value.
@@ -333,4 +336,71 @@ func TestAdminWithoutRoutes(t *testing.T) {
 			s.refusesAdmin(method, path, "", http.StatusConflict, "no websocket route is configured")
 		}
 	}
+}
+
+func TestPublishThroughTheAdminAPI(t *testing.T) {
+	s := start(t, adminSite)
+	members := s.chats("a", "alice", "bob")
+	events := s.listen("/chat/a")
+	uri := "/websocket/publish?app=broadcast&room=" + url.QueryEscape(s.roomOf("/chat/a"))
+	var answer publishAnswer
+	s.asks(http.MethodPost, uri, "maintenance\nat ten", &answer)
+	if answer.Members != 3 {
+		t.Errorf("%+v", answer)
+	}
+	for _, m := range members {
+		m.expect("maintenance\nat ten")
+	}
+	stream := bufio.NewReader(events.Body)
+	for _, want := range []string{":\n", "\n", "data: maintenance\n", "data: at ten\n"} {
+		if line, err := stream.ReadString('\n'); err != nil || line != want {
+			t.Errorf("the stream has %q, %v, want %q", line, err, want)
+		}
+	}
+	if status, body := s.admin(http.MethodPost, uri, "application/octet-stream", "\xff\x00"); status != http.StatusOK {
+		t.Errorf("binary: %d %s", status, body)
+	}
+	if kind, p, err := members[0].ReadMessage(); err != nil || kind != websocket.BinaryMessage || string(p) != "\xff\x00" {
+		t.Errorf("binary: %d %q %v", kind, p, err)
+	}
+	s.asks(http.MethodPost, "/websocket/publish?app=broadcast&room=//localhost/nobody", "x", &answer)
+	if answer.Members != 0 {
+		t.Errorf("%+v", answer)
+	}
+	s.refusesAdmin(http.MethodPost, "/websocket/publish?app=none&room=//localhost/a", "x", http.StatusNotFound, "no route has this app")
+	s.refusesAdmin(http.MethodPost, "/websocket/publish?room=//localhost/a", "x", http.StatusBadRequest, `parameter "app" is missing`)
+	s.refusesAdmin(http.MethodPost, uri, "\xff", http.StatusBadRequest, "body is not UTF-8")
+	s.refusesAdmin(http.MethodPost, uri, strings.Repeat("x", maxPublished+1), http.StatusRequestEntityTooLarge, "more than 1 MiB")
+	if status, body := s.admin(http.MethodPost, uri, "text/plain; charset=latin1", "x"); status != http.StatusUnsupportedMediaType {
+		t.Errorf("charset: %d %s", status, body)
+	}
+	members[0].ask("still here", "still here")
+}
+
+func TestARoomIsDeleted(t *testing.T) {
+	s := start(t, adminSite)
+	c := s.dial("/sum/a")
+	c.ask("5", "5")
+	before := s.state("/sum/a")
+	uri := "/websocket/room?app=sum&room=" + url.QueryEscape(s.roomOf("/sum/a"))
+	var answer deleteAnswer
+	s.asks(http.MethodDelete, uri, "", &answer)
+	if answer.Closed != 1 {
+		t.Errorf("%+v", answer)
+	}
+	c.expectReason(websocket.CloseGoingAway, "room was deleted")
+	if after := s.state("/sum/a"); after.Version != 0 || after.Total != "0" || after.Epoch == before.Epoch {
+		t.Errorf("was %+v, is %+v", before, after)
+	}
+	if e := logged.wait(t, "the deletion", isMessage("room deleted by an operator")); e["connections"] != 1.0 || e["room"] != s.roomOf("/sum/a") {
+		t.Error(e)
+	}
+	s.refusesAdmin(http.MethodDelete, uri, "", http.StatusNotFound, "no such room")
+	s.posts("/sum/a", "7", http.StatusOK, "7")
+	s.asks(http.MethodDelete, uri, "", &answer)
+	s.posts("/sum/a", "1", http.StatusOK, "1")
+	chat := s.chats("a", "alice")[0]
+	s.asks(http.MethodDelete, "/websocket/room?app=broadcast&room="+url.QueryEscape(s.roomOf("/chat/a")), "", &answer)
+	chat.expectReason(websocket.CloseGoingAway, "room was deleted")
+	s.refusesAdmin(http.MethodDelete, "/websocket/room?app=sum&room=a", "", http.StatusBadRequest, `room is "a"`)
 }

@@ -13,6 +13,7 @@
 //	reload.go       following a new configuration; drain.go: members that must go;
 //	                close.go: the end
 //	members.go      listing members; rooms.go: rooms
+//	operate.go      what an operator does to rooms
 //	logging.go      what is written to the log
 //
 // # Reload and stop

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -154,6 +155,28 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 	r.store.Limit.Release()
 	r.rev = 0
 	r.Unload()
+	return nil
+}
+
+// DeleteUnread deletes what is stored of a room that is not loaded, whatever it is. The
+// error wraps that of the engine.
+func (r *Replica) DeleteUnread(ctx context.Context) error {
+	if err := r.find(ctx); err != nil {
+		return err
+	}
+	return r.Delete(ctx)
+}
+
+// find notes at which revision something is stored.
+func (r *Replica) find(ctx context.Context) (err error) {
+	defer recovered(&err)
+	_, r.rev, err = r.store.Engine.Load(ctx, r.key)
+	if errors.Is(err, engines.ErrNotFound) {
+		r.rev, err = 0, nil
+	}
+	if err != nil {
+		return fmt.Errorf("loading room: %w", err)
+	}
 	return nil
 }
 

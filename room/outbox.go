@@ -47,6 +47,18 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 	r.kickUnless(from)
 }
 
+// Say sends the members a message that none of them has published, and returns how many
+// they are. Nobody is held up until it is taken. The caller has a reference.
+func (r *Room) Say(msg apps.Message) (members int) {
+	r.mu.Lock()
+	r.engage()
+	r.outbox.messages.Add(message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary})
+	members = len(r.members)
+	r.mu.Unlock()
+	r.kick()
+	return members
+}
+
 // kickUnless lets the room act, unless a Flush for m is about to do so.
 func (r *Room) kickUnless(m *Member) {
 	if !m.handing.Load() {

@@ -22,6 +22,8 @@ type chores struct {
 	settle bool // a commit of which it is not known whether it is stored
 	update bool // the members whose updates have waited long enough
 	touch  bool // what is stored of the last use
+
+	erase chan<- error // what is stored is to be deleted, and this told how that went; nil if not
 }
 
 // kick sees to it that somebody carries out what waits.
@@ -104,6 +106,9 @@ func (r *Room) turn() bool {
 	}
 	if todo.touch {
 		r.touch()
+	}
+	if todo.erase != nil {
+		r.erase(todo.erase)
 	}
 	clear(r.recipients[:cap(r.recipients)])
 	return true
