@@ -90,12 +90,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &sharedHub{Hub: hub.New(opener, a.limits(), logger)}, nil
+		h := hub.New(opener, a.limits(), logger)
+		h.CountIn(tallies, module.(caddy.Module).CaddyModule().ID.Name())
+		return &sharedHub{Hub: h}, nil
 	})
 	if err != nil {
 		return err
 	}
 	a.hub, a.poolKey = shared.(*sharedHub), key
+	if err := a.registerMetrics(ctx); err != nil {
+		return err
+	}
 	return a.followEvents(ctx)
 }
 

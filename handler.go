@@ -16,6 +16,7 @@ import (
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // ServeHTTP lets a client in, over the transport it asks for, or hands its request
@@ -28,6 +29,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	err := h.serve(w, r)
 	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		leaveBody(w, r)
+		if isWebSocket(r) {
+			h.countRefusal(e)
+		}
 		return h.refused(r, e)
 	}
 	return err
@@ -106,9 +110,11 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Co
 			return refuse(w, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
+		h.route.Tally.Handshake("client_left")
 		return nil
 	}
 	started = true
+	h.route.Tally.Handshake(tally.Accepted)
 	if up.Conn == nil {
 		member.ServeStream(w, r, up.Deflate)
 		return nil

@@ -86,26 +86,28 @@ func TestReadmeTransports(t *testing.T) {
 	}
 }
 
-// The curl lines about the admin API print what stands there.
+// The curl lines about the admin API and the metrics print what stands there.
 func TestReadmeAdmin(t *testing.T) {
 	need(t, "curl")
 	config, err := os.ReadFile("../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, "GLOBAL\n\t\tadmin 127.0.0.1:OTHERPORT\nEND\n"+strings.ReplaceAll(string(config), ":8080", ":PORT"))
-	c := s.connect(t)
-	c.write(strings.Replace(handshake("/chat"), "localhost", "localhost:"+strconv.Itoa(s.Port), 1))
-	if a := c.response(); a.status != 101 {
-		t.Fatal(a)
-	}
-	ports := strings.NewReplacer("localhost:8080", "localhost:"+strconv.Itoa(s.Port), "localhost:2019", "127.0.0.1:"+strconv.Itoa(s.OtherPort))
-	all := samples(t, "../README.md", "### Who is connected")
-	if len(all) < 5 {
-		t.Fatalf("there are %d commands", len(all))
-	}
-	for _, sample := range all {
-		t.Run(sample.command, func(t *testing.T) { sample.check(t, ports.Replace(sample.command)) })
+	for _, heading := range []string{"### Who is connected", "### Metrics"} {
+		s := start(t, "GLOBAL\n\t\tadmin 127.0.0.1:OTHERPORT\nEND\n"+strings.ReplaceAll(string(config), ":8080", ":PORT"))
+		c := s.connect(t)
+		c.write(strings.Replace(handshake("/chat"), "localhost", "localhost:"+strconv.Itoa(s.Port), 1))
+		if a := c.response(); a.status != 101 {
+			t.Fatal(a)
+		}
+		ports := strings.NewReplacer("localhost:8080", "localhost:"+strconv.Itoa(s.Port), "localhost:2019", "127.0.0.1:"+strconv.Itoa(s.OtherPort))
+		all := samples(t, "../README.md", heading)
+		if len(all) < 3 {
+			t.Fatalf("there are %d commands", len(all))
+		}
+		for _, sample := range all {
+			t.Run(sample.command, func(t *testing.T) { sample.check(t, ports.Replace(sample.command)) })
+		}
 	}
 }
 

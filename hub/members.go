@@ -2,9 +2,7 @@ package hub
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
-	"slices"
 
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/room"
@@ -35,26 +33,25 @@ func (f Filter) matches(m *room.Member) bool {
 }
 
 // EachMember calls f for the members that a filter chooses. Nothing is locked during a
-// call, and only for moments between: it holds nobody up. A member that is there all the
-// time is passed at least once, perhaps twice.
+// call. Between calls a room is locked for as long as each of its turns does: to copy the
+// list of its members. A member that is there all the time is passed once.
 func (h *Hub) EachMember(filter Filter, f func(*room.Member)) {
 	h.eachRoom(func(r *room.Room) {
 		if !filter.matchesRoom(r.Key()) {
 			return
 		}
-		r.EachMember(func(m *room.Member) {
+		for _, m := range r.Members() {
 			if filter.matches(m) {
 				f(m)
 			}
-		})
+		}
 	})
 }
 
-// Members returns the members that a filter chooses, each once.
-func (h *Hub) Members(filter Filter) []*room.Member {
-	found := make(map[*room.Member]bool)
-	h.EachMember(filter, func(m *room.Member) { found[m] = true })
-	return slices.Collect(maps.Keys(found))
+// Members returns the members that a filter chooses.
+func (h *Hub) Members(filter Filter) (found []*room.Member) {
+	h.EachMember(filter, func(m *room.Member) { found = append(found, m) })
+	return found
 }
 
 // PageOfMembers returns at most n members that a filter chooses, in the order in which

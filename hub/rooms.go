@@ -135,7 +135,9 @@ func (h *Hub) storedKeys(ctx context.Context, after engines.Key, n int) (keys []
 	if !h.engine.opened.Load() {
 		return nil, nil
 	}
-	return h.store.Engine.List(ctx, after, n)
+	keys, err = h.store.Engine.List(ctx, after, n)
+	h.noteFailure("list", err)
+	return keys, err
 }
 
 func compareKeys(a, b engines.Key) int {

@@ -18,6 +18,7 @@ type Stored struct {
 func (s *Store) Look(ctx context.Context, key engines.Key) (found Stored, err error) {
 	defer recovered(&err)
 	p, _, err := s.Engine.Load(ctx, key)
+	s.note("load", err)
 	if err != nil {
 		return Stored{}, err
 	}

@@ -150,6 +150,7 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 		return nil
 	}
 	if err := r.store.Engine.Delete(ctx, r.key, r.rev); err != nil {
+		r.store.note("delete", err)
 		return fmt.Errorf("deleting room: %w", err)
 	}
 	r.store.Limit.Release()
@@ -171,6 +172,7 @@ func (r *Replica) DeleteUnread(ctx context.Context) error {
 func (r *Replica) find(ctx context.Context) (err error) {
 	defer recovered(&err)
 	_, r.rev, err = r.store.Engine.Load(ctx, r.key)
+	r.store.note("load", err)
 	if errors.Is(err, engines.ErrNotFound) {
 		r.rev, err = 0, nil
 	}

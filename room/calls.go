@@ -85,6 +85,7 @@ func (m *Member) try(f func()) (err error) {
 func (m *Member) failed(err error, message []byte) {
 	defer func() {
 		if p := recover(); p != nil {
+			m.route.Tally.AppError()
 			m.Log().Error("app failed", zap.Any("panic", p), zap.Stack("stack"))
 			m.conn.Close(frames.InternalError, "internal error")
 		}
@@ -98,6 +99,7 @@ func (m *Member) failed(err error, message []byte) {
 	case errors.As(err, &closing):
 		m.App().Close(closing.Code, closing.Reason)
 	default:
+		m.route.Tally.AppError()
 		m.Log().Error("app failed", zap.Error(err))
 		m.conn.Close(frames.InternalError, "internal error")
 	}

@@ -160,6 +160,7 @@ func (m *Member) leave() {
 // tellLeave tells the app that m is gone.
 func (m *Member) tellLeave() {
 	if err := m.callLeave(); err != nil {
+		m.route.Tally.AppError()
 		m.Log().Error("app failed on leaving", zap.Error(err))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Shared is what all rooms of a hub share. Its fields are not changed once rooms use
@@ -18,8 +19,9 @@ type Shared struct {
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired
-	Closing  <-chan struct{}    // closed when everybody has to go
-	Context  context.Context    // ends when it is time to give up what is not done yet
+	Tally    *tally.Set
+	Closing  <-chan struct{} // closed when everybody has to go
+	Context  context.Context // ends when it is time to give up what is not done yet
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 }

@@ -2,6 +2,7 @@ package room
 
 import (
 	"math"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/replica"
@@ -132,6 +133,7 @@ func (r *Room) carryOut(batch []operation) {
 	told := new(announcement)
 	defer func() { r.conclude(batch, told, recover()) }()
 	results := r.commit(batch)
+	r.count(results)
 	for i, res := range results {
 		if res.Panicked {
 			batch[i].from.failed(res.Err, nil)
@@ -170,6 +172,11 @@ func (r *Room) commit(batch []operation) []replica.Result {
 	for i, op := range batch {
 		operations[i] = op.Operation
 	}
+	if r.shared.Volatile { // which takes no time
+		return r.replica.Commit(r.shared.Context, operations)
+	}
+	begun := time.Now()
+	defer func() { r.tally.Commit(time.Since(begun)) }()
 	return r.replica.Commit(r.shared.Context, operations)
 }
 
