@@ -37,6 +37,7 @@ var endpoints = map[string]map[string]endpoint{
 	"/websocket/publish":     {http.MethodPost: postPublish},
 	"/websocket/connections": {http.MethodGet: getConnections, http.MethodDelete: deleteConnections},
 	"/websocket/bans":        {http.MethodGet: getBans, http.MethodDelete: deleteBan},
+	"/websocket/trace":       {http.MethodGet: getTrace},
 	backupPath:               {http.MethodGet: getBackup},
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/hub"
@@ -15,6 +16,7 @@ const backupPath = "/websocket/backup"
 // getBackup writes a copy of all stored rooms.
 func getBackup(app *App, w http.ResponseWriter, _ *http.Request) error {
 	copied := &backupWriter{response: w, control: http.NewResponseController(w), end: time.Now().Add(backupLimit)}
+	defer adminBackups.enter(copied.breakOff)()
 	switch err := app.hub.Backup(copied); {
 	case err == nil:
 		return copied.control.SetWriteDeadline(time.Time{}) // the connection may serve other requests
@@ -41,6 +43,34 @@ type backupWriter struct {
 	control  *http.ResponseController
 	begun    bool
 	end      time.Time // of the time for it
+
+	mu    sync.Mutex
+	ended bool // guarded by mu
+}
+
+// errStopping breaks off a backup.
+var errStopping = errors.New("Caddy stops")
+
+// breakOff ends the backup, also while it waits for its client.
+func (b *backupWriter) breakOff() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	_ = b.control.SetWriteDeadline(time.Now()) // without a deadline the client has to end it
+}
+
+// extend gives the client time to take what is written next.
+func (b *backupWriter) extend() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return errStopping
+	}
+	deadline := time.Now().Add(backupPause)
+	if deadline.After(b.end) {
+		deadline = b.end
+	}
+	return b.control.SetWriteDeadline(deadline)
 }
 
 func (b *backupWriter) Write(p []byte) (int, error) {
@@ -48,11 +78,7 @@ func (b *backupWriter) Write(p []byte) (int, error) {
 		b.begun = true
 		b.response.Header().Set("Content-Type", "application/octet-stream")
 	}
-	deadline := time.Now().Add(backupPause)
-	if deadline.After(b.end) {
-		deadline = b.end
-	}
-	if err := b.control.SetWriteDeadline(deadline); err != nil {
+	if err := b.extend(); err != nil {
 		return 0, err
 	}
 	return b.response.Write(p)

@@ -187,6 +187,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 		a.hub.Begin(a.routes())
 	default:
 		a.served = true
+		adminTraces.endAll()
 		return a.leave()
 	}
 	return nil
@@ -195,6 +196,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 // leave makes way: for the end of Caddy, or for the next configuration.
 func (a *App) leave() error {
 	if caddy.Exiting() {
+		adminBackups.endAll()
 		defer streams.closeServers(closeTimeout)
 		return a.hub.Destruct()
 	}

@@ -49,6 +49,7 @@ func (c *Connection) Abandon() {
 // to it and the line in the log, has a goroutine of its own.
 func (c *Connection) Closed(end socket.End) {
 	c.Exit() // before it is counted as ended: see tally.Route.Gather
+	c.TraceEnd(end.Code, end.Reason)
 	c.Route().Tally.End(uint16(end.Code), end.Traffic, uint64(end.Replaced))
 	line := c.hub.log().Check(zap.InfoLevel, "connection ended")
 	if _, leaver := c.Route().App().(apps.Leaver); leaver || line != nil {

@@ -14,6 +14,7 @@
 //	                close.go: the end
 //	members.go      listing members; rooms.go: rooms
 //	operate.go      what an operator does to rooms
+//	trace.go        showing what passes in rooms
 //	logging.go      what is written to the log
 //
 // # Reload and stop

@@ -52,6 +52,7 @@ type Hub struct {
 	roomLimit   roomLimit
 	store       replica.Store
 	shared      room.Shared
+	traces      traces
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -82,6 +83,7 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	h.engine.opener = opener
 	h.store.Limit = storedRooms{h}
 	h.shared = room.Shared{Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, Tally: tally.NewSet(), Closing: h.closing, Context: h.over}
+	h.traces.shared = &h.shared
 	return h
 }
 

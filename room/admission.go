@@ -44,6 +44,7 @@ func (m *Member) Enter() {
 	defer r.mu.Unlock()
 	m.place = int32(len(r.members))
 	r.members = append(r.members, m)
+	r.trace(Joined, m, nil, false)
 	r.greet(m)
 }
 
@@ -56,6 +57,7 @@ func (r *Room) greet(m *Member) {
 	m.greets = false
 	state := r.last.state()
 	if m.identity == nil || m.identity.lastSeen != state.At.String() {
+		r.trace(Sent, m, state.Text, false)
 		m.conn.Write(message.NewBatch(state))
 	}
 }

@@ -107,5 +107,7 @@ func (m *Member) failed(err error, message []byte) {
 
 // tellFault tells m why what it asked for is not done.
 func (m *Member) tellFault(err error, s *stamp, repeat bool) {
-	m.conn.Refuse(err, s.fault(err, repeat).Payload(m.format))
+	payload := s.fault(err, repeat).Payload(m.format)
+	m.room.trace(Sent, m, payload, false)
+	m.conn.Refuse(err, payload)
 }

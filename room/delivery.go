@@ -12,6 +12,7 @@ import (
 func (r *Room) answer(batch []operation, results, late []replica.Result, now snapshot) *announcement {
 	a := newAnnouncement(results, late, now, r.lastUpdate)
 	r.lastUpdate = a.update
+	r.traceEvents(results)
 	a.throttled = a.updated && r.throttle.holds(r)
 	senders := gather(batch)
 	defer letGo(senders)
@@ -67,6 +68,7 @@ func (op operation) reply(res replica.Result, now snapshot) {
 		return
 	}
 	if p := reply.Payload(m.format); len(p) > 0 {
+		m.room.trace(Sent, m, p, false)
 		m.conn.Send(p, false)
 	}
 }
@@ -136,6 +138,7 @@ func (a *announcement) tellUpdate(m *Member) {
 			a.update = a.now.view
 		}
 		a.updates = message.NewBatch(a.now.said(message.Update, a.now.version, a.update))
+		m.room.traceBody(Updated, a.update)
 	}
 	m.conn.Update(a.updates)
 }

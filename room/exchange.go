@@ -50,6 +50,7 @@ type OperationID struct {
 func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 	x.Hold(0)
 	defer x.Release(0)
+	m.room.trace(Received, m, msg.Data, msg.Binary)
 	s, err := m.stampOfPost(msg, once)
 	x.member, x.stamp = m, s
 	if err != nil {

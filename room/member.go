@@ -114,6 +114,7 @@ func (m *Member) Rearm() { m.conn.Rearm() }
 // Message takes one message of the client. Flush must follow, at the latest when no
 // other message is at hand.
 func (m *Member) Message(data []byte, binary bool) {
+	m.room.trace(Received, m, data, binary)
 	var s *stamp
 	if m.format == message.JSON && !binary {
 		var err error

@@ -26,3 +26,6 @@ func (m *Member) Number() uint64 { return m.number }
 
 // User is the authenticated user, or empty.
 func (m *Member) User() string { return m.App().User() }
+
+// ID names the member's connection.
+func (m *Member) ID() string { return connectionID(m.number) }

@@ -14,6 +14,8 @@ import (
 // Shared is what all rooms of a hub share. Its fields are not changed once rooms use
 // it, and its functions may be called concurrently.
 type Shared struct {
+	tracer atomic.Pointer[Tracer] // nil if nobody traces; stands apart from waiting, which every operation writes
+
 	Store    *replica.Store
 	Volatile bool               // the engine never waits; known before the first room that keeps something
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
