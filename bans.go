@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
 
@@ -134,7 +135,7 @@ func (w banned) show(until time.Time) shownBan {
 // field names who is refused in the log.
 func (w banned) field() zap.Field {
 	if w.user != "" {
-		return zap.String("user", w.user)
+		return zap.String("user", room.Printable(w.user))
 	}
 	return zap.Stringer("client_ip", w.network)
 }

@@ -90,7 +90,18 @@ func (h *Handler) join(r *http.Request, v room.Visitor) (*hub.Connection, error)
 		member.Abandon()
 		return nil, errBanned
 	}
+	if err == nil {
+		nameInAccessLog(r, member.ID())
+	}
 	return member, err
+}
+
+// nameInAccessLog has the line about a request name its connection, as the line about the
+// end of the connection does.
+func nameInAccessLog(r *http.Request, id string) {
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.String("connection_id", id))
+	}
 }
 
 // upgrade answers 101, or 200 to a CONNECT. From then on the connection is the

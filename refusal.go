@@ -102,7 +102,7 @@ func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason
 		fields = append(fields, originField(r), zap.String("host", shown(r.Host)))
 	}
 	if e.Err != nil && e.Err.Error() != why.err.Error() {
-		fields = append(fields, zap.String("error", hub.Printable(e.Err.Error())))
+		fields = append(fields, zap.String("error", room.Printable(e.Err.Error())))
 	}
 	if leftOut > 0 {
 		fields = append(fields, zap.Int("left_out", leftOut))
@@ -119,7 +119,7 @@ func originField(r *http.Request) zap.Field {
 }
 
 // shown is what a line shows of an origin or a host.
-func shown(text string) string { return hub.Printable(text[:min(len(text), maxOrigin)]) }
+func shown(text string) string { return room.Printable(text[:min(len(text), maxOrigin)]) }
 
 // maxOrigin is how much that is, in bytes.
 const maxOrigin = 256
