@@ -49,7 +49,7 @@ type backupWriter struct {
 }
 
 // errStopping breaks off a backup.
-var errStopping = errors.New("Caddy stops")
+var errStopping = errors.New("the server stops")
 
 // breakOff ends the backup, also while it waits for its client.
 func (b *backupWriter) breakOff() {

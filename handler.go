@@ -91,16 +91,20 @@ func (h *Handler) join(r *http.Request, v room.Visitor) (*hub.Connection, error)
 		return nil, errBanned
 	}
 	if err == nil {
-		nameInAccessLog(r, member.ID())
+		nameInAccessLog(r, member)
 	}
 	return member, err
 }
 
 // nameInAccessLog has the line about a request name its connection, as the line about the
-// end of the connection does.
-func nameInAccessLog(r *http.Request, id string) {
+// end of the connection does. It costs nothing where there is no access log.
+func nameInAccessLog(r *http.Request, member *hub.Connection) {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Logs == nil {
+		return
+	}
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Add(zap.String("connection_id", id))
+		extra.Add(zap.String("connection_id", member.ID()))
 	}
 }
 

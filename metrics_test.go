@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -127,6 +128,20 @@ func TestMetrics(t *testing.T) {
 		`messages_total{direction="in",route="chat"}`:      2,
 		`handshakes_total{result="accepted",route="chat"}`: 4,
 	})
+}
+
+// Caddy's directive metrics serves them too, without the admin API.
+func TestMetricsDirective(t *testing.T) {
+	s := start(t, meteredSite+"\n:OTHERPORT {\n metrics\n}")
+	answer, err := http.Get("http://127.0.0.1:" + strconv.Itoa(s.OtherPort) + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(text), `caddy_websocket_connections{route="total",transport="events"} 0`) {
+		t.Errorf("%s, %v", text, err)
+	}
 }
 
 func TestMetricsOfOperations(t *testing.T) {

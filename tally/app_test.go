@@ -82,10 +82,12 @@ func TestEngineErrors(t *testing.T) {
 // The routes of a name, of whatever configuration, have one tally.
 func TestNamesShareATally(t *testing.T) {
 	s := tally.NewSet()
-	if s.Route("a") != s.Route("a") || s.Route("a") == s.Route("b") || len(s.Routes()) != 2 {
+	a, b := s.Route("a"), s.Route("b")
+	if s.Route("a") != a || a == b || len(s.Routes()) != 2 {
 		t.Error(s.Routes())
 	}
-	if s.App("a") != s.App("a") || len(s.Apps()) != 1 {
+	app := s.App("a")
+	if s.App("a") != app || len(s.Apps()) != 1 {
 		t.Error(s.Apps())
 	}
 }
