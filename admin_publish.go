@@ -29,7 +29,7 @@ func postPublish(a *App, w http.ResponseWriter, r *http.Request) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	if a.hub.RouteTo(key.App) == nil {
+	if a.hub.RouteTo(key.App, "") == nil {
 		return apiError(http.StatusNotFound, errNoApp)
 	}
 	msg, err := readPublished(w, r)

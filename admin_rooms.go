@@ -109,7 +109,7 @@ func getRoom(a *App, w http.ResponseWriter, r *http.Request) error {
 	details := roomDetails{shownRoom: showRoom(v)}
 	details.connectionPage = a.pageOfConnections(hub.Filter{App: key.App, Room: key.Room}, after, limit)
 	if v.Err == nil {
-		details.View, err = a.viewOf(r.Context(), key)
+		details.View, err = a.viewOf(r.Context(), key, v.Route)
 	}
 	if err != nil {
 		details.Error = err.Error()
@@ -117,9 +117,10 @@ func getRoom(a *App, w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, details)
 }
 
-// viewOf returns the state of a room; nil if it has none, or no route has its app.
-func (a *App) viewOf(ctx context.Context, key engines.Key) (*shownView, error) {
-	rt := a.hub.RouteTo(key.App)
+// viewOf returns the state of a room, as the route with a name shows it if there is one;
+// nil if it has none, or no route has its app.
+func (a *App) viewOf(ctx context.Context, key engines.Key, by string) (*shownView, error) {
+	rt := a.hub.RouteTo(key.App, by)
 	if rt == nil {
 		return nil, nil
 	}

@@ -18,10 +18,11 @@ import (
 // engine's: engines.ErrConflict or engines.ErrNotFound if another process has changed the
 // room meanwhile, which then is as that has left it.
 func (h *Hub) DeleteRoom(ctx context.Context, key engines.Key) (closed int, err error) {
-	if _, err := h.Room(ctx, key); err != nil {
+	v, err := h.Room(ctx, key)
+	if err != nil {
 		return 0, err
 	}
-	if err := h.erase(ctx, key); err != nil {
+	if err := h.erase(ctx, key, h.RouteTo(key.App, v.Route)); err != nil {
 		return 0, err
 	}
 	for _, m := range h.Members(Filter{App: key.App, Room: key.Room}) {
@@ -32,9 +33,9 @@ func (h *Hub) DeleteRoom(ctx context.Context, key engines.Key) (closed int, err 
 	return closed, nil
 }
 
-// erase deletes what is stored of a room.
-func (h *Hub) erase(ctx context.Context, key engines.Key) error {
-	r, err := h.acquireToErase(key)
+// erase deletes what is stored of a room, to which a route leads, or none.
+func (h *Hub) erase(ctx context.Context, key engines.Key, rt *route.Route) error {
+	r, err := h.acquireToErase(key, rt)
 	if err != nil {
 		return err
 	}
@@ -53,10 +54,9 @@ func (h *Hub) erase(ctx context.Context, key engines.Key) error {
 
 // acquireToErase returns a room with a reference taken, in memory or not. It is nil if it
 // is not, and no route leads there.
-func (h *Hub) acquireToErase(key engines.Key) (*room.Room, error) {
+func (h *Hub) acquireToErase(key engines.Key, rt *route.Route) (*room.Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	rt := h.RouteTo(key.App)
 	if h.rooms.entries[key] == nil && (rt == nil || !isStateful(rt)) {
 		return nil, nil
 	}

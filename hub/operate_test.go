@@ -179,7 +179,7 @@ func TestDeletionThatFails(t *testing.T) {
 	c.Expect("1")
 	deletes(t, w.Hub, 0, e.fails)
 	c.Send("op")
-	c.Expect("1", "2") // the state is told again: it is not sure that it is as before
+	c.Expect("2")
 	e.fails = nil
 	deletes(t, w.Hub, 1, nil)
 	c.ExpectClose(frames.GoingAway)
@@ -200,4 +200,24 @@ func TestPublish(t *testing.T) {
 	}
 	other.Send("op")
 	other.Expect("1")
+}
+
+// A room is shown by the route that has stored it, and else by the first of its app.
+func TestRouteTo(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	named := func(name, app string) *route.Route {
+		return route.New(name, app, route.Config{App: hubtest.NewCounterApp()})
+	}
+	other, first, second := named("second", "other"), named("first", "test"), named("second", "test")
+	w.Hub.Begin([]*route.Route{other, first, second})
+	for _, test := range []struct {
+		app, name string
+		want      *route.Route
+	}{
+		{"test", "second", second}, {"test", "first", first}, {"test", "gone", first}, {"test", "", first}, {"other", "first", other}, {"none", "first", nil},
+	} {
+		if got := w.Hub.RouteTo(test.app, test.name); got != test.want {
+			t.Errorf("%s %s: %v", test.app, test.name, got)
+		}
+	}
 }

@@ -20,6 +20,7 @@ type RoomView struct {
 	IsStored bool
 	Size     int       // bytes that the engine keeps for it
 	Used     time.Time // when it was last used, as far as is stored; zero if that is not known
+	Route    string    // name of the route that has last stored it; empty if that is not known
 	Err      error     // why what is stored cannot be read, or nil
 }
 
@@ -43,7 +44,7 @@ func (h *Hub) Room(ctx context.Context, key engines.Key) (RoomView, error) {
 	case err != nil && ctx.Err() != nil:
 		return v, err
 	}
-	v.IsStored, v.Size, v.Used, v.Err = true, found.Size, found.Used, err
+	v.IsStored, v.Size, v.Used, v.Route, v.Err = true, found.Size, found.Used, found.Route, err
 	v.Version = max(v.Version, found.Version)
 	return v, nil
 }
@@ -145,12 +146,12 @@ func compareKeys(a, b engines.Key) int {
 }
 
 // RouteTo returns a route of the configuration that is running by which visitors come to
-// rooms of an app, or nil.
-func (h *Hub) RouteTo(app string) *route.Route {
+// rooms of an app: the one with a name, or else the first. It is nil if there is none.
+func (h *Hub) RouteTo(app, name string) (found *route.Route) {
 	for _, rt := range *h.routes.Load() {
-		if rt.AppName == app {
-			return rt
+		if rt.AppName == app && (found == nil || rt.Name == name && found.Name != name) {
+			found = rt
 		}
 	}
-	return nil
+	return found
 }

@@ -12,6 +12,7 @@ type Stored struct {
 	Version uint64
 	Size    int       // bytes that the engine keeps for it
 	Used    time.Time // when it was last used, as far as is stored; zero if that is not known
+	Route   string    // name of the route that has last stored it; empty if that is not known
 }
 
 // Look tells what is stored of a room. The error is engines.ErrNotFound if nothing is.
@@ -27,7 +28,7 @@ func (s *Store) Look(ctx context.Context, key engines.Key) (found Stored, err er
 	if err != nil {
 		return found, err
 	}
-	found.Version = e.version
+	found.Version, found.Route = e.version, e.route
 	if e.used != 0 {
 		found.Used = time.Unix(e.used, 0).UTC()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
 )
 
 // Erase deletes what is stored of the room, which may be in use: operations that come
@@ -45,21 +46,31 @@ func (r *Room) eraseInTurn(ctx context.Context) error {
 }
 
 // erase is the turn of Erase. Afterwards the state is what is stored: a new one, or, if
-// another process has changed it, that.
+// another process has changed it, that. After another error that is not known.
 func (r *Room) erase(done chan<- error) {
 	err := errors.New("deleting room: panic")
 	defer func() { done <- err }()
 	err = r.replica.Delete(r.shared.Context)
-	_ = r.replica.Late() // of the life that has ended
+	if err != nil && !errors.Is(err, engines.ErrConflict) && !errors.Is(err, engines.ErrNotFound) {
+		r.replica.Unload() // so that the next commit loads it
+		return
+	}
+	r.begin(err == nil)
+}
+
+// begin goes on with what is stored now: a new life of the room, or what another process
+// has made of it, which members are told.
+func (r *Room) begin(anew bool) {
 	ctx, cancel := r.shared.bound(context.Background(), loadTimeout)
 	defer cancel()
 	if failed := r.replica.Load(ctx, r.follows.App.(apps.Stateful), r.Route().Name); failed != nil {
 		r.report(failed)
-		r.replica.Unload() // so that the next commit loads it
+		r.replica.Unload()
 		return
 	}
 	r.lastUpdate = apps.Body{}
-	if err == nil {
+	if anew {
+		_ = r.replica.Late() // of the life that has ended
 		r.setLast(r.snapshot())
 		return
 	}
