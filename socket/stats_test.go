@@ -24,7 +24,7 @@ func TestStats(t *testing.T) {
 		s.expect(frames.Text, "hello")
 		s.expect(frames.Text, "world")
 		s.expect(frames.Pong, "")
-		s.until("all of it to be counted", func() bool { return s.Stats().Queued == 0 })
+		s.until("all of it to be counted", func() bool { return s.out.owed() == 0 })
 		got := s.Stats()
 		if got.Age <= 0 {
 			t.Errorf("it is %v old", got.Age)
