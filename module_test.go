@@ -496,6 +496,26 @@ func TestClientsCannotForgeLogLines(t *testing.T) {
 }
 
 // The end of a connection is one log line with what was said.
+// The access log and the line about the end name the same connection and user.
+func TestLogsNameTheConnection(t *testing.T) {
+	s := start(t, ":PORT {\n log\n"+withUser+"websocket broadcast\n}")
+	alice := s.dial("/chat", "Remote-User: alice")
+	access := logged.wait(t, "the handshake", isAccess(http.StatusSwitchingProtocols))
+	events := s.listen("/chat")
+	alice.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
+	alice.expectClose(1000)
+	end := logged.wait(t, "the end", isMessage("connection ended"))
+	if access["user_id"] != "alice" || end["user"] != "alice" || end["id"] == nil || access["connection_id"] != end["id"] {
+		t.Errorf("%v and %v", access, end)
+	}
+	events.Body.Close()
+	access = logged.wait(t, "the stream", isAccess(http.StatusOK))
+	end = logged.waitAll(t, "both ends", 2, isMessage("connection ended"))[1]
+	if _, named := end["user"]; named || access["connection_id"] != end["id"] {
+		t.Errorf("%v and %v", access, end)
+	}
+}
+
 func TestEndIsLogged(t *testing.T) {
 	s := start(t, ":PORT {\n websocket /chat echo {\n name talk\n }\n}")
 	c := s.dial("/chat")

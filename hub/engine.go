@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,7 @@ func (h *Hub) openEngine() (err error) {
 	defer cancel()
 	engine, err := e.opener.Open(ctx)
 	if err != nil {
+		h.noteFailure("open", err)
 		return err
 	}
 	e.engine = engine
@@ -69,6 +71,13 @@ func (h *Hub) openEngine() (err error) {
 	h.goUnlessClosed(h.forgetter.sweepOn)
 	h.goUnlessClosed(h.waker.run)
 	return nil
+}
+
+// noteFailure counts a call of the engine that has failed, unless nobody waits for it.
+func (h *Hub) noteFailure(operation string, err error) {
+	if err != nil && h.store.Failed != nil && !errors.Is(err, context.Canceled) {
+		h.store.Failed(operation)
+	}
 }
 
 // install has the rooms use the engine: there are none yet that keep something.
