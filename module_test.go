@@ -495,7 +495,6 @@ func TestClientsCannotForgeLogLines(t *testing.T) {
 	}
 }
 
-// The end of a connection is one log line with what was said.
 // The access log and the line about the end name the same connection and user.
 func TestLogsNameTheConnection(t *testing.T) {
 	s := start(t, ":PORT {\n log\n"+withUser+"websocket broadcast\n}")
@@ -516,6 +515,25 @@ func TestLogsNameTheConnection(t *testing.T) {
 	}
 }
 
+// With Caddy's tracing a handshake has a span of its own, which the access log names.
+func TestTracingNamesTheHandshake(t *testing.T) {
+	s := start(t, ":PORT {\n log\n tracing\n websocket sum\n}")
+	one, two := s.dial("/sum"), s.dial("/sum")
+	one.send("6")
+	one.expect("6")
+	two.expect("6")
+	both := logged.waitAll(t, "the handshakes", 2, isAccess(http.StatusSwitchingProtocols))
+	for _, access := range both {
+		if access["traceID"] == nil || access["connection_id"] == nil {
+			t.Errorf("the access log has %v", access)
+		}
+	}
+	if both[0]["spanID"] == both[1]["spanID"] {
+		t.Errorf("both have the span %v", both[0]["spanID"])
+	}
+}
+
+// The end of a connection is one log line with what was said.
 func TestEndIsLogged(t *testing.T) {
 	s := start(t, ":PORT {\n websocket /chat echo {\n name talk\n }\n}")
 	c := s.dial("/chat")
