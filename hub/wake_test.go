@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -449,7 +448,7 @@ func TestPollOverAnEngineThatRefuses(t *testing.T) {
 // A room that cannot be read is told of in the log, and woken once it can be.
 func TestPollInARoomThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine := &illegible{Engine: hubtest.NewEngine()}
+		engine := &unreadable{Engine: hubtest.NewEngine()}
 		p := &pollHouse{t: t, engine: engine}
 		rt := pollRoute("poll", hourly)
 		p.start(rt)
@@ -464,19 +463,6 @@ func TestPollInARoomThatCannotBeRead(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		p.expectPrefix("room", "1 closed after 2h")
 	})
-}
-
-// illegible is an engine that at times cannot read.
-type illegible struct {
-	*hubtest.Engine
-	fails atomic.Bool
-}
-
-func (e *illegible) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
-	if e.fails.Load() {
-		return nil, 0, errors.New("unreadable")
-	}
-	return e.Engine.Load(ctx, key)
 }
 
 // A state that insists is woken once a second, and its room stays in memory.
