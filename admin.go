@@ -1,19 +1,21 @@
 package caddyws
 
 import (
+	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
+	"maps"
 	"net/http"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-
-	"github.com/caddyws/caddy-websocket/hub"
 )
 
 func init() { caddy.RegisterModule(admin{}) }
 
-// admin is what the admin API has of this module, under /websocket/.
+// admin is what the admin API has of this module, under /websocket/. It is there only if
+// the admin API is, and under its rules.
 type admin struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -24,72 +26,60 @@ func (admin) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// backupPath is where a copy of all stored rooms is got.
-const backupPath = "/websocket/backup"
+// endpoint answers a request to the admin API. Its errors have a status: see apiError.
+type endpoint func(a *App, w http.ResponseWriter, r *http.Request) error
 
-// Routes returns the routes of the admin API. They are asked for before there is an
-// App, which is therefore looked up at each request.
-func (admin) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: backupPath, Handler: caddy.AdminHandlerFunc(serveBackup)}}
+// endpoints are those of each path, by method.
+var endpoints = map[string]map[string]endpoint{
+	"/websocket/routes":      {http.MethodGet: getRoutes},
+	"/websocket/rooms":       {http.MethodGet: getRooms},
+	"/websocket/room":        {http.MethodGet: getRoom, http.MethodDelete: deleteRoom},
+	"/websocket/publish":     {http.MethodPost: postPublish},
+	"/websocket/connections": {http.MethodGet: getConnections, http.MethodDelete: deleteConnections},
+	"/websocket/bans":        {http.MethodGet: getBans, http.MethodDelete: deleteBan},
+	"/websocket/trace":       {http.MethodGet: getTrace},
+	backupPath:               {http.MethodGet: getBackup},
 }
 
-// serveBackup writes a copy of all stored rooms.
-func serveBackup(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", http.MethodGet)
-		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("a backup is got by GET")}
+// Routes returns the routes of the admin API. They are asked for before there is an
+// App, which is therefore looked up at each request. A path has one route for all its
+// methods, so that a wrong method gets an error like any other.
+func (admin) Routes() (routes []caddy.AdminRoute) {
+	for path, methods := range endpoints {
+		routes = append(routes, caddy.AdminRoute{Pattern: path, Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			return serveAdmin(methods, w, r)
+		})})
+	}
+	return routes
+}
+
+// serveAdmin has a request answered by the endpoint of its method.
+func serveAdmin(methods map[string]endpoint, w http.ResponseWriter, r *http.Request) error {
+	serve := methods[r.Method]
+	if serve == nil {
+		allowed := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+		w.Header().Set("Allow", allowed)
+		return apiError(http.StatusMethodNotAllowed, fmt.Errorf("method is %s, expected %s", r.Method, allowed))
 	}
 	app := started.Load()
 	if app == nil {
-		return caddy.APIError{HTTPStatus: http.StatusConflict, Err: errors.New("no websocket route is configured")}
+		return apiError(http.StatusConflict, errors.New("no websocket route is configured"))
 	}
-	copied := &backupWriter{response: w, control: http.NewResponseController(w), end: time.Now().Add(backupLimit)}
-	switch err := app.hub.Backup(copied); {
-	case err == nil:
-		return copied.control.SetWriteDeadline(time.Time{}) // the connection may serve other requests
-	case copied.begun: // all that is left to do is to break off
-		logger().Error("backup: " + err.Error())
-		panic(http.ErrAbortHandler)
-	case errors.Is(err, hub.ErrNoBackup):
-		return caddy.APIError{HTTPStatus: http.StatusConflict, Err: err}
-	default:
-		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
-	}
+	return serve(app, w, r)
 }
 
-// Bounds of a backup, for as long as which the engine keeps what has been replaced
-// meanwhile.
-const (
-	backupPause = 30 * time.Second // in which a client takes nothing
-	backupLimit = time.Hour        // in all
-)
+// apiError is an error as the admin API answers it.
+func apiError(status int, err error) error { return caddy.APIError{HTTPStatus: status, Err: err} }
 
-// backupWriter writes a backup to a client.
-type backupWriter struct {
-	response http.ResponseWriter
-	control  *http.ResponseController
-	begun    bool
-	end      time.Time // of the time for it
-}
-
-func (b *backupWriter) Write(p []byte) (int, error) {
-	if !b.begun {
-		b.begun = true
-		b.response.Header().Set("Content-Type", "application/octet-stream")
-	}
-	deadline := time.Now().Add(backupPause)
-	if deadline.After(b.end) {
-		deadline = b.end
-	}
-	if err := b.control.SetWriteDeadline(deadline); err != nil {
-		return 0, err
-	}
-	return b.response.Write(p)
+// writeJSON answers with a value.
+func writeJSON(w http.ResponseWriter, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(v)
 }
 
 // Interface guards
 var (
 	_ caddy.Module      = admin{}
 	_ caddy.AdminRouter = admin{}
-	_ io.Writer         = (*backupWriter)(nil)
 )

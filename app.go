@@ -97,12 +97,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
 		h := hub.New(opener, a.limits(), logger)
 		h.Watch(emit)
+		h.CountIn(tallies, module.(caddy.Module).CaddyModule().ID.Name())
 		return &sharedHub{Hub: h}, nil
 	})
 	if err != nil {
 		return err
 	}
 	a.hub, a.poolKey = shared.(*sharedHub), key
+	if err := a.registerMetrics(ctx); err != nil {
+		return err
+	}
 	return a.followEvents(ctx)
 }
 
@@ -190,6 +194,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 		a.hub.Begin(a.routes())
 	default:
 		a.served = true
+		adminTraces.endAll()
 		return a.leave()
 	}
 	return nil
@@ -198,6 +203,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 // leave makes way: for the end of Caddy, or for the next configuration.
 func (a *App) leave() error {
 	if caddy.Exiting() {
+		adminBackups.endAll()
 		defer streams.closeServers(closeTimeout)
 		return a.hub.Destruct()
 	}

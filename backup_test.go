@@ -4,10 +4,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -101,6 +103,40 @@ func TestBackupsThatFail(t *testing.T) {
 	status, body := s.admin(http.MethodPost, backupPath, "", "")
 	if status != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d %s", status, body)
+	}
+}
+
+// When Caddy ends, a backup whose client takes nothing is broken off: Caddy would wait
+// for it.
+func TestBackupsEndWithCaddy(t *testing.T) {
+	begun, ended := make(chan struct{}), make(chan error)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		b := &backupWriter{response: w, control: http.NewResponseController(w), end: time.Now().Add(backupLimit)}
+		defer adminBackups.enter(b.breakOff)()
+		close(begun)
+		for {
+			if _, err := b.Write(make([]byte, 1<<20)); err != nil {
+				_, again := b.Write([]byte("x"))
+				ended <- again
+				return
+			}
+		}
+	}))
+	defer site.Close()
+	answer, err := http.Get(site.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	<-begun
+	adminBackups.endAll()
+	select {
+	case err := <-ended:
+		if err != errStopping {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the backup goes on")
 	}
 }
 

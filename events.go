@@ -2,6 +2,8 @@ package caddyws
 
 import (
 	"net/http"
+
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // serveEvents makes the client a member that only listens (Server-Sent Events,
@@ -20,10 +22,12 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 		header.Del("Content-Type")
 		return err
 	}
-	member, err := h.hub.Join(r.Context(), h.route, v)
+	member, err := h.join(r, v)
 	if err != nil {
 		header.Del("Content-Type")
-		return h.refuseVisitor(w, err)
+		err = h.refuseVisitor(w, err)
+		h.countRefusal(err)
+		return err
 	}
 	started := false
 	defer abandonUnless(&started, member)
@@ -32,6 +36,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	header.Set("X-Accel-Buffering", "no") // proxies in front must not hold events back
 	w.WriteHeader(http.StatusOK)
 	started = true
+	h.route.Tally.Handshake(tally.Accepted)
 	member.ServeEvents(w, r)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // ServeHTTP lets a client in, over the transport it asks for, or hands its request
@@ -28,6 +29,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	err := h.serve(w, r)
 	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		leaveBody(w, r)
+		if isWebSocket(r) {
+			h.countRefusal(e)
+		}
 		e = h.refused(r, e)
 		if explains(r, e) {
 			return h.explain(w, r, e.StatusCode)
@@ -49,6 +53,8 @@ func isWebSocket(r *http.Request) bool {
 // serve lets a client in over the transport it asks for.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
+	case refusedForNow.refusesRequest(r):
+		return caddyhttp.Error(http.StatusForbidden, errBanned)
 	case isWebSocket(r):
 		return h.serveUpgrade(w, r)
 	case r.Method == http.MethodConnect:
@@ -76,11 +82,37 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if err := h.listen(&v); err != nil {
 		return err
 	}
-	member, err := h.hub.Join(r.Context(), h.route, v)
+	member, err := h.join(r, v)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
 	return h.upgrade(w, r, member)
+}
+
+// join lets a visitor into its room, unless an operator has refused it meanwhile: then it
+// may not have been there yet when the connections were closed.
+func (h *Handler) join(r *http.Request, v room.Visitor) (*hub.Connection, error) {
+	member, err := h.hub.Join(r.Context(), h.route, v)
+	if err == nil && refusedForNow.refuses(v.User, v.ClientIP) {
+		member.Abandon()
+		return nil, errBanned
+	}
+	if err == nil {
+		nameInAccessLog(r, member)
+	}
+	return member, err
+}
+
+// nameInAccessLog has the line about a request name its connection, as the line about the
+// end of the connection does. It costs nothing where there is no access log.
+func nameInAccessLog(r *http.Request, member *hub.Connection) {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Logs == nil {
+		return
+	}
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.String("connection_id", member.ID()))
+	}
 }
 
 // upgrade answers 101, or 200 to a CONNECT. From then on the connection is the
@@ -100,9 +132,11 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, member *hub.Co
 			return refuse(w, err)
 		}
 		logger().Debug("client left during the handshake", zap.Error(err))
+		h.route.Tally.Handshake("client_left")
 		return nil
 	}
 	started = true
+	h.route.Tally.Handshake(tally.Accepted)
 	if up.Conn == nil {
 		member.ServeStream(w, r, up.Deflate)
 		return nil
@@ -146,14 +180,19 @@ func refuse(w http.ResponseWriter, err error) error {
 
 // visitor is what the hub is told of a client.
 func (h *Handler) visitor(r *http.Request, roomName string) room.Visitor {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	user, _ := repl.GetString("http.auth.user.id")
 	return room.Visitor{
 		Room:      roomName,
 		ClientIP:  clientIP(r),
-		User:      user,
+		User:      userOf(r),
 		Handshake: apps.Handshake{Header: r.Header, Query: parseQuery(r.URL)},
 	}
+}
+
+// userOf is the user that an authentication handler has found, or empty.
+func userOf(r *http.Request) string {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	user, _ := repl.GetString("http.auth.user.id")
+	return user
 }
 
 // clientIP is the client's address as Caddy sees it, behind trusted proxies too.
@@ -172,7 +211,7 @@ func (h *Handler) speaksJSON() bool { return slices.Contains(h.subprotocols, mes
 // refuseVisitor returns why the hub does not let a client in, as Caddy answers it.
 func (h *Handler) refuseVisitor(w http.ResponseWriter, err error) error {
 	switch {
-	case errors.Is(err, room.ErrForbidden):
+	case errors.Is(err, room.ErrForbidden), errors.Is(err, errBanned):
 		return caddyhttp.Error(http.StatusForbidden, err)
 	case errors.Is(err, room.ErrFailed):
 		return caddyhttp.Error(http.StatusInternalServerError, err)

@@ -278,6 +278,7 @@ func (h *Handler) config() route.Config {
 		CloseOnReload:       h.CloseOnReload,
 		Named:               h.named,
 		Source:              h.source,
+		Tally:               tallies.Route(h.Name),
 	}
 }
 

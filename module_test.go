@@ -495,6 +495,44 @@ func TestClientsCannotForgeLogLines(t *testing.T) {
 	}
 }
 
+// The access log and the line about the end name the same connection and user.
+func TestLogsNameTheConnection(t *testing.T) {
+	s := start(t, ":PORT {\n log\n"+withUser+"websocket broadcast\n}")
+	alice := s.dial("/chat", "Remote-User: alice")
+	access := logged.wait(t, "the handshake", isAccess(http.StatusSwitchingProtocols))
+	events := s.listen("/chat")
+	alice.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
+	alice.expectClose(1000)
+	end := logged.wait(t, "the end", isMessage("connection ended"))
+	if access["user_id"] != "alice" || end["user"] != "alice" || end["id"] == nil || access["connection_id"] != end["id"] {
+		t.Errorf("%v and %v", access, end)
+	}
+	events.Body.Close()
+	access = logged.wait(t, "the stream", isAccess(http.StatusOK))
+	end = logged.waitAll(t, "both ends", 2, isMessage("connection ended"))[1]
+	if _, named := end["user"]; named || access["connection_id"] != end["id"] {
+		t.Errorf("%v and %v", access, end)
+	}
+}
+
+// With Caddy's tracing a handshake has a span of its own, which the access log names.
+func TestTracingNamesTheHandshake(t *testing.T) {
+	s := start(t, ":PORT {\n log\n tracing\n websocket sum\n}")
+	one, two := s.dial("/sum"), s.dial("/sum")
+	one.send("6")
+	one.expect("6")
+	two.expect("6")
+	both := logged.waitAll(t, "the handshakes", 2, isAccess(http.StatusSwitchingProtocols))
+	for _, access := range both {
+		if access["traceID"] == nil || access["connection_id"] == nil {
+			t.Errorf("the access log has %v", access)
+		}
+	}
+	if both[0]["spanID"] == both[1]["spanID"] {
+		t.Errorf("both have the span %v", both[0]["spanID"])
+	}
+}
+
 // The end of a connection is one log line with what was said.
 func TestEndIsLogged(t *testing.T) {
 	s := start(t, ":PORT {\n websocket /chat echo {\n name talk\n }\n}")

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/caddyws/caddy-websocket/route"
@@ -63,8 +62,7 @@ func (s *rates) makeRoom() {
 
 // rateKey names the client of a request for its rate.
 func rateKey(r *http.Request) string {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if user, _ := repl.GetString("http.auth.user.id"); user != "" {
+	if user := userOf(r); user != "" {
 		return "user " + user
 	}
 	return "ip " + route.Network(clientIP(r)).String()

@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -21,27 +22,29 @@ type reason struct {
 	err    error         // its text is the reason; what it wraps is for the log only
 	option string        // that decides it, if one does
 	level  zapcore.Level // warn, where an option may keep out clients that are meant to come
+	result string        // of a handshake, in the metrics; empty for one that is not counted by itself
 }
 
 // reasons are those that an option, the app or the engine decides.
 var reasons = []reason{
-	{errOrigin, "origins", zap.WarnLevel},
-	{errRoomName, "room", zap.WarnLevel},
-	{errTooFast, "message_rate", zap.WarnLevel},
-	{errTooBig, "max_message_size", zap.WarnLevel},
-	{hub.ErrTooManyForClient, "max_connections_per_ip", zap.WarnLevel},
-	{hub.ErrTooManyConnections, "max_connections", zap.WarnLevel},
-	{hub.ErrTooManyRooms, "max_rooms", zap.WarnLevel},
-	{room.ErrUnavailable, "engine", zap.WarnLevel},
-	{room.ErrForbidden, "app", zap.InfoLevel},
-	{room.ErrFailed, "app", zap.ErrorLevel},
-	{errPage, "page", zap.ErrorLevel},
-	{errNotPure, "app", zap.InfoLevel},
-	{errNoEvents, "app", zap.InfoLevel},
-	{errNoState, "app", zap.InfoLevel},
-	{errNotUpgrade, "http", zap.InfoLevel},
-	{errConnect, "http", zap.InfoLevel},
-	{hub.ErrClosed, "", zap.InfoLevel},
+	{errOrigin, "origins", zap.WarnLevel, "origin"},
+	{errRoomName, "room", zap.WarnLevel, "room_name"},
+	{errTooFast, "message_rate", zap.WarnLevel, ""},
+	{errTooBig, "max_message_size", zap.WarnLevel, ""},
+	{hub.ErrTooManyForClient, "max_connections_per_ip", zap.WarnLevel, "max_connections_per_ip"},
+	{hub.ErrTooManyConnections, "max_connections", zap.WarnLevel, "max_connections"},
+	{hub.ErrTooManyRooms, "max_rooms", zap.WarnLevel, "max_rooms"},
+	{room.ErrUnavailable, "engine", zap.WarnLevel, "unavailable"},
+	{errBanned, "", zap.InfoLevel, "banned"},
+	{room.ErrForbidden, "app", zap.InfoLevel, "app"},
+	{room.ErrFailed, "app", zap.ErrorLevel, "app_failed"},
+	{errPage, "page", zap.ErrorLevel, ""},
+	{errNotPure, "app", zap.InfoLevel, ""},
+	{errNoEvents, "app", zap.InfoLevel, ""},
+	{errNoState, "app", zap.InfoLevel, ""},
+	{errNotUpgrade, "http", zap.InfoLevel, ""},
+	{errConnect, "http", zap.InfoLevel, ""},
+	{hub.ErrClosed, "", zap.InfoLevel, "closing"},
 }
 
 var errHandshake = errors.New("bad handshake")
@@ -59,9 +62,16 @@ func reasonFor(e caddyhttp.HandlerError) reason {
 		return reason{err: status, level: zap.ErrorLevel}
 	}
 	if _, ok := errors.AsType[*handshake.Error](e.Err); ok {
-		return reason{err: errHandshake}
+		return reason{err: errHandshake, result: "bad_handshake"}
 	}
 	return reason{err: status}
+}
+
+// countRefusal counts a handshake that is refused with an error.
+func (h *Handler) countRefusal(err error) {
+	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		h.route.Tally.Handshake(cmp.Or(reasonFor(e).result, "other"))
+	}
 }
 
 // refused writes down why a request is refused and returns what Caddy, and so
@@ -93,7 +103,7 @@ func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason
 		fields = append(fields, originField(r), zap.String("host", shown(r.Host)))
 	}
 	if e.Err != nil && e.Err.Error() != why.err.Error() {
-		fields = append(fields, zap.String("error", hub.Printable(e.Err.Error())))
+		fields = append(fields, zap.String("error", room.Printable(e.Err.Error())))
 	}
 	if leftOut > 0 {
 		fields = append(fields, zap.Int("left_out", leftOut))
@@ -110,7 +120,7 @@ func originField(r *http.Request) zap.Field {
 }
 
 // shown is what a line shows of an origin or a host.
-func shown(text string) string { return hub.Printable(text[:min(len(text), maxOrigin)]) }
+func shown(text string) string { return room.Printable(text[:min(len(text), maxOrigin)]) }
 
 // maxOrigin is how much that is, in bytes.
 const maxOrigin = 256

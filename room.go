@@ -31,11 +31,15 @@ func (h *Handler) roomName(r *http.Request) (string, error) {
 }
 
 func checkRoomName(kind, name string) (string, error) {
-	if name == "" || len(name) > maxRoomName || !utf8.ValidString(name) ||
-		strings.ContainsFunc(name, unicode.IsControl) {
+	if name == "" || len(name) > maxRoomName || !isPrintable(name) {
 		return "", errRoomName
 	}
 	return kind + name, nil
+}
+
+// isPrintable reports whether a text is UTF-8 without control characters.
+func isPrintable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // computedRoom is the URL as the client asked for it: host, port unless it is a

@@ -97,6 +97,7 @@ var bans = []struct{ folder, banned, reason string }{
 	{"client/connect", modulePath + "/frames", "this module is not to be judged by its own code"},
 	{"client/measure", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
 	{"client/measure", modulePath + "/frames", "this module is not to be judged by its own code"},
+	{"tally", modulePath + "/", "everything that counts imports it"},
 }
 
 // Imports that a package must not have itself.
@@ -157,6 +158,7 @@ var allowed = map[string][]string{
 	"handshake": {},
 	"message":   {},
 	"replica":   {},
+	"tally":     {},
 	"route":     {},
 	"room":      {"go.uber.org/zap"},
 	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/sync/errgroup", "golang.org/x/sync/singleflight"},

@@ -139,6 +139,20 @@ func TestPageSpeaksToVisitors(t *testing.T) {
 	}
 }
 
+// A room that nothing has come to says why that may be, until something comes.
+func TestPageOfAnEmptyRoom(t *testing.T) {
+	browser := chromium(t)
+	s := start(t, pageConfig)
+	w := openWindow(t, browser, s.url("/sum/a"))
+	w.waitFor("value", "0")
+	shown := `String(!document.getElementById("empty").hidden)`
+	until(t, "the reason", func() bool { return w.run(shown) == "true" })
+	w.waitFor("empty", "Nothing has come here yet. What was sent to another address of this server than "+s.address()+" may be in another room.")
+	s.post(t, "/sum/a", "6", "6")
+	w.waitFor("value", "6")
+	until(t, "no reason any more", func() bool { return w.run(shown) == "false" })
+}
+
 // waitForTitle is waitFor for the window's title.
 func (w window) waitForTitle(want string) {
 	w.t.Helper()

@@ -51,11 +51,19 @@ func samples(t *testing.T, file, heading string) (all []sample) {
 	return all
 }
 
-var anyEpoch = regexp.MustCompile(`[0-9A-Z]{8}-`)
+var (
+	anyEpoch = regexp.MustCompile(`[0-9A-Z]{8}-`)
+	anyID    = regexp.MustCompile(`"[A-Z2-7]{12}"`)
+	anyTime  = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`)
+	anySize  = regexp.MustCompile(`(_bytes|"bytes_in|"bytes_out)":\d+`)
+	anyPort  = regexp.MustCompile(`//localhost:\d+`)
+)
 
-// sampled makes texts with different epochs the same.
+// sampled makes texts the same that differ only in epochs, ids, times, sizes and ports.
 func sampled(line string) string {
-	return anyEpoch.ReplaceAllString(masked(strings.TrimRight(line, "\r\n")), "E-")
+	line = anyEpoch.ReplaceAllString(masked(strings.TrimRight(line, "\r\n")), "E-")
+	line = anyTime.ReplaceAllString(anyID.ReplaceAllString(line, `"I"`), `"T"`)
+	return anyPort.ReplaceAllString(anySize.ReplaceAllString(line, `$1":0`), "//localhost:P")
 }
 
 // The curl lines of the README's table of transports print what stands there.
@@ -82,6 +90,31 @@ func checkSamples(t *testing.T, heading string, least int) {
 			command := strings.ReplaceAll(sample.command, "localhost:8080", "localhost:"+strconv.Itoa(s.Port))
 			sample.check(t, command)
 		})
+	}
+}
+
+// The curl lines about the admin API and the metrics print what stands there.
+func TestReadmeAdmin(t *testing.T) {
+	need(t, "curl")
+	config, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heading := range []string{"### Who is connected", "### Metrics"} {
+		s := start(t, "GLOBAL\n\t\tadmin 127.0.0.1:OTHERPORT\nEND\n"+strings.ReplaceAll(string(config), ":8080", ":PORT"))
+		c := s.connect(t)
+		c.write(strings.Replace(handshake("/chat"), "localhost", "localhost:"+strconv.Itoa(s.Port), 1))
+		if a := c.response(); a.status != 101 {
+			t.Fatal(a)
+		}
+		ports := strings.NewReplacer("localhost:8080", "localhost:"+strconv.Itoa(s.Port), "localhost:2019", "127.0.0.1:"+strconv.Itoa(s.OtherPort))
+		all := samples(t, "../README.md", heading)
+		if len(all) < 3 {
+			t.Fatalf("there are %d commands", len(all))
+		}
+		for _, sample := range all {
+			t.Run(sample.command, func(t *testing.T) { sample.check(t, ports.Replace(sample.command)) })
+		}
 	}
 }
 

@@ -65,8 +65,9 @@ const (
 	TLSHandshake CloseCode = 1015
 )
 
-// maxReason is the room in bytes that the code leaves in a control frame.
-const maxReason = MaxControlPayload - 2
+// MaxReason is the longest reason in bytes: the room that the code leaves in a control
+// frame.
+const MaxReason = MaxControlPayload - 2
 
 // OnWire reports whether c may stand in a close frame: 1000-1003 and 1007-1014,
 // which RFC 6455 section 7.4.1 and the IANA registry define, and 3000-4999,
@@ -113,7 +114,7 @@ func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 		return dst
 	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(code))
-	room := maxReason
+	room := MaxReason
 	for _, r := range reason {
 		if room -= utf8.RuneLen(r); room < 0 {
 			break

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
 )
@@ -47,7 +48,9 @@ func (c *Connection) Abandon() {
 // Closed ends the membership. What may take its time, which is what the app says
 // to it and the line in the log, has a goroutine of its own.
 func (c *Connection) Closed(end socket.End) {
-	c.Exit()
+	c.Exit() // before it is counted as ended: see tally.Route.Gather
+	c.TraceEnd(end.Code, end.Reason)
+	c.Route().Tally.End(uint16(end.Code), end.Traffic, uint64(end.Replaced))
 	line := c.hub.log().Check(zap.InfoLevel, "connection ended")
 	if _, leaver := c.Route().App().(apps.Leaver); leaver || line != nil {
 		go c.part(line, end)
@@ -71,6 +74,7 @@ func (c *Connection) part(line *zapcore.CheckedEntry, end socket.End) {
 }
 
 func (c *Connection) depart() {
+	c.Route().Tally.Leave(c.Format() == message.Events)
 	c.hub.leave(c.Route(), c.ClientIP())
 	c.hub.unseat(c.Room(), stays)
 	c.Depart()

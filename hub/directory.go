@@ -9,7 +9,8 @@ import (
 // directory is the rooms in memory. All of it is guarded by Hub.mu.
 type directory struct {
 	entries map[engines.Key]*entry
-	seated  int // rooms with members
+	seated  int            // rooms with members
+	by      map[string]int // the same, by app
 }
 
 // entry is what the hub knows of a room in memory.
@@ -20,7 +21,9 @@ type entry struct {
 	seats    int           // members, and visitors that are about to become one
 }
 
-func newDirectory() directory { return directory{entries: make(map[engines.Key]*entry)} }
+func newDirectory() directory {
+	return directory{entries: make(map[engines.Key]*entry), by: make(map[string]int)}
+}
 
 // stay reports whether a visitor is a member. Others are gone when they have been
 // answered, and no limit of rooms is about them.
@@ -88,6 +91,7 @@ func (h *Hub) fullLocked() bool {
 func (d *directory) seat(e *entry) {
 	if e.seats++; e.seats == 1 {
 		d.seated++
+		d.by[e.room.Key().App]++
 	}
 }
 
@@ -101,6 +105,7 @@ func (h *Hub) unseat(r *room.Room, s stay) {
 	e := h.rooms.entries[r.Key()]
 	if e.seats--; e.seats == 0 {
 		h.rooms.seated--
+		h.rooms.by[r.Key().App]--
 	}
 }
 

@@ -14,6 +14,9 @@
 //	outside.go      events of rooms, told to the log and to whoever watches all rooms
 //	reload.go       following a new configuration; drain.go: members that must go;
 //	                close.go: the end
+//	members.go      listing members; rooms.go: rooms
+//	operate.go      what an operator does to rooms
+//	trace.go        showing what passes in rooms
 //	logging.go      what is written to the log
 //
 // # Reload and stop

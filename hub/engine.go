@@ -105,6 +105,7 @@ func (h *Hub) openEngine() (err error) {
 	defer cancel()
 	engine, err := e.opener.Open(ctx)
 	if err != nil {
+		h.noteFailure("open", err)
 		return err
 	}
 	e.engine = engine
@@ -113,6 +114,13 @@ func (h *Hub) openEngine() (err error) {
 	h.goUnlessClosed(h.forgetter.sweepOn)
 	h.goUnlessClosed(h.waker.run)
 	return nil
+}
+
+// noteFailure counts a call of the engine that has failed, unless nobody waits for it.
+func (h *Hub) noteFailure(operation string, err error) {
+	if err != nil && h.store.Failed != nil && !errors.Is(err, context.Canceled) {
+		h.store.Failed(operation)
+	}
 }
 
 // install has the rooms use the engine: there are none yet that keep something.

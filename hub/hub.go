@@ -16,6 +16,7 @@ import (
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 	"github.com/caddyws/caddy-websocket/socket"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Why a client cannot enter a room, beside what package room reports.
@@ -53,6 +54,7 @@ type Hub struct {
 	roomLimit   roomLimit
 	store       replica.Store
 	shared      room.Shared
+	traces      traces
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -84,8 +86,20 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	h.routes.Store(new([]*route.Route))
 	h.engine.opener = opener
 	h.store.Limit = storedRooms{h}
-	h.shared = room.Shared{Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, HasNews: h.teller.add, Closing: h.closing, Context: h.over}
+	h.shared = room.Shared{
+		Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, HasNews: h.teller.add, Tally: tally.NewSet(),
+		Closing: h.closing, Context: h.over,
+	}
+	h.traces.shared = &h.shared
 	return h
+}
+
+// CountIn has what rooms and the engine, which has a name, do counted in a set. It is called
+// before there are any.
+func (h *Hub) CountIn(set *tally.Set, engine string) {
+	h.shared.Tally = set
+	set.Engine(engine)
+	h.store.Failed = func(operation string) { set.EngineError(tally.EngineCall{Engine: engine, Operation: operation}) }
 }
 
 // Join finds the room and asks the app whether the visitor may enter. The member is
@@ -106,6 +120,7 @@ func (h *Hub) Join(ctx context.Context, rt *route.Route, v room.Visitor) (*Conne
 		h.leave(rt, v.ClientIP)
 		return nil, err
 	}
+	rt.Tally.Enter(v.Events)
 	c.Enter()
 	if why := h.unwanted(rt); why != nil {
 		c.Close(why.Code, why.Reason)
@@ -132,6 +147,9 @@ func (h *Hub) admit(ctx context.Context, rt *route.Route, v room.Visitor, s stay
 	}
 	m, err := r.Admit(rt, v, connect)
 	if err != nil {
+		if errors.Is(err, room.ErrFailed) {
+			rt.Tally.AppError()
+		}
 		h.unseat(r, s)
 		r.Release()
 		return nil, err

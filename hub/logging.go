@@ -1,9 +1,6 @@
 package hub
 
 import (
-	"strings"
-	"unicode"
-
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/room"
@@ -16,7 +13,7 @@ func endFields(end socket.End) []zap.Field {
 	fields := []zap.Field{
 		zap.Duration("duration", end.Duration),
 		zap.Uint16("code", uint16(end.Code)),
-		zap.String("reason", Printable(end.Reason)),
+		zap.String("reason", room.Printable(end.Reason)),
 		zap.Bool("by_client", end.ByPeer),
 		zap.Uint64("messages_in", end.MessagesIn),
 		zap.Uint64("messages_out", end.MessagesOut),
@@ -40,18 +37,6 @@ func newsFields(n room.News) []zap.Field {
 		zap.String("room", n.Room),
 		zap.String("event", n.Name),
 		zap.String("id", n.ID),
-		zap.String("text", Printable(string(text))),
+		zap.String("text", room.Printable(string(text))),
 	}
-}
-
-// Printable returns a text that a client has sent as a log may show it: without the
-// control characters that encoders of logs do not escape, which are DEL and those
-// beyond ASCII. Some terminals obey them.
-func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= unicode.MaxASCII && unicode.IsControl(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
 }

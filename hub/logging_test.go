@@ -67,8 +67,13 @@ func TestRoutesInDoubtAreLoggedOnce(t *testing.T) {
 		unnamed := func(source string) *route.Route {
 			return route.New("echo", "echo", route.Config{App: new(echo.App), Source: source})
 		}
+		for range 2 {
+			h.Adopt(routes(unnamed("d"), unnamed("e")), routes(unnamed("d"), unnamed("e")), hub.Limits{})
+			if n := logs.Len(); n != 0 {
+				t.Errorf("%d lines without a doubt: %v", n, logs.All())
+			}
+		}
 		h.Adopt(routes(unnamed("a"), unnamed("b"), unnamed("c")), routes(unnamed("d"), unnamed("e"), unnamed("f")), hub.Limits{})
-		h.Adopt(routes(unnamed("d"), unnamed("e")), routes(unnamed("d"), unnamed("e")), hub.Limits{})
 		if n := logs.Len(); n != 1 {
 			t.Errorf("%d lines: %v", n, logs.All())
 		}

@@ -36,18 +36,35 @@ type roomLimit struct {
 func (s *roomLimit) reserve(ctx context.Context, engine engines.Engine, most int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known {
-		n, err := engine.Count(ctx)
-		if err != nil {
-			return err
-		}
-		s.known, s.rooms = true, n
+	if err := s.know(ctx, engine); err != nil {
+		return err
 	}
 	if most > 0 && s.rooms >= most {
 		return replica.ErrTooManyRooms
 	}
 	s.rooms++
 	return nil
+}
+
+// know asks the engine how many rooms there are, if that is not known. mu is held.
+func (s *roomLimit) know(ctx context.Context, engine engines.Engine) (err error) {
+	if s.known {
+		return nil
+	}
+	if s.rooms, err = engine.Count(ctx); err != nil {
+		return err
+	}
+	s.known = true
+	return nil
+}
+
+// count is how many rooms the engine keeps.
+func (s *roomLimit) count(ctx context.Context, engine engines.Engine) (n int, err error) {
+	defer recovered(&err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.know(ctx, engine)
+	return s.rooms, err
 }
 
 // unreserve takes one room back.
@@ -70,6 +87,9 @@ type storedRooms struct{ hub *Hub }
 func (s storedRooms) Reserve(ctx context.Context) error {
 	h := s.hub
 	err := h.roomLimit.reserve(ctx, h.store.Engine, h.limits.Load().MaxStoredRooms)
+	if err != replica.ErrTooManyRooms {
+		h.noteFailure("count", err)
+	}
 	if err == replica.ErrTooManyRooms {
 		h.warnOfRoomLimit()
 	}

@@ -76,7 +76,9 @@ func (f *forgetter) unused(before time.Time, last engines.Use) (uses []engines.U
 	defer recovered(&err)
 	ctx, cancel := context.WithTimeout(f.hub.over, forgetTimeout)
 	defer cancel()
-	return f.hub.store.Engine.Unused(ctx, before, last, sweepPage)
+	uses, err = f.hub.store.Engine.Unused(ctx, before, last, sweepPage)
+	f.hub.noteFailure("unused", err)
+	return uses, err
 }
 
 // forgetIfDue deletes a room if its route says so now, and this process has not used it.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
@@ -118,6 +119,7 @@ type pollHouse struct {
 	t      *testing.T
 	engine engines.Engine
 	routes []*route.Route
+	logs   *observer.ObservedLogs
 
 	mu     sync.Mutex
 	offset time.Duration // guarded by mu; of the clock
@@ -139,7 +141,9 @@ func (p *pollHouse) set(by time.Duration) {
 // start begins a process.
 func (p *pollHouse) start(routes ...*route.Route) {
 	p.t.Helper()
-	p.Hub, p.routes = hub.New(hubtest.Opens(p.engine), hub.Limits{}, zap.NewNop), routes
+	core, logs := observer.New(zap.ErrorLevel)
+	log := zap.New(core)
+	p.Hub, p.routes, p.logs = hub.New(hubtest.Opens(p.engine), hub.Limits{}, func() *zap.Logger { return log }), routes, logs
 	p.SetClock(p.now)
 	if err := p.Open(context.Background()); err != nil {
 		p.t.Fatal(err)
@@ -150,6 +154,9 @@ func (p *pollHouse) start(routes ...*route.Route) {
 
 func (p *pollHouse) stop() {
 	p.t.Helper()
+	if failed := lines(p.logs, "waking a room"); failed > 0 {
+		p.t.Errorf("%d lines of rooms that could not be woken", failed)
+	}
 	if err := p.Close(hubtest.Patience, frames.GoingAway, ""); err != nil {
 		p.t.Error(err)
 	}
@@ -435,6 +442,26 @@ func TestPollOverAnEngineThatRefuses(t *testing.T) {
 		engine.OnSwap(nil)
 		time.Sleep(time.Minute)
 		p.expectPrefix("room", "1 closed after 25h")
+	})
+}
+
+// A room that cannot be read is told of in the log, and woken once it can be.
+func TestPollInARoomThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &unreadable{Engine: hubtest.NewEngine()}
+		p := &pollHouse{t: t, engine: engine}
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.vote(rt, "room")
+		engine.fails.Store(true)
+		time.Sleep(2 * time.Hour)
+		if n := len(p.logs.TakeAll()); n < 50 || n > 100 {
+			t.Errorf("%d lines in an hour, want about one a minute", n)
+		}
+		engine.fails.Store(false)
+		time.Sleep(2 * time.Minute)
+		p.expectPrefix("room", "1 closed after 2h")
 	})
 }
 

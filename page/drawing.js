@@ -7,6 +7,7 @@ function later() { frame ||= requestAnimationFrame(draw); }
 function draw() {
 	frame = 0;
 	$("shown").hidden = !values.size;
+	$("empty").hidden = version !== "0"; // nothing has come since the room began
 	$("keys").hidden = kind !== "meter";
 	$("table").hidden = kind !== "table";
 	if (values.size) drawValues();

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -161,11 +162,35 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 		return nil
 	}
 	if err := r.store.Engine.Delete(ctx, r.key, r.rev); err != nil {
+		r.store.note("delete", err)
 		return fmt.Errorf("deleting room: %w", err)
 	}
 	r.store.Limit.Release()
 	r.rev = 0
 	r.Unload()
+	return nil
+}
+
+// DeleteUnread deletes what is stored of a room that is not loaded, whatever it is. The
+// error wraps that of the engine.
+func (r *Replica) DeleteUnread(ctx context.Context) error {
+	if err := r.find(ctx); err != nil {
+		return err
+	}
+	return r.Delete(ctx)
+}
+
+// find notes at which revision something is stored.
+func (r *Replica) find(ctx context.Context) (err error) {
+	defer recovered(&err)
+	_, r.rev, err = r.store.Engine.Load(ctx, r.key)
+	r.store.note("load", err)
+	if errors.Is(err, engines.ErrNotFound) {
+		r.rev, err = 0, nil
+	}
+	if err != nil {
+		return fmt.Errorf("loading room: %w", err)
+	}
 	return nil
 }
 

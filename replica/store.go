@@ -36,6 +36,10 @@ type Store struct {
 	// Now is the machine's clock. Default: time.Now.
 	Now func() time.Time
 
+	// Failed is told of each call of the engine that has failed, by the name of the
+	// operation. It may be nil.
+	Failed func(operation string)
+
 	epochs  epochs
 	process process
 }
@@ -53,6 +57,7 @@ func (s *Store) Clock() time.Time {
 func (s *Store) read(ctx context.Context, key engines.Key) (stored envelope, rev uint64, err error) {
 	defer recovered(&err)
 	p, rev, err := s.Engine.Load(ctx, key)
+	s.note("load", err)
 	if errors.Is(err, engines.ErrNotFound) {
 		return envelope{epoch: s.epochs.of(key)}, 0, nil
 	}
@@ -75,8 +80,17 @@ func (s *Store) RouteOf(ctx context.Context, key engines.Key) (string, error) {
 // swap stores the value of a room over that at a revision. A panic is an error like
 // any other that leaves open whether it did.
 func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (next uint64, err error) {
+	defer func() { s.note("swap", err) }()
 	defer recovered(&err)
 	return s.Engine.Swap(ctx, key, rev, v)
+}
+
+// note tells of a call of the engine if it has failed.
+func (s *Store) note(operation string, err error) {
+	if err == nil || s.Failed == nil || errors.Is(err, engines.ErrNotFound) || errors.Is(err, engines.ErrConflict) || errors.Is(err, context.Canceled) {
+		return
+	}
+	s.Failed(operation)
 }
 
 // shown returns an epoch as clients see it. What is stored does not depend on the mark.

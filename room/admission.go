@@ -43,6 +43,7 @@ func (m *Member) Enter() {
 	r.mu.Lock()
 	m.place = int32(len(r.members))
 	r.members = append(r.members, m)
+	r.trace(Joined, m, nil, false)
 	if m.arriving = r.stateful && m.asksForEvents(); !m.arriving {
 		r.greet(m)
 		r.mu.Unlock()
@@ -62,6 +63,7 @@ func (r *Room) greet(m *Member) {
 	}
 	m.greets = false
 	if state := r.last.state(); !m.hasSeen(state) {
+		r.trace(Sent, m, state.Text, false)
 		m.conn.Write(message.NewBatch(state))
 	}
 }

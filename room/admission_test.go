@@ -8,11 +8,12 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/route"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // emptyRoom returns a room without state, and members that are not in it yet.
 func emptyRoom(members int) (*Room, []*Member) {
-	r := New(engines.Key{App: "test", Room: "room"}, route.New("", "", route.Config{}), &Shared{Log: zap.NewNop, Idle: func(*Room) {}})
+	r := New(engines.Key{App: "test", Room: "room"}, route.New("", "", route.Config{}), &Shared{Log: zap.NewNop, Idle: func(*Room) {}, Tally: tally.NewSet()})
 	all := make([]*Member, members)
 	for i := range all {
 		all[i] = &Member{room: r, conn: NewExchange(), place: -1}

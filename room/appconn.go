@@ -15,7 +15,10 @@ type appConn Member
 func (m *Member) App() apps.Conn { return (*appConn)(m) }
 
 // Send queues a message for this client.
-func (c *appConn) Send(msg apps.Message) { c.conn.Send(msg.Data, msg.Binary) }
+func (c *appConn) Send(msg apps.Message) {
+	c.room.trace(Sent, (*Member)(c), msg.Data, msg.Binary)
+	c.conn.Send(msg.Data, msg.Binary)
+}
 
 // Close ends the connection.
 func (c *appConn) Close(code int, reason string) { c.conn.Close(closeCode(code), reason) }

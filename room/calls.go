@@ -85,6 +85,7 @@ func (m *Member) try(f func()) (err error) {
 func (m *Member) failed(err error, message []byte) {
 	defer func() {
 		if p := recover(); p != nil {
+			m.route.Tally.AppError()
 			m.Log().Error("app failed", zap.Any("panic", p), zap.Stack("stack"))
 			m.conn.Close(frames.InternalError, "internal error")
 		}
@@ -98,6 +99,7 @@ func (m *Member) failed(err error, message []byte) {
 	case errors.As(err, &closing):
 		m.App().Close(closing.Code, closing.Reason)
 	default:
+		m.route.Tally.AppError()
 		m.Log().Error("app failed", zap.Error(err))
 		m.conn.Close(frames.InternalError, "internal error")
 	}
@@ -105,5 +107,7 @@ func (m *Member) failed(err error, message []byte) {
 
 // tellFault tells m why what it asked for is not done.
 func (m *Member) tellFault(err error, s *stamp, repeat bool) {
-	m.conn.Refuse(err, s.fault(err, repeat).Payload(m.format))
+	payload := s.fault(err, repeat).Payload(m.format)
+	m.room.trace(Sent, m, payload, false)
+	m.conn.Refuse(err, payload)
 }

@@ -3,6 +3,7 @@ package room
 import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Conn is a member's connection as its room uses it: a WebSocket, an event stream, or
@@ -33,4 +34,6 @@ type Conn interface {
 	Lag() (taken int64, behind bool)
 	// Rearm has the connection look at its settings, which may have been replaced.
 	Rearm()
+	// Stats tells how the connection stands.
+	Stats() tally.Connection
 }

@@ -13,6 +13,7 @@ func (r *Room) answer(batch []operation, results, unasked []replica.Result, befo
 	a := r.newAnnouncement(before, now, batch, results, unasked)
 	r.lastUpdate = a.update
 	a.fresh = r.takeClaims(batch, results)
+	a.trace()
 	a.throttled = a.updated && r.throttle.holds(r)
 	senders := gather(batch)
 	defer letGo(senders)
@@ -68,6 +69,7 @@ func (op operation) reply(res replica.Result, now snapshot) {
 		return
 	}
 	if p := reply.Payload(m.format); len(p) > 0 {
+		m.room.trace(Sent, m, p, false)
 		m.conn.Send(p, false)
 	}
 }
@@ -138,6 +140,7 @@ func (a *announcement) tellUpdate(m *Member) {
 			a.update = a.now.view
 		}
 		a.updates = message.NewBatch(a.now.said(message.Update, a.now.version, a.update))
+		m.room.traceBody(Updated, nil, a.update)
 	}
 	m.conn.Update(a.updates)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Answer is what came of a message that was sent by a plain request: a reply; why there
@@ -49,6 +50,7 @@ type OperationID struct {
 func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 	x.Hold(0)
 	defer x.Release(0)
+	m.room.trace(Received, m, msg.Data, msg.Binary)
 	s, err := m.stampOfPost(msg, once)
 	x.member, x.stamp = m, s
 	if err != nil {
@@ -150,6 +152,7 @@ func (silent) Cork()                              {}
 func (silent) Uncork()                            {}
 func (silent) Lag() (taken int64, behind bool)    { return 0, false }
 func (silent) Rearm()                             {}
+func (silent) Stats() tally.Connection            { return tally.Connection{} }
 
 // Interface guards
 var _ Conn = (*Exchange)(nil)

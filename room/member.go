@@ -120,6 +120,7 @@ func (m *Member) Rearm() { m.conn.Rearm() }
 // Message takes one message of the client. Flush must follow, at the latest when no
 // other message is at hand.
 func (m *Member) Message(data []byte, binary bool) {
+	m.room.trace(Received, m, data, binary)
 	var s *stamp
 	if m.format == message.JSON && !binary {
 		var err error
@@ -166,6 +167,7 @@ func (m *Member) leave() {
 // tellLeave tells the app that m is gone.
 func (m *Member) tellLeave() {
 	if err := m.callLeave(); err != nil {
+		m.route.Tally.AppError()
 		m.Log().Error("app failed on leaving", zap.Error(err))
 	}
 }

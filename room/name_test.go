@@ -25,3 +25,17 @@ func TestConnectionIDs(t *testing.T) {
 		t.Errorf("%d letters are those of the ID before, about %d expected", alike, expected)
 	}
 }
+
+// The number of a member is found by the ID of its connection, and by nothing else.
+func TestNumberOfAnID(t *testing.T) {
+	for _, n := range []uint64{0, 1, 2, 99, 12345678, 1<<30 - 1, 1 << 30, 1<<60 - 1} {
+		if got, ok := NumberOf(connectionID(n)); !ok || got != n {
+			t.Errorf("number %d is found as %d, %v", n, got, ok)
+		}
+	}
+	for _, id := range []string{"", "ABCDEFGHIJK", "ABCDEFGHIJKLM", "abcdefghijkl", "ABCDEFGHIJK1", "ABCDEFGHIJK="} {
+		if n, ok := NumberOf(id); ok {
+			t.Errorf("%q is the ID of %d", id, n)
+		}
+	}
+}

@@ -86,6 +86,7 @@ func (r *Room) refuseIn(m *Member, op operation, always bool) {
 		return
 	}
 	r.mu.Unlock()
+	r.tally.Operation(resultOfRefusal(op.Refusal))
 	m.tellFault(op.Refusal, op.stamp, false)
 }
 

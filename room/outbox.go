@@ -29,6 +29,7 @@ type hold struct {
 // publish queues a message for the members.
 func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary}
+	r.trace(Published, from, msg.Data, msg.Binary)
 	r.mu.Lock()
 	if r.retired {
 		r.mu.Unlock()
@@ -45,6 +46,19 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 	r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
 	r.mu.Unlock()
 	r.kickUnless(from)
+}
+
+// Say sends the members a message that none of them has published, and returns how many
+// they are. Nobody is held up until it is taken. The caller has a reference.
+func (r *Room) Say(msg apps.Message) (members int) {
+	r.trace(Published, nil, msg.Data, msg.Binary)
+	r.mu.Lock()
+	r.engage()
+	r.outbox.messages.Add(message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary})
+	members = len(r.members)
+	r.mu.Unlock()
+	r.kick()
+	return members
 }
 
 // kickUnless lets the room act, unless a Flush for m is about to do so.

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/route"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Room is everybody on one URL and, for a stateful app, what they share. Its exported
@@ -21,6 +22,7 @@ type Room struct {
 	shared   *Shared
 	key      engines.Key
 	stateful bool
+	tally    *tally.Part
 
 	refs       atomic.Int64 // members, turns and finders; see Release
 	refreshing atomic.Bool  // refreshLater is under way
@@ -62,7 +64,7 @@ type Room struct {
 // New returns the room of a key, for visitors of a route, without any reference. It
 // must be loaded before anybody enters.
 func New(key engines.Key, rt *route.Route, shared *Shared) *Room {
-	r := &Room{shared: shared, key: key, route: rt}
+	r := &Room{shared: shared, key: key, route: rt, tally: shared.Tally.App(key.App).Part()}
 	if _, r.stateful = rt.App().(apps.Stateful); r.stateful {
 		r.replica = replica.New(key, shared.Store, r.report)
 		r.loading = make(chan struct{}, 1)

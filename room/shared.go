@@ -9,11 +9,14 @@ import (
 
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Shared is what all rooms of a hub share. Its fields are not changed once rooms use
 // it, and its functions may be called concurrently.
 type Shared struct {
+	tracer atomic.Pointer[Tracer] // nil if nobody traces; stands apart from waiting, which every operation writes
+
 	Store    *replica.Store
 	Volatile bool               // the engine never waits; known before the first room that keeps something
 	Others   engines.Shared     // tells what other processes do in rooms; nil: there are none
@@ -21,8 +24,9 @@ type Shared struct {
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired
 	HasNews  func(*Room)        // Untold is to be called, with a reference that is the callee's; it does not block
-	Closing  <-chan struct{}    // closed when everybody has to go
-	Context  context.Context    // ends when it is time to give up what is not done yet
+	Tally    *tally.Set
+	Closing  <-chan struct{} // closed when everybody has to go
+	Context  context.Context // ends when it is time to give up what is not done yet
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 	untold  atomic.Int64 // size of the events that are to be told outside

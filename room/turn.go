@@ -30,6 +30,8 @@ type chores struct {
 	wake    bool          // the state, if its time has come
 	overdue chan struct{} // nil, or to be closed after this turn
 	remind  time.Time     // zero, or when the engine has the room woken
+
+	erase chan<- error // what is stored is to be deleted, and this told how that went; nil if not
 }
 
 // kick sees to it that somebody carries out what waits.
@@ -158,6 +160,9 @@ func (r *Room) finish(todo chores) {
 	if todo.told {
 		r.storeTold()
 	}
+	if todo.erase != nil {
+		r.erase(todo.erase)
+	}
 	if !todo.remind.IsZero() {
 		r.remind(todo.remind)
 	}
@@ -188,6 +193,7 @@ func (r *Room) carryOut(batch []operation, wake bool) {
 	told := new(announcement)
 	defer func() { r.conclude(batch, told, recover()) }()
 	results, unasked := r.commit(batch, wake)
+	r.count(results)
 	for i, res := range results {
 		if res.Panicked {
 			batch[i].from.failed(res.Err, nil)
@@ -231,7 +237,7 @@ func (r *Room) commit(batch []operation, wake bool) (results, unasked []replica.
 	for _, op := range batch {
 		operations = append(operations, op.Operation)
 	}
-	results = r.replica.Commit(r.shared.Context, operations)
+	results = r.commitTimed(operations)
 	unasked = r.replica.Late()
 	if !wake {
 		return results, unasked
@@ -241,6 +247,16 @@ func (r *Room) commit(batch []operation, wake bool) (results, unasked []replica.
 		unasked = append(unasked, woken)
 	}
 	return results, unasked
+}
+
+// commitTimed has the replica carry out a batch, and counts how long that takes.
+func (r *Room) commitTimed(operations []replica.Operation) []replica.Result {
+	if r.shared.Volatile { // which takes no time
+		return r.replica.Commit(r.shared.Context, operations)
+	}
+	begun := time.Now()
+	defer func() { r.tally.Commit(time.Since(begun)) }()
+	return r.replica.Commit(r.shared.Context, operations)
 }
 
 // show shows the commit to visitors that join from now on, and returns the one before. It

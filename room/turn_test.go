@@ -9,6 +9,7 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/route"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // broken is a connection that panics when it is sent messages.
@@ -19,7 +20,7 @@ func (broken) Write(*message.Batch) bool { panic("broken") }
 // A panic while messages are sent leaves neither their publisher held nor the
 // operations of the same turn undone.
 func TestAPanicOfSendingLetsThePublisherGo(t *testing.T) {
-	r := New(engines.Key{App: "test", Room: "room"}, route.New("", "", route.Config{}), &Shared{Log: zap.NewNop, Idle: func(*Room) {}})
+	r := New(engines.Key{App: "test", Room: "room"}, route.New("", "", route.Config{}), &Shared{Log: zap.NewNop, Idle: func(*Room) {}, Tally: tally.NewSet()})
 	r.Retain()
 	publisher := &Member{room: r, conn: NewExchange()}
 	publisher.conn.Hold(0) // as Ask does

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/socket"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Route is one websocket directive. What its fields tell never changes; what a
@@ -21,6 +22,7 @@ type Route struct {
 	AppName string
 	Inline  bool // App.Receive may run where messages are read
 	JSON    bool // the app has the subprotocol json
+	Tally   *tally.Route
 
 	named  bool   // by the configuration, not after its app
 	source string // how it is configured; owned by Follow
@@ -46,6 +48,8 @@ type Config struct {
 
 	Named  bool   // by the configuration: other routes of the name are the same
 	Source string // the configuration as it was written: routes with the same are the same
+
+	Tally *tally.Route // that of all routes with the name, also of other configurations; nil: one of its own
 }
 
 // CloseReason is what members are told that are sent away.
@@ -57,7 +61,10 @@ type CloseReason struct {
 // New returns a route for an app.
 func New(name, appName string, c Config) *Route {
 	_, inline := c.App.(apps.Inline)
-	r := &Route{Name: name, AppName: appName, Inline: inline, JSON: speaksJSON(c.App), named: c.Named, source: c.Source}
+	r := &Route{Name: name, AppName: appName, Inline: inline, JSON: speaksJSON(c.App), Tally: c.Tally, named: c.Named, source: c.Source}
+	if r.Tally == nil {
+		r.Tally = tally.NewRoute()
+	}
 	r.clients.Store(newClients())
 	r.configure(&c)
 	return r

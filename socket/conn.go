@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Handler is told what happens on a [Conn]. Its methods are called one after
@@ -43,12 +44,12 @@ type Handler interface {
 type End struct {
 	Code     frames.CloseCode // the first close code said by either side, or Abnormal if the client went without one
 	ByPeer   bool             // the client said it
+	Replaced uint32           // updates that were never sent, since a newer one came; no more are counted than fit
 	Reason   string           // its reason, as said by the side that said it
 	Err      error            // why the connection was cut, if it was
 	Duration time.Duration
 
-	MessagesIn, MessagesOut uint64 // out: also those that a newer update has replaced
-	BytesIn, BytesOut       uint64 // payloads, headers and control frames
+	tally.Traffic
 }
 
 // Why the server cuts a connection without a close frame that could arrive.
@@ -188,6 +189,7 @@ func (c *Conn) clear(err error) End {
 	c.out.clear()
 	c.out.dropRest()
 	c.in.reset()
+	c.countMessages()
 	c.alarm.stop()
 	return c.summary(err)
 }

@@ -84,15 +84,16 @@ func (q *queue) prepend(p []byte) {
 	}
 }
 
-// pushUpdate appends an update and drops the one before, if that still waits. p does
-// not change any more.
-func (q *queue) pushUpdate(p []byte) {
-	if q.update > 0 {
+// pushUpdate appends an update and drops the one before, if that still waits, which it
+// reports. p does not change any more.
+func (q *queue) pushUpdate(p []byte) (replaced bool) {
+	if replaced = q.update > 0; replaced {
 		q.remove(q.update - 1)
 	}
 	q.segments = append(q.segments, segment{shared: p})
 	q.size += len(p)
 	q.update = len(q.segments)
+	return replaced
 }
 
 // remove takes segment i out.

@@ -15,6 +15,8 @@ type reading struct {
 	deaf  bool          // a close frame or a violation has come: nothing after it counts
 	muted bool          // the server is closing: of the client only the close frame counts
 	waits bool          // reading has stopped in the middle of what arrived
+
+	messages uint32 // that were handed over and are not counted in Conn.end yet
 }
 
 // next returns what p says first, if that is complete, and how many bytes of p it
@@ -88,6 +90,7 @@ func (r reader) consume(p []byte) (rest []byte) {
 func (r reader) endRead() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.countMessages()
 	if r.unfinished.update(&r.in.assembler, r.alive.heard) {
 		r.wakeAt(r.unfinished.since.add(assemblyTimeout))
 	}
@@ -136,7 +139,7 @@ func (r reader) pause() bool {
 func (r reader) handle(e event) error {
 	switch e.opcode {
 	case frames.Text, frames.Binary:
-		r.end.MessagesIn++ // owned by the reader until the end
+		r.in.messages++
 		r.handler.Message(e.payload, e.opcode == frames.Binary)
 	case frames.Ping:
 		r.send(frames.Pong, e.payload)

@@ -99,7 +99,9 @@ func (c *Conn) Update(b *message.Batch) {
 	defer c.mu.Unlock()
 	if p := b.Bytes(c.form()); len(p) > 0 && !c.closing.queued && !c.closing.ended {
 		c.end.MessagesOut++
-		c.out.pushUpdate(p)
+		if c.out.pushUpdate(p) {
+			c.countReplaced()
+		}
 		c.pump()
 	}
 }

@@ -1,0 +1,221 @@
+package caddyws
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// samples are the metrics of this module as Prometheus gets them.
+type samples map[string]float64
+
+// scrape reads the metrics, which must all be there in one look.
+func (s *server) scrape() samples {
+	s.t.Helper()
+	status, text := s.admin(http.MethodGet, "/metrics", "", "")
+	if status != http.StatusOK {
+		s.t.Fatalf("%d %s", status, text)
+	}
+	found := make(samples)
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "caddy_websocket_"), "} ")
+		switch {
+		case !strings.HasPrefix(line, "caddy_websocket_"):
+			continue
+		case ok:
+			name += "}"
+		default:
+			name, value, _ = strings.Cut(name, " ")
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			s.t.Fatalf("%q: %v", line, err)
+		}
+		found[name] = n
+	}
+	return found
+}
+
+// rises checks how much metrics have risen.
+func (s *server) rises(before samples, want samples) {
+	s.t.Helper()
+	now := s.scrape()
+	for name, n := range want {
+		if got := now[name] - before[name]; got != n {
+			s.t.Errorf("%s rose by %v from %v, want %v", name, got, before[name], n)
+		}
+	}
+}
+
+const meteredSite = `GLOBAL
+	websocket {
+		max_rooms 2
+	}
+END
+:PORT {
+` + withUser + `
+	websocket /chat/* {
+		app broadcast
+		name chat
+		max_connections_per_ip 3
+	}
+	websocket /sum/* {
+		app sum
+		name total
+	}
+	websocket /panic {
+		app test_panic
+		name faulty
+	}
+}`
+
+// What happens is counted, whatever is still going on, and goes on being counted after a
+// reload.
+func TestMetrics(t *testing.T) {
+	s := start(t, meteredSite)
+	before := s.scrape()
+	alice, bob := s.chats("a", "alice")[0], s.chats("a", "bob")[0]
+	s.listen("/chat/a")
+	alice.ask("hello", "hello")
+	bob.expect("hello")
+	counted := samples{
+		`connections{route="chat",transport="websocket"}`:  2,
+		`connections{route="chat",transport="events"}`:     1,
+		`rooms{app="broadcast"}`:                           1,
+		`handshakes_total{result="accepted",route="chat"}`: 3,
+		`messages_total{direction="in",route="chat"}`:      1,
+		`messages_total{direction="out",route="chat"}`:     3,
+		`bytes_total{direction="in",route="chat"}`:         11,
+		`queued_bytes`: 0,
+	}
+	s.rises(before, counted)
+	if _, answer, err := s.tryDial("/chat/b"); err == nil || answer.StatusCode != http.StatusTooManyRequests {
+		t.Error(answer, err)
+	}
+	if _, answer, err := s.tryDial("/chat/a", "Origin: https://elsewhere.example"); err == nil || answer.StatusCode != http.StatusForbidden {
+		t.Error(answer, err)
+	}
+	s.raw("GET /chat/a HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	s.request(http.MethodPut, "/chat/a", "") // no handshake
+	alice.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
+	alice.expectClose(1000)
+	bob.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(4321, ""))
+	bob.expectClose(4321)
+	logged.waitAll(t, "both ends", 2, isMessage("connection ended"))
+	counted = samples{
+		`connections{route="chat",transport="websocket"}`:                0,
+		`handshakes_total{result="max_connections_per_ip",route="chat"}`: 1,
+		`handshakes_total{result="origin",route="chat"}`:                 1,
+		`handshakes_total{result="bad_handshake",route="chat"}`:          1,
+		`closes_total{code="1000",route="chat"}`:                         1,
+		`closes_total{code="other",route="chat"}`:                        1,
+		`messages_total{direction="in",route="chat"}`:                    1,
+		`messages_total{direction="out",route="chat"}`:                   3,
+	}
+	s.rises(before, counted)
+	s.load(strings.Replace(meteredSite, "max_rooms 2", "max_rooms 3", 1))
+	s.rises(before, counted)
+	s.chats("a", "carol")[0].ask("hi", "hi")
+	s.rises(before, samples{
+		`messages_total{direction="in",route="chat"}`:      2,
+		`handshakes_total{result="accepted",route="chat"}`: 4,
+	})
+}
+
+// Caddy's directive metrics serves them too, without the admin API.
+func TestMetricsDirective(t *testing.T) {
+	s := start(t, meteredSite+"\n:OTHERPORT {\n metrics\n}")
+	answer, err := http.Get("http://127.0.0.1:" + strconv.Itoa(s.OtherPort) + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(text), `caddy_websocket_connections{route="total",transport="events"} 0`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestMetricsOfOperations(t *testing.T) {
+	s := start(t, meteredSite)
+	before := s.scrape()
+	s.posts("/sum/a", "5", http.StatusOK, "5")
+	s.posts("/sum/b", "6", http.StatusOK, "6")
+	s.posts("/sum/b", "x", http.StatusBadRequest, "error: not a number")
+	s.posts("/sum/a", "7", http.StatusOK, "12", "Idempotency-Key: me:1")
+	s.posts("/sum/a", "7", http.StatusOK, "12", "Idempotency-Key: me:1")
+	s.posts("/sum/a", "8", http.StatusUnprocessableEntity, "error: this id was given to another operation", "Idempotency-Key: me:1")
+	s.rises(before, samples{
+		`operations_total{app="sum",result="stored"}`:   3,
+		`operations_total{app="sum",result="repeated"}`: 1,
+		`operations_total{app="sum",result="refused"}`:  1,
+		`operations_total{app="sum",result="bad_id"}`:   1,
+		`batch_operations_count`:                        6,
+		`batch_operations_sum`:                          6,
+		`batch_operations_bucket{le="1"}`:               6,
+		`commit_duration_seconds_count`:                 6,
+		`commit_duration_seconds_bucket{le="+Inf"}`:     6,
+	})
+	now := s.scrape()
+	if now["stored_rooms"] != 2 || now["commit_duration_seconds_sum"] <= before["commit_duration_seconds_sum"] {
+		t.Errorf("%v", now)
+	}
+	if n, ok := now[`engine_errors_total{engine="bolt",operation="swap"}`]; !ok || n != 0 {
+		t.Errorf("%v", now)
+	}
+}
+
+func TestMetricsOfAppsThatFail(t *testing.T) {
+	s := start(t, meteredSite)
+	before := s.scrape()
+	for _, message := range []string{"panic", "error"} {
+		c := s.dial("/panic")
+		c.send(message)
+		c.expectClose(websocket.CloseInternalServerErr)
+	}
+	s.tryDial("/panic?panic")
+	s.tryDial("/panic?refuse")
+	logged.waitAll(t, "the ends", 2, isMessage("connection ended"))
+	s.rises(before, samples{
+		`app_errors_total{route="faulty"}`:                     3,
+		`closes_total{code="1011",route="faulty"}`:             2,
+		`handshakes_total{result="app_failed",route="faulty"}`: 1,
+		`handshakes_total{result="app",route="faulty"}`:        1,
+		`connections{route="faulty",transport="websocket"}`:    0,
+	})
+}
+
+// Every metric is described, stands in the README, and has no label that is not said
+// there.
+func TestMetricsAreDocumented(t *testing.T) {
+	described := make(chan *prometheus.Desc, 100)
+	collector{}.Describe(described)
+	close(described)
+	var names []string
+	for d := range described {
+		name := regexp.MustCompile(`fqName: "(\w+)"`).FindStringSubmatch(d.String())[1]
+		labels := regexp.MustCompile(`variableLabels: \{([\w,]*)\}`).FindStringSubmatch(d.String())[1]
+		names = append(names, name+" "+strings.ReplaceAll(labels, ",", ", "))
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(caddy_websocket_\\w+)` \\|([^|]*)\\|").FindAllStringSubmatch(string(readme), -1) {
+		told = append(told, row[1]+" "+strings.ReplaceAll(strings.TrimSpace(row[2]), "`", ""))
+	}
+	slices.Sort(names)
+	slices.Sort(told)
+	if !slices.Equal(names, told) {
+		t.Errorf("there are\n%s\nand the README tells\n%s", strings.Join(names, "\n"), strings.Join(told, "\n"))
+	}
+}
