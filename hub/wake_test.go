@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -492,5 +493,44 @@ func TestPollIsForgotten(t *testing.T) {
 		p.expect("room", "1 closed after 1h0m0s")
 		time.Sleep(2 * time.Minute)
 		engine.expect(t)
+	})
+}
+
+// damaged is an engine that cannot read one of its rooms.
+type damaged struct {
+	*lasting
+	room atomic.Value // its name, a string
+}
+
+func (e *damaged) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	if e.room.Load() == key.Room {
+		return nil, 0, errors.New("damaged")
+	}
+	return e.lasting.Load(ctx, key)
+}
+
+// A room that is due and cannot be read is tried again and again, and holds up no other
+// room, whether that is due later or is to be looked at after a reload.
+func TestARoomThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		engine := &damaged{lasting: p.engine.(*lasting)}
+		p.engine = engine
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.vote(rt, "damaged")
+		time.Sleep(90 * time.Second)
+		p.vote(rt, "room")
+		time.Sleep(50 * time.Minute)
+		p.vote(rt, "early")
+		engine.room.Store("damaged")
+		time.Sleep(10*time.Minute + time.Millisecond)
+		p.expect("room", "1 closed after 1h0m0s")
+		p.reload(pollRoute("poll", pollApp{lasts: 20 * time.Minute}))
+		time.Sleep(10 * time.Minute)
+		p.expect("early", "1 closed after 20m0s")
+		engine.room.Store("")
+		time.Sleep(time.Minute)
+		p.expectPrefix("damaged", "1 closed after 1h1")
 	})
 }
