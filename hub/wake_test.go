@@ -534,3 +534,60 @@ func TestARoomThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 		p.expectPrefix("damaged", "1 closed after 1h1")
 	})
 }
+
+// A room that is to be woken some time is forgotten like any other, over an engine that
+// takes its time too.
+func TestAPollThatIsOpenIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := hubtest.NewEngine()
+		p := &pollHouse{t: t, engine: engine}
+		rt := route.New("poll", "test", route.Config{App: pollApp{lasts: 1000 * time.Hour}, Named: true, Forget: 2 * time.Hour})
+		p.start(rt)
+		defer p.stop()
+		time.Sleep(7 * time.Minute)
+		p.vote(rt, "room")
+		time.Sleep(2*time.Hour + time.Minute)
+		if keys, err := engine.List(context.Background(), engines.Key{}, 9); err != nil || len(keys) > 0 {
+			t.Errorf("stored are %v, %v, want nothing", keys, err)
+		}
+	})
+}
+
+// restlessApp has rooms that are woken every 45 seconds, from their first message on.
+type restlessApp struct{ *hubtest.CounterApp }
+
+func (a restlessApp) NewState() apps.State { return &restless{State: a.CounterApp.NewState()} }
+
+type restless struct {
+	apps.State
+	last time.Time // operation
+}
+
+func (s *restless) Apply(op apps.Op) (apps.Outcome, error) {
+	s.last = op.At
+	return s.State.Apply(apps.Op{Data: []byte("1"), At: op.At})
+}
+
+func (s *restless) Wake() time.Time {
+	if s.last.IsZero() {
+		return s.last
+	}
+	return s.last.Add(45 * time.Second)
+}
+
+func (s *restless) MarshalBinary() ([]byte, error) { return s.last.MarshalBinary() }
+
+func (s *restless) UnmarshalBinary(p []byte) error { return s.last.UnmarshalBinary(p) }
+
+// A room that is woken again and again is forgotten like any other.
+func TestARestlessRoomIsForgotten(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := route.New("restless", "test", route.Config{App: restlessApp{hubtest.NewCounterApp()}, Named: true, Forget: time.Hour})
+		p.start(rt)
+		defer p.stop()
+		time.Sleep(7 * time.Minute)
+		p.vote(rt, "room")
+		time.Sleep(time.Hour + time.Minute)
+		p.engine.(*lasting).expect(t)
+	})
+}
