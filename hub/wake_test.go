@@ -591,3 +591,46 @@ func TestARestlessRoomIsForgotten(t *testing.T) {
 		p.engine.(*lasting).expect(t)
 	})
 }
+
+// driftingApp has a state that tells a later time whenever it is asked, against its
+// contract, until it has been asked a thousand times.
+type driftingApp struct {
+	*hubtest.CounterApp
+	asked *atomic.Int64
+}
+
+func (a driftingApp) NewState() apps.State { return drifting{a.CounterApp.NewState(), a.asked} }
+
+type drifting struct {
+	apps.State
+	asked *atomic.Int64
+}
+
+func (s drifting) Wake() time.Time {
+	if s.asked.Add(1) > 1000 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Second)
+}
+
+// A state that is due and is not once it is looked at again is not asked without end.
+func TestStateThatDrifts(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		app := driftingApp{hubtest.NewCounterApp(), new(atomic.Int64)}
+		rt := pollRoute("drifting", pollApp{})
+		rt = route.New("drifting", "test", route.Config{App: app, Named: true, Settings: *rt.Settings.Load()})
+		p.start(rt)
+		defer p.stop()
+		c, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Send("op")
+		c.Expect("1")
+		time.Sleep(10 * time.Second)
+		if n := app.asked.Load(); n > 100 {
+			t.Errorf("asked %d times in ten seconds", n)
+		}
+		c.Close()
+	})
+}

@@ -117,9 +117,7 @@ func (r *Room) mayWake() bool {
 // woken notes what came of a wake: the room rests.
 func (r *Room) woken(res replica.Result) {
 	switch {
-	case res.Err == replica.ErrNotDue:
-		return
-	case res.Err == nil:
+	case res.Err == nil, res.Err == replica.ErrNotDue: // or a state that tells another time each time would be asked without end
 		r.alarm.rest = shortestRest
 	default:
 		r.reportWake(res.Err)
