@@ -559,6 +559,9 @@ func TestARoomThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 		engine.room.Store("")
 		time.Sleep(time.Minute)
 		p.expectPrefix("damaged", "1 closed after 1h1")
+		if len(p.logs.TakeAll()) == 0 {
+			t.Error("nothing is told of the room that cannot be read")
+		}
 	})
 }
 

@@ -128,9 +128,10 @@ func (r *Room) woken(res replica.Result) {
 
 // reportWake reports why a wake has failed, unless the replica has.
 func (r *Room) reportWake(err error) {
-	if e, ok := errors.AsType[*replica.Error](err); !ok || e.Code == replica.CodeRefused {
-		r.report(fmt.Errorf("waking the room: %w", err))
+	if e, ok := errors.AsType[*replica.Error](err); ok && (e.Code == replica.CodeUnavailable || e.Code == replica.CodeUnknown) {
+		return
 	}
+	r.report(fmt.Errorf("waking the room: %w", err))
 }
 
 // wakeFirst wakes the state of a room that has just been loaded: what was to be done before
