@@ -9,7 +9,7 @@ import (
 type Passage struct {
 	Kind   PassageKind
 	Room   *Room
-	Member *Member // who says it, or is told; nil for everybody in the room
+	Member *Member // the one that says it or is told; nil for everybody in the room
 	Data   []byte  // valid during the call of the Tracer
 	Binary bool
 	Code   frames.CloseCode // of a Left
