@@ -104,6 +104,28 @@ func TestTraceOfARoom(t *testing.T) {
 	}
 }
 
+// A trace shows what a member is told of the past: what stands for the names that it
+// claims, and the state.
+func TestTraceOfArrivals(t *testing.T) {
+	s := start(t, strings.Replace(adminSite, "websocket /sum", `websocket /hall {
+ app meter {
+  alert stop each last above 900 {
+   to key
+   message stop
+  }
+ }
+}
+websocket /sum`, 1))
+	tr := s.trace("room=" + url.QueryEscape(s.roomOf("/hall")))
+	s.posts("/hall", `{"key":"a","value":950}`, http.StatusOK, "950")
+	late := s.dial("/hall?claim=a")
+	late.expect("stop")
+	tr.shows(`received  {"key":"a","value":950}`, "raised  stop", "sent  950", "joined", "sent  stop")
+	late.send(`{"key":"b","value":901}`)
+	late.expect("901", "stop")
+	tr.shows(`received  {"key":"b","value":901}`, "raised  stop", "sent  901", "sent  stop")
+}
+
 // A trace of a user shows what he says and is told, wherever he is, and nothing of other
 // rooms.
 func TestTraceOfAUser(t *testing.T) {

@@ -34,6 +34,7 @@ var (
 	closesMetric      = metric("closes_total", "Connections that have ended, by close code.", "route", "code")
 	replacedMetric    = metric("updates_replaced_total", "Updates that were never sent, since a newer one came before a client had read them.", "route")
 	appErrorsMetric   = metric("app_errors_total", "Errors and panics of apps.", "route")
+	alertsMetric      = metric("alerts_total", "Alerts that have begun.", "route", "alert")
 	operationsMetric  = metric("operations_total", "Operations on the states of rooms, by what came of them.", "app", "result")
 	commitsMetric     = metric("commit_duration_seconds", "How long commits took. Those of the engine memory are not timed.")
 	batchesMetric     = metric("batch_operations", "How many operations were committed together.")
@@ -63,7 +64,7 @@ func (a *App) registerMetrics(ctx caddy.Context) error {
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connectionsMetric, roomsMetric, storedRoomsMetric, queuedMetric, handshakesMetric, messagesMetric, bytesMetric, closesMetric,
-		replacedMetric, appErrorsMetric, operationsMetric, commitsMetric, batchesMetric, engineMetric,
+		replacedMetric, appErrorsMetric, alertsMetric, operationsMetric, commitsMetric, batchesMetric, engineMetric,
 	} {
 		ch <- d
 	}
@@ -135,6 +136,9 @@ func (s sink) route(name string, c tally.RouteCounts) {
 	}
 	s.counter(replacedMetric, c.Replaced, name)
 	s.counter(appErrorsMetric, c.AppErrors, name)
+	for alert, n := range c.Alerts {
+		s.counter(alertsMetric, n, name, alert)
+	}
 }
 
 // gatherRoutes looks at all routes and at all connections that there are, whatever

@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +57,17 @@ func (s *server) rises(before samples, want samples) {
 	}
 }
 
+// sends waits until nothing waits for clients: what a client has read may be counted a
+// moment longer.
+func (s *server) sends() {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); s.scrape()["queued_bytes"] != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("something still waits for clients")
+		}
+	}
+}
+
 const meteredSite = `GLOBAL
 	websocket {
 		max_rooms 2
@@ -94,8 +107,8 @@ func TestMetrics(t *testing.T) {
 		`messages_total{direction="in",route="chat"}`:      1,
 		`messages_total{direction="out",route="chat"}`:     3,
 		`bytes_total{direction="in",route="chat"}`:         11,
-		`queued_bytes`: 0,
 	}
+	s.sends()
 	s.rises(before, counted)
 	if _, answer, err := s.tryDial("/chat/b"); err == nil || answer.StatusCode != http.StatusTooManyRequests {
 		t.Error(answer, err)
@@ -190,6 +203,51 @@ func TestMetricsOfAppsThatFail(t *testing.T) {
 		`handshakes_total{result="app_failed",route="faulty"}`: 1,
 		`handshakes_total{result="app",route="faulty"}`:        1,
 		`connections{route="faulty",transport="websocket"}`:    0,
+	})
+}
+
+// Alerts are counted when they begin, by the names that are configured, whether anybody is
+// there or not. Those that an app names otherwise are counted together.
+func TestMetricsOfAlerts(t *testing.T) {
+	s := start(t, `:PORT {
+		websocket /power {
+			app meter {
+				alert high max above 900
+				alert low each last below 10
+			}
+			name power
+		}
+		websocket /alarm {
+			app test_alarm
+			name alarms
+		}
+	}`)
+	before := s.scrape()
+	for _, alert := range []string{"high", "low"} {
+		if _, ok := before[`alerts_total{alert="`+alert+`",route="power"}`]; !ok {
+			t.Errorf("%s is not shown before it begins", alert)
+		}
+	}
+	ask := func(path, message string) {
+		t.Helper()
+		if answer, body := s.request(http.MethodPost, path, message); answer.StatusCode != http.StatusOK {
+			t.Fatal(answer.Status, body)
+		}
+	}
+	for _, reading := range []string{"5", "50", "4", "950", "3"} {
+		ask("/power", `{"key":"press","value":`+reading+`}`)
+	}
+	for i := range 20 {
+		ask("/alarm", fmt.Sprintf("tell all %d", i))
+	}
+	logged.waitAll(t, "the events", 6+20, isMessage("room event"))
+	ask("/alarm", "name notice")
+	logged.waitAll(t, "the event after them", 6+20+1, isMessage("room event")) // one after another: those are counted
+	s.rises(before, samples{
+		`alerts_total{alert="high",route="power"}`:   1,
+		`alerts_total{alert="low",route="power"}`:    3,
+		`alerts_total{alert="other",route="alarms"}`: 20,
+		`alerts_total{alert="other",route="power"}`:  0,
 	})
 }
 

@@ -220,9 +220,14 @@ func (h *Handler) loadApp(ctx caddy.Context) error {
 	if h.subprotocols, err = subprotocols(app); err != nil {
 		return err
 	}
+	alerts, err := alertNames(app)
+	if err != nil {
+		return err
+	}
 	h.appName = module.(caddy.Module).CaddyModule().ID.Name()
 	setDefault(&h.Name, joinName(h.appName, h.Room))
 	h.route = route.New(h.Name, h.appName, h.config())
+	h.route.Tally.HasAlerts(alerts)
 	return nil
 }
 
@@ -236,6 +241,19 @@ func subprotocols(app apps.App) (names []string, err error) {
 	}()
 	if p, ok := app.(apps.Protocols); ok {
 		names = p.Subprotocols()
+	}
+	return names, nil
+}
+
+// alertNames asks an app which alerts it has. A panic of it refuses the configuration.
+func alertNames(app apps.App) (names []string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("asking the app for its alerts: panic: %v", p)
+		}
+	}()
+	if a, ok := app.(apps.Alerter); ok {
+		names = a.AlertNames()
 	}
 	return names, nil
 }

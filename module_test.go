@@ -586,6 +586,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"name": "x"`, "", "no app is given, expected one of broadcast, echo, lowercase, meter, sum"},
 		{`"app": {"name": "test_not_an_app"}`, "", "is not an app"},
 		{`"app": {"name": "test_mute"}`, "", "asking the app for its subprotocols: panic: speechless"},
+		{`"app": {"name": "test_nameless"}`, "", "asking the app for its alerts: panic: nameless"},
 		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", "*.example.com"},
 		{`"app": {"name": "echo"}, "http": "maybe"`, "", `http is \"maybe\", expected on, off, pass`},
 		{`"app": {"name": "echo"}, "max_message_size": -1`, "", "max_message_size is -1, expected 1 to 1073741824 bytes"},

@@ -21,6 +21,7 @@ func init() {
 	caddy.RegisterModule(new(reportApp))
 	caddy.RegisterModule(new(notAnApp))
 	caddy.RegisterModule(new(muteApp))
+	caddy.RegisterModule(new(namelessApp))
 	caddy.RegisterModule(new(pageApp))
 	caddy.RegisterModule(new(failingHandler))
 	httpcaddyfile.RegisterHandlerDirective("test_failing", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -110,6 +111,15 @@ func (*muteApp) CaddyModule() caddy.ModuleInfo {
 }
 
 func (*muteApp) Subprotocols() []string { panic("speechless") }
+
+// namelessApp cannot say which alerts it has.
+type namelessApp struct{ reportApp }
+
+func (*namelessApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.websocket.apps.test_nameless", New: func() caddy.Module { return new(namelessApp) }}
+}
+
+func (*namelessApp) AlertNames() []string { panic("nameless") }
 
 // failingHandler is somebody else's, and cannot be provisioned.
 type failingHandler struct{}

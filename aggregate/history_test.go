@@ -134,10 +134,10 @@ func describe(r *Readings) string {
 	for key, newest := range r.Keys() {
 		fmt.Fprintf(&b, "%q=%s, ", key, newest)
 	}
-	var raised []string
+	var names []string
 	isRaised := make([]bool, len(r.rules.Thresholds))
-	for change := range r.Raised() {
-		raised = append(raised, describeChanges([]Change{change}))
+	for _, change := range raised(r) {
+		names = append(names, describeChanges([]Change{change}))
 		isRaised[change.Threshold] = true
 	}
 	for i, want := range isRaised {
@@ -152,7 +152,7 @@ func describe(r *Readings) string {
 	if ok != (next != never) {
 		return fmt.Sprintf("next %d, %t", next, ok)
 	}
-	fmt.Fprintf(&b, "raised %q, next %d", raised, next)
+	fmt.Fprintf(&b, "raised %q, next %d", names, next)
 	return b.String()
 }
 
@@ -219,4 +219,22 @@ func randomTime(r *rand.Rand, readings *Readings) int64 {
 		0, 1, r.Int64N(width) + 1, width, width * r.Int64N(60), 60 * width, 61*width + r.Int64N(width),
 		86400e9, -r.Int64N(now + 1), -86400e9,
 	}[r.IntN(10)]
+}
+
+// raised returns all alerts that are raised, in the order of thresholds and keys.
+func raised(r *Readings) (all []Change) {
+	for i := range r.rules.Thresholds {
+		if r.alarms[i].raised {
+			whole := r.Summary()
+			all = append(all, r.change(i, &whole, "", true))
+		}
+		for key := range r.Keys() {
+			for change := range r.RaisedOf(key) {
+				if change.Threshold == i {
+					all = append(all, change)
+				}
+			}
+		}
+	}
+	return all
 }

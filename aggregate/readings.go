@@ -213,16 +213,21 @@ func (r *Readings) Keys() iter.Seq2[string, Number] {
 	}
 }
 
-// Raised returns the alerts that are raised, in the order of thresholds and keys,
-// each as the change that would raise it now. Key is empty for those of all keys
-// together.
-func (r *Readings) Raised() iter.Seq[Change] {
+// RaisedOf returns the alerts that are raised for a key by itself, in the order of
+// thresholds, each as the change that would raise it now.
+func (r *Readings) RaisedOf(key string) iter.Seq[Change] {
 	return func(yield func(Change) bool) {
-		for i := range r.rules.Thresholds {
-			for change := range r.raisedBy(i) {
-				if !yield(change) {
-					return
-				}
+		s := r.sources[key]
+		if s == nil {
+			return
+		}
+		for i := range s.alarms {
+			if !s.alarms[i].raised {
+				continue
+			}
+			own := r.summaryOf(s)
+			if !yield(r.change(i, &own, key, true)) {
+				return
 			}
 		}
 	}
@@ -233,25 +238,6 @@ func (r *Readings) Raised() iter.Seq[Change] {
 func (r *Readings) IsRaised(threshold int) bool {
 	isRaised := func(s *source) bool { return s.alarms != nil && s.alarms[threshold].raised }
 	return r.alarms[threshold].raised || r.rules.Thresholds[threshold].Each && slices.ContainsFunc(r.sorted, isRaised)
-}
-
-func (r *Readings) raisedBy(threshold int) iter.Seq[Change] {
-	return func(yield func(Change) bool) {
-		if r.alarms[threshold].raised {
-			whole := r.Summary()
-			yield(r.change(threshold, &whole, "", true))
-			return
-		}
-		for _, s := range r.sorted {
-			if s.alarms == nil || !s.alarms[threshold].raised {
-				continue
-			}
-			own := r.summaryOf(s)
-			if !yield(r.change(threshold, &own, s.key, true)) {
-				return
-			}
-		}
-	}
 }
 
 // admit judges a key that is not there.

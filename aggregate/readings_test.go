@@ -200,16 +200,21 @@ func TestIterationMayStop(t *testing.T) {
 		}
 		break
 	}
-	for stop := range 3 {
-		var got []string
-		for c := range r.Raised() {
-			if got = append(got, c.Key); len(got) > stop {
+	r = New(parseRules(t, "max>0 each:max>0 each:min>0"))
+	carryOut(t, r, "a=1 b=2")
+	for stop := range 2 {
+		var got []int
+		for c := range r.RaisedOf("a") {
+			if got = append(got, c.Threshold); len(got) > stop {
 				break
 			}
 		}
-		if want := []string{"", "a", "b"}[:stop+1]; !slices.Equal(got, want) {
-			t.Errorf("got %q, want %q", got, want)
+		if want := []int{1, 2}[:stop+1]; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
+	}
+	for c := range r.RaisedOf("c") {
+		t.Errorf("%+v of a key that is not there", c)
 	}
 }
 

@@ -43,8 +43,9 @@ type Waker interface {
 	// Caddy was not running at that time: then when it starts. The options are those of
 	// the route by which the room was last written; as long as there is no route of
 	// that name and app, the room waits. Wake may depend on options: a room that is in
-	// memory follows a reload at once, others within minutes. That the machine's clock
-	// is set is noticed within a minute.
+	// memory follows a reload at once, others within minutes; but one that was never to be
+	// woken before it only when somebody comes. That the machine's clock is set is noticed
+	// within a minute.
 	Wake() time.Time
 }
 

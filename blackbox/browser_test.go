@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -31,7 +32,7 @@ func chromium(t *testing.T) context.Context {
 	} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
-	ctx, cancelTime := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancelAll := context.WithCancel(context.Background())
 	ctx, cancelProcess := chromedp.NewExecAllocator(ctx, options...)
 	ctx, _ = chromedp.NewContext(ctx)
 	t.Cleanup(func() {
@@ -39,9 +40,11 @@ func chromium(t *testing.T) context.Context {
 			t.Errorf("closing chromium: %v", err)
 		}
 		cancelProcess()
-		cancelTime()
+		cancelAll()
 		os.RemoveAll(profile)
 	})
+	late := time.AfterFunc(2*patience, cancelAll)
+	defer late.Stop()
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("starting chromium: %v", err)
 	}
@@ -58,16 +61,25 @@ func openWindow(t *testing.T, browser context.Context, url string) window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewWindow(true))
 	t.Cleanup(cancel)
+	late := time.AfterFunc(2*patience, cancel)
+	defer late.Stop()
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatalf("opening %s: %v", url, err)
 	}
 	return window{t, ctx}
 }
 
+// step returns the context of one step: each has its time, since a test has many.
+func (w window) step() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(w.ctx, 2*patience)
+}
+
 // run runs JavaScript and waits for the promise that it is.
 func (w window) run(script string) string {
 	w.t.Helper()
-	result, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
+	ctx, cancel := w.step()
+	defer cancel()
+	result, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 	if err != nil {
 		w.t.Fatalf("%s: %v", script, err)
 	}

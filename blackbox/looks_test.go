@@ -48,7 +48,9 @@ func (w window) wear(l look) {
 	if l.width < 600 {
 		device = append(device, chromedp.EmulateMobile)
 	}
-	if err := chromedp.Do(w.ctx, chromedp.EmulateViewport(l.width, l.height, device...), scheme); err != nil {
+	ctx, cancel := w.step()
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(l.width, l.height, device...), scheme); err != nil {
 		w.t.Fatal(err)
 	}
 	w.run(`document.activeElement.blur(), new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(""))))`)
@@ -247,7 +249,9 @@ func (w window) isAccessible(l look) {
 // photograph puts a picture of the whole page into a file.
 func (w window) photograph(file string) {
 	w.t.Helper()
-	picture, err := chromedp.Run(w.ctx, chromedp.FullScreenshot(100))
+	ctx, cancel := w.step()
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		w.t.Fatal(err)
 	}

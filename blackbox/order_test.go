@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,6 +32,11 @@ func (s *server) enter(t *testing.T, path string) entry {
 		response, err := http.ReadResponse(c.r, nil)
 		if err != nil {
 			return 0
+		}
+		if response.Header.Get("Content-Type") != "text/event-stream" { // which never ends
+			if _, err := io.Copy(io.Discard, response.Body); err != nil {
+				t.Errorf("reading what %q is answered: %v", request, err)
+			}
 		}
 		return response.StatusCode
 	}

@@ -27,7 +27,9 @@ const pageConfig = `:PORT {
 // narrow makes a window as wide as a telephone.
 func (w window) narrow() {
 	w.t.Helper()
-	if err := chromedp.Do(w.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile)); err != nil {
+	ctx, cancel := w.step()
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile)); err != nil {
 		w.t.Fatal(err)
 	}
 }

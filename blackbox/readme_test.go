@@ -20,9 +20,8 @@ type sample struct {
 	forEver bool
 }
 
-// samples reads the first fenced console block below a heading: lines that begin with
-// "$ " are commands.
-func samples(t *testing.T, file, heading string) (all []sample) {
+// samples reads the first fenced console block below a heading.
+func samples(t *testing.T, file, heading string) []sample {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -35,13 +34,19 @@ func samples(t *testing.T, file, heading string) (all []sample) {
 	if !found {
 		t.Fatalf("%s has no console block under %s", file, heading)
 	}
+	return readSamples(t, block)
+}
+
+// readSamples reads a console block: lines that begin with "$ " are commands.
+func readSamples(t *testing.T, block string) (all []sample) {
+	t.Helper()
 	for line := range strings.SplitSeq(block, "\n") {
 		command, isCommand := strings.CutPrefix(line, "$ ")
 		switch {
 		case isCommand:
 			all = append(all, sample{command: command})
 		case len(all) == 0:
-			t.Fatalf("%s: %q stands before any command", file, line)
+			t.Fatalf("%q stands before any command", line)
 		case line == "^C":
 			all[len(all)-1].forEver = true
 		default:

@@ -25,6 +25,7 @@ type unloadedRoom struct {
 	key   engines.Key
 	route *route.Route // whose configuration tells when the room is forgotten
 	since time.Time    // of the last use; guarded by Hub.mu once it is listed
+	again time.Time    // when it is tried again if deleting it has failed; guarded by Hub.mu
 	timer *time.Timer  // guarded by Hub.mu; nil if the room is not to be forgotten
 }
 
@@ -34,7 +35,7 @@ func (r *unloadedRoom) wait() (wait time.Duration, ends bool) {
 	if after <= 0 || r.route.HasEnded() {
 		return 0, false
 	}
-	return time.Until(r.since.Add(after)), true
+	return max(time.Until(r.since.Add(after)), time.Until(r.again)), true
 }
 
 // noteUnloaded has the room, which has just left memory, deleted if nobody comes.
@@ -49,7 +50,7 @@ func (f *forgetter) noteUnloaded(e *entry) {
 		return // this process has not used it: see sweep
 	case !e.visited: // deleting it has failed, or it was woken
 		f.unloaded[e.unloaded.key] = e.unloaded
-		f.retry(e.unloaded)
+		f.schedule(e.unloaded)
 	default:
 		r := &unloadedRoom{key: e.room.Key(), route: e.room.Route(), since: time.Now()}
 		f.unloaded[r.key] = r
@@ -120,13 +121,15 @@ func (f *forgetter) forget(r *unloadedRoom) {
 	}
 	if err != nil {
 		e.room.Report(err)
-		return
 	}
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
-	if gone {
+	switch {
+	case err != nil:
+		r.again = time.Now().Add(retryAfter)
+	case gone:
 		e.unloaded = nil
-	} else { // it is in use, or was
+	default: // it is in use, or was
 		r.since = time.Now()
 	}
 }
@@ -136,12 +139,6 @@ const forgetTimeout = 10 * time.Second
 
 // retryAfter is when a room that could not be forgotten is tried again, at the earliest.
 const retryAfter = time.Minute
-
-// retry has the room forgotten later. Hub.mu is held.
-func (f *forgetter) retry(r *unloadedRoom) {
-	wait, _ := r.wait()
-	r.timer = time.AfterFunc(max(wait, retryAfter), func() { f.forget(r) })
-}
 
 // acquireUnloaded is acquire for a room whose time has come and that nobody has used
 // meanwhile, else nil.

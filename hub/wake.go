@@ -53,9 +53,10 @@ type waker struct {
 
 	// Owned by run.
 	routes *[]*route.Route // those for which what follows holds
-	done   time.Time       // rooms that were due before are in memory, or wait for their route
+	done   time.Time       // rooms that were due before are in memory, wait for their route, or have failed
 	review *engines.Wake   // behind which options are to be looked at; nil: no more
-	retry  time.Duration   // the last pause before another try; 0 if all went well
+	retry  time.Duration   // the pause before what has failed is tried again; 0 if nothing has
+	again  time.Time       // its end, by the machine's clock
 }
 
 // run wakes rooms as long as the hub lives.
@@ -107,43 +108,78 @@ func (w *waker) work() time.Time {
 		w.routes, w.done, w.review = routes, time.Time{}, new(engines.Wake)
 	}
 	now := w.hub.store.Clock()
-	if now.Before(w.done) { // it was set back
+	if now.Before(w.done) || w.retry > 0 && !now.Before(w.again) { // it was set back, or it is time to try again
 		w.done = time.Time{}
 	}
-	before := now.Add(1) // what is due now, too
-	if w.wakeDue(before) {
-		w.done, w.retry = before, 0
-	} else {
-		w.retry = min(max(2*w.retry, shortestRetry), longestRetry)
+	next, err := w.workOn(now)
+	if err != nil {
+		w.hub.log().Error("looking for rooms to wake", zap.Error(err))
+		w.failed(now)
+		return w.again
 	}
-	next, err := w.upcoming()
-	switch {
-	case err != nil || w.retry > 0:
-		return now.Add(max(w.retry, shortestRetry))
-	case w.review != nil:
-		w.lookAtSome()
-		return now.Add(max(w.retry, reviewPause))
+	if w.review != nil {
+		next = earliest(next, now.Add(reviewPause))
+	}
+	if w.retry > 0 {
+		next = earliest(next, w.again)
 	}
 	return next
 }
 
-// wakeDue wakes the rooms that have become due before a time, and reports whether all
-// went well.
-func (w *waker) wakeDue(before time.Time) (well bool) {
-	well = true
+// workOn is work at a time. It returns when the next room is due; zero if none is. An error
+// is that of the engine, which does not say which rooms are.
+func (w *waker) workOn(now time.Time) (next time.Time, err error) {
+	if err := w.wakeDue(now); err != nil {
+		return time.Time{}, err
+	}
+	if w.review != nil {
+		if err := w.lookAtSome(); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return w.upcoming()
+}
+
+// earliest returns the earlier one of two times, of which the zero time is none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// failed has all rooms that are due looked at again after a pause. Meanwhile others become
+// due, and are not held up by those that fail.
+func (w *waker) failed(now time.Time) {
+	if w.retry > 0 && now.Before(w.again) {
+		return
+	}
+	w.retry = min(max(2*w.retry, shortestRetry), longestRetry)
+	w.again = now.Add(w.retry)
+}
+
+// wakeDue wakes the rooms that are due.
+func (w *waker) wakeDue(now time.Time) error {
+	all, well, before := w.done.IsZero(), true, now.Add(1) // what is due now, too
 	for last := (engines.Wake{At: w.done}); !isClosed(w.hub.closing); {
 		page, err := w.due(before, last, wakePage)
 		if err != nil {
-			w.hub.log().Error("looking for rooms to wake", zap.Error(err))
-			return false
+			return err
 		}
 		well = w.wakeAll(page) && well
 		if len(page) < wakePage {
-			return well
+			break
 		}
 		last = page[len(page)-1]
 	}
-	return false
+	w.done = before
+	switch {
+	case !well:
+		w.failed(now)
+	case all:
+		w.retry = 0
+	}
+	return nil
 }
 
 // upcoming returns when the next room is due; zero if none is.
@@ -156,20 +192,19 @@ func (w *waker) upcoming() (time.Time, error) {
 }
 
 // lookAtSome looks at some of the rooms that are not due yet.
-func (w *waker) lookAtSome() {
+func (w *waker) lookAtSome() error {
 	if w.review.At.Before(w.done) {
 		w.review = &engines.Wake{At: w.done}
 	}
 	page, err := w.due(eternity, *w.review, reviewPage)
 	if err != nil {
-		w.hub.log().Error("looking for rooms to wake", zap.Error(err))
-		w.retry = shortestRetry
-		return
+		return err
 	}
 	w.wakeAll(page)
 	if w.review = nil; len(page) == reviewPage {
 		w.review = &page[len(page)-1]
 	}
+	return nil
 }
 
 func (w *waker) due(before time.Time, after engines.Wake, n int) (page []engines.Wake, err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -519,5 +520,147 @@ func TestPollIsForgotten(t *testing.T) {
 		p.expect("room", "1 closed after 1h0m0s")
 		time.Sleep(2 * time.Minute)
 		engine.expect(t)
+	})
+}
+
+// damaged is an engine that cannot read one of its rooms.
+type damaged struct {
+	*lasting
+	room atomic.Value // its name, a string
+}
+
+func (e *damaged) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	if e.room.Load() == key.Room {
+		return nil, 0, errors.New("damaged")
+	}
+	return e.lasting.Load(ctx, key)
+}
+
+// A room that is due and cannot be read is tried again and again, and holds up no other
+// room, whether that is due later or is to be looked at after a reload.
+func TestARoomThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		engine := &damaged{lasting: p.engine.(*lasting)}
+		p.engine = engine
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.vote(rt, "damaged")
+		time.Sleep(90 * time.Second)
+		p.vote(rt, "room")
+		time.Sleep(50 * time.Minute)
+		p.vote(rt, "early")
+		engine.room.Store("damaged")
+		time.Sleep(10*time.Minute + time.Millisecond)
+		p.expect("room", "1 closed after 1h0m0s")
+		p.reload(pollRoute("poll", pollApp{lasts: 20 * time.Minute}))
+		time.Sleep(10 * time.Minute)
+		p.expect("early", "1 closed after 20m0s")
+		engine.room.Store("")
+		time.Sleep(time.Minute)
+		p.expectPrefix("damaged", "1 closed after 1h1")
+		if len(p.logs.TakeAll()) == 0 {
+			t.Error("nothing is told of the room that cannot be read")
+		}
+	})
+}
+
+// A room that is to be woken some time is forgotten like any other, over an engine that
+// takes its time too.
+func TestAPollThatIsOpenIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := hubtest.NewEngine()
+		p := &pollHouse{t: t, engine: engine}
+		rt := route.New("poll", "test", route.Config{App: pollApp{lasts: 1000 * time.Hour}, Named: true, Forget: 2 * time.Hour})
+		p.start(rt)
+		defer p.stop()
+		time.Sleep(7 * time.Minute)
+		p.vote(rt, "room")
+		time.Sleep(2*time.Hour + time.Minute)
+		if keys, err := engine.List(context.Background(), engines.Key{}, 9); err != nil || len(keys) > 0 {
+			t.Errorf("stored are %v, %v, want nothing", keys, err)
+		}
+	})
+}
+
+// restlessApp has rooms that are woken every 45 seconds, from their first message on.
+type restlessApp struct{ *hubtest.CounterApp }
+
+func (a restlessApp) NewState() apps.State { return &restless{State: a.CounterApp.NewState()} }
+
+type restless struct {
+	apps.State
+	last time.Time // operation
+}
+
+func (s *restless) Apply(op apps.Op) (apps.Outcome, error) {
+	s.last = op.At
+	return s.State.Apply(apps.Op{Data: []byte("1"), At: op.At})
+}
+
+func (s *restless) Wake() time.Time {
+	if s.last.IsZero() {
+		return s.last
+	}
+	return s.last.Add(45 * time.Second)
+}
+
+func (s *restless) MarshalBinary() ([]byte, error) { return s.last.MarshalBinary() }
+
+func (s *restless) UnmarshalBinary(p []byte) error { return s.last.UnmarshalBinary(p) }
+
+// A room that is woken again and again is forgotten like any other.
+func TestARestlessRoomIsForgotten(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := route.New("restless", "test", route.Config{App: restlessApp{hubtest.NewCounterApp()}, Named: true, Forget: time.Hour})
+		p.start(rt)
+		defer p.stop()
+		time.Sleep(7 * time.Minute)
+		p.vote(rt, "room")
+		time.Sleep(time.Hour + time.Minute)
+		p.engine.(*lasting).expect(t)
+	})
+}
+
+// driftingApp has a state that tells a later time whenever it is asked, against its
+// contract, until it has been asked a thousand times.
+type driftingApp struct {
+	*hubtest.CounterApp
+	asked *atomic.Int64
+}
+
+func (a driftingApp) NewState() apps.State { return drifting{a.CounterApp.NewState(), a.asked} }
+
+type drifting struct {
+	apps.State
+	asked *atomic.Int64
+}
+
+func (s drifting) Wake() time.Time {
+	if s.asked.Add(1) > 1000 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Second)
+}
+
+// A state that is due and is not once it is looked at again is not asked without end.
+func TestStateThatDrifts(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		app := driftingApp{hubtest.NewCounterApp(), new(atomic.Int64)}
+		rt := pollRoute("drifting", pollApp{})
+		rt = route.New("drifting", "test", route.Config{App: app, Named: true, Settings: *rt.Settings.Load()})
+		p.start(rt)
+		defer p.stop()
+		c, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Send("op")
+		c.Expect("1")
+		time.Sleep(10 * time.Second)
+		if n := app.asked.Load(); n > 100 {
+			t.Errorf("asked %d times in ten seconds", n)
+		}
+		c.Close()
 	})
 }

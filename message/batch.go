@@ -1,6 +1,11 @@
 package message
 
-import "github.com/caddyws/caddy-websocket/frames"
+import (
+	"iter"
+	"slices"
+
+	"github.com/caddyws/caddy-websocket/frames"
+)
 
 // Batch is messages that leave together, in their order. It is filled by one
 // goroutine, and then told by one goroutine at a time. The bytes that it gives out
@@ -33,6 +38,9 @@ func (b *Batch) Len() int {
 	}
 	return len(b.messages)
 }
+
+// All returns the messages in their order.
+func (b *Batch) All() iter.Seq[Message] { return slices.Values(b.messages) }
 
 // Slice returns the messages from i up to but not including j. It shares the
 // encoded bytes of b.

@@ -18,7 +18,7 @@ type attempt struct {
 	wake   time.Time // when the state is to be woken; zero if never
 	index  time.Time // the same by the machine's clock
 	rev    uint64    // of the value before; 0: this one creates the room
-	writer writer    // who stores it, as which batch
+	writer writer    // the process that stores it, and the number of its batch
 	doubt  bool      // a Swap of it may have stored it, or still may
 	cause  error     // why it is not simply stored
 

@@ -21,7 +21,7 @@ type alarm struct {
 
 	resting bool // restOn is under way; guarded by Room.mu
 
-	// Owned by the turn.
+	// Owned by the turn, or the loader.
 	rest  time.Duration // after the last wake
 	until time.Time     // its end
 }
@@ -44,13 +44,20 @@ func (r *Room) setAlarm() {
 	if !pending && r.alarm.timer == nil {
 		return
 	}
-	at, rest := r.replica.WakeTime(), time.Until(r.alarm.until)
+	at := r.replica.WakeTime()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.arm(wait, at)
+}
+
+// arm sets the alarm for a state that is to be woken after a while, when the machine's
+// clock shows at; zero if never. mu is held.
+func (r *Room) arm(wait time.Duration, at time.Time) {
+	rest := time.Until(r.alarm.until)
 	r.alarm.stop()
 	r.alarm.at = at
 	switch {
-	case !pending || r.alarm.resting || r.route.HasEnded():
+	case at.IsZero() || r.alarm.resting || r.route.HasEnded():
 	case rest > 0 && wait <= rest:
 		r.alarm.resting = true
 		r.Retain()
@@ -110,9 +117,7 @@ func (r *Room) mayWake() bool {
 // woken notes what came of a wake: the room rests.
 func (r *Room) woken(res replica.Result) {
 	switch {
-	case res.Err == replica.ErrNotDue:
-		return
-	case res.Err == nil:
+	case res.Err == nil, res.Err == replica.ErrNotDue: // or a state that tells another time each time would be asked without end
 		r.alarm.rest = shortestRest
 	default:
 		r.reportWake(res.Err)
@@ -123,18 +128,15 @@ func (r *Room) woken(res replica.Result) {
 
 // reportWake reports why a wake has failed, unless the replica has.
 func (r *Room) reportWake(err error) {
-	if e, ok := errors.AsType[*replica.Error](err); !ok || e.Code == replica.CodeRefused {
-		r.report(fmt.Errorf("waking the room: %w", err))
-	}
-}
-
-// beginAlarm has the alarm set in a room that has just been loaded. What was to be done
-// before is done before visitors see the state, unless that takes long.
-func (r *Room) beginAlarm(ctx context.Context, overdue bool) {
-	if !overdue {
-		r.ring()
+	if e, ok := errors.AsType[*replica.Error](err); ok && (e.Code == replica.CodeUnavailable || e.Code == replica.CodeUnknown) {
 		return
 	}
+	r.report(fmt.Errorf("waking the room: %w", err))
+}
+
+// wakeFirst wakes the state of a room that has just been loaded: what was to be done before
+// is done before visitors see the state, unless that takes long.
+func (r *Room) wakeFirst(ctx context.Context) {
 	done := make(chan struct{})
 	r.take(func(c *chores) { c.wake, c.overdue = true, done })
 	timer := time.NewTimer(wakePatience)

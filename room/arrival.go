@@ -58,6 +58,7 @@ func (r *Room) welcomeOne(m *Member) {
 	}
 	m.greets = false
 	if m.place >= 0 && b.Len() > 0 {
+		r.traceMessages(m, b)
 		m.conn.Write(b)
 	}
 }

@@ -138,6 +138,7 @@ func (a *announcement) tellStanding(m *Member) {
 	for _, e := range a.room.standing(a.fresh[m]) {
 		b.Add(a.now.standing(e, replica.Place{Version: a.now.version}))
 	}
+	a.room.traceMessages(m, b)
 	if b.Len() > 0 && m.conn.Write(b) {
 		a.behind = append(a.behind, m)
 	}

@@ -39,16 +39,19 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	wait, pending := r.replica.Wake()
-	now := r.snapshot()
-	r.setLast(now)            // from here on the replica belongs to the turn
+	at, now := r.replica.WakeTime(), r.snapshot()
+	r.mu.Lock()
+	r.last = now // from here on the replica belongs to the turn
+	r.arm(wait, at)
+	r.mu.Unlock()
 	if r.config() != config { // a reload has not seen that the room is loaded
 		r.Renew()
 	}
 	if now.events.Told < now.events.Total {
 		r.handOut(now, nil)
 	}
-	if pending {
-		r.beginAlarm(ctx, wait == 0)
+	if pending && wait == 0 {
+		r.wakeFirst(ctx)
 	}
 	if r.shared.Others != nil { // it may have told something meanwhile
 		r.take(func(c *chores) { c.refresh = true })

@@ -23,8 +23,7 @@ type openRoom struct {
 // know and has not been told. It returns when the app knows. The room is loaded, and the
 // caller has a reference.
 func (r *Room) Open() {
-	config := r.config()
-	if _, ok := config.App.(apps.Opener); !ok {
+	if _, ok := r.config().App.(apps.Opener); !ok {
 		return
 	}
 	r.opening.Lock()
@@ -32,7 +31,7 @@ func (r *Room) Open() {
 		r.opening.Unlock()
 		return
 	}
-	r.openFor(config)
+	r.openFor(r.config()) // as it is now: reopen may just have found the room not open
 }
 
 // reopen tells another instance of the app, of a configuration that has been reloaded, that

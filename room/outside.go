@@ -146,7 +146,13 @@ func (r *Room) Untold() (news News, dropped int, ok bool) {
 // Told notes that the event that Untold has returned is told.
 func (r *Room) Told() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	rt, told := r.route, r.noteTold()
+	r.mu.Unlock()
+	countAlert(rt, told.event.Event)
+}
+
+// noteTold notes that the oldest event that waits is told, and has that stored. mu is held.
+func (r *Room) noteTold() untold {
 	o := r.outside
 	u := o.waiting[0]
 	r.shared.untold.Add(-u.size())
@@ -162,6 +168,7 @@ func (r *Room) Told() {
 		r.Retain()
 		r.shared.Go(r.storeToldSoon)
 	}
+	return u
 }
 
 // LeaveUntold leaves what waits to the next process: nobody is there to be told.

@@ -3,13 +3,14 @@ package room
 import (
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/message"
 )
 
 // Passage is one thing that passes in a room, as a trace shows it.
 type Passage struct {
 	Kind   PassageKind
 	Room   *Room
-	Member *Member // who says it, or is told; nil for everybody in the room
+	Member *Member // the one that says it or is told; nil for everybody in the room
 	Data   []byte  // valid during the call of the Tracer
 	Binary bool
 	Code   frames.CloseCode // of a Left
@@ -67,6 +68,16 @@ func (a *announcement) trace() {
 			to = e.from
 		}
 		a.room.traceBody(Raised, to, e.Body)
+	}
+}
+
+// traceMessages tells the tracer what one member is told.
+func (r *Room) traceMessages(m *Member, b *message.Batch) {
+	if r.shared.tracer.Load() == nil {
+		return
+	}
+	for said := range b.All() {
+		r.traceBody(Sent, m, apps.Body{Text: said.Text, JSON: said.JSON})
 	}
 }
 

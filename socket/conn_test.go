@@ -306,6 +306,20 @@ func TestConnIsNotBehindOnceItLeaves(t *testing.T) {
 	}
 }
 
+// What has come behind the handshake counts like everything else.
+func TestBytesBehindTheHandshakeCount(t *testing.T) {
+	overLinks(t, func(t *testing.T, s *session) {
+		sent := append(clientText("hello"), closeFrame(frames.NormalClosure, "")...)
+		s.start(sent[:8]...)
+		s.say(sent[8:])
+		s.expect(frames.Text, "hello")
+		s.expect(frames.Close, "\x03\xe8")
+		if e := s.expectEnd(); e.BytesIn != uint64(len(sent)) {
+			t.Errorf("counted %d bytes, want %d", e.BytesIn, len(sent))
+		}
+	})
+}
+
 func TestConnAnswersClose(t *testing.T) {
 	for _, test := range []struct {
 		sent   []byte

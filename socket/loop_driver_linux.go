@@ -51,6 +51,7 @@ func startOnLoop(c *Conn, t Transport) bool {
 	}
 	_ = tcp.Close() // the duplicate is the connection now
 	d := &loopDriver{loop: l, conn: c, fd: fd, paused: len(t.Buffered) > 0, stash: stashed(t.Buffered)}
+	c.countIn(len(t.Buffered)) // what is stashed counts when it is read
 	c.start(d, t.Deflate)
 	d.begin()
 	return true

@@ -18,6 +18,13 @@ func (c *Conn) Stats() tally.Connection {
 	return s
 }
 
+// countIn counts bytes that have arrived.
+func (c *Conn) countIn(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end.BytesIn += uint64(n)
+}
+
 // countMessages counts the messages that the reader has handed over. The reader calls
 // it, with Conn.mu held: so a message costs no lock of its own.
 func (c *Conn) countMessages() {

@@ -11,6 +11,7 @@ import (
 type Route struct {
 	sockets, streams atomic.Int64 // connections there are: WebSockets and event streams
 	appErrors        atomic.Uint64
+	alerts           alerts
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -41,7 +42,10 @@ const Accepted = "accepted"
 
 // NewRoute returns a tally that is in no set.
 func NewRoute() *Route {
-	return &Route{handshakes: map[string]uint64{Accepted: 0}, closes: make(map[uint16]uint64)}
+	return &Route{
+		alerts:     alerts{begun: make(map[string]uint64)},
+		handshakes: map[string]uint64{Accepted: 0}, closes: make(map[uint16]uint64),
+	}
 }
 
 // Enter counts a connection that begins: an event stream or a WebSocket.
@@ -94,6 +98,7 @@ type RouteCounts struct {
 	Handshakes       map[string]uint64
 	Closes           map[uint16]uint64
 	AppErrors        uint64
+	Alerts           map[string]uint64 // that have begun, by name
 	Traffic
 	Replaced uint64
 }
@@ -123,7 +128,7 @@ func (g *Gathering) Counts() RouteCounts {
 	r.shown.rise(g.sum)
 	return RouteCounts{
 		Sockets: r.sockets.Load(), Streams: r.streams.Load(),
-		Handshakes: maps.Clone(r.handshakes), Closes: maps.Clone(r.closes), AppErrors: r.appErrors.Load(),
+		Handshakes: maps.Clone(r.handshakes), Closes: maps.Clone(r.closes), AppErrors: r.appErrors.Load(), Alerts: r.alerts.counts(),
 		Traffic: r.shown.Traffic, Replaced: r.shown.replaced,
 	}
 }

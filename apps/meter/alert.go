@@ -39,7 +39,7 @@ type Alert struct {
 	// beyond the threshold when it is over, the alert begins then. Default: none.
 	Cooldown caddy.Duration `json:"cooldown,omitempty"`
 
-	// Who is told: "room" is everybody, "key" only the connections that have sent
+	// The audience: "room" is everybody, "key" only the connections that have sent
 	// readings of that key, or have claimed it. The latter needs each. Default: room.
 	To string `json:"to,omitempty"`
 
@@ -49,7 +49,7 @@ type Alert struct {
 	Message string `json:"message,omitempty"`
 }
 
-// Who is told of an alert.
+// The audiences of an alert.
 const (
 	toRoom = "room"
 	toKey  = "key"

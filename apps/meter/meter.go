@@ -146,6 +146,14 @@ func (a *App) Receive(c apps.Conn, m apps.Message) error {
 // NewState returns the state of a new room: no readings.
 func (a *App) NewState() apps.State { return newState(a.rules) }
 
+// AlertNames lists the names of the alerts.
+func (a *App) AlertNames() (names []string) {
+	for i := range a.Alerts {
+		names = append(names, a.Alerts[i].Name)
+	}
+	return names
+}
+
 // Subprotocols lists json.
 func (*App) Subprotocols() []string { return []string{"json"} }
 
@@ -163,4 +171,5 @@ var (
 	_ apps.Paced            = (*App)(nil)
 	_ apps.Protocols        = (*App)(nil)
 	_ apps.Inline           = (*App)(nil)
+	_ apps.Alerter          = (*App)(nil)
 )

@@ -70,8 +70,8 @@ func (s *state) Standing(claim string) []apps.Event {
 		return nil
 	}
 	var events []apps.Event
-	for change := range s.readings.Raised() {
-		if change.Key == claim && s.rules.alerts[change.Threshold].To == toKey {
+	for change := range s.readings.RaisedOf(claim) {
+		if s.rules.alerts[change.Threshold].To == toKey {
 			events = s.rules.appendEvent(events, change)
 		}
 	}
