@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
@@ -26,6 +27,9 @@ type node struct {
 	engines.Engine
 	common *common
 }
+
+// longestSleep is how long a node does not look by itself.
+const longestSleep = time.Minute
 
 var errFault = errors.New("cable")
 
@@ -136,4 +140,52 @@ func TestWhatWasHeardOfIsReadLater(t *testing.T) {
 	here.Send("1")
 	here.Expect("2")
 	there.Expect("2")
+}
+
+// pollNodes returns the processes of two nodes.
+func pollNodes(t *testing.T) (a, b *pollHouse) {
+	c := &common{hear: make(map[*func(engines.Event)]engines.Key)}
+	return &pollHouse{t: t, engine: node{&c.Engine, c}}, &pollHouse{t: t, engine: node{&c.Engine, c}}
+}
+
+// A poll that was opened on a node that has died since closes on another, which has heard
+// nothing of it; also if the clock of the first was behind, so that it should have closed
+// before the other last looked.
+func TestPollOfANodeThatHasDiedCloses(t *testing.T) {
+	for _, behind := range []time.Duration{0, longestSleep - time.Second} {
+		for _, lasts := range []time.Duration{time.Second, time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := pollNodes(t)
+				a.start(pollRoute("poll", pollApp{lasts: lasts}))
+				defer a.stop()
+				time.Sleep(time.Hour)
+				b.set(-behind)
+				rt := pollRoute("poll", pollApp{lasts: lasts})
+				b.start(rt)
+				b.vote(rt, "room")
+				synctest.Wait()
+				b.stop()
+				time.Sleep(lasts + longestSleep + time.Millisecond)
+				a.expectPrefix("room", "1 closed after ")
+			})
+		}
+	}
+}
+
+// A node that has looked many times finds what was stored since, and in time.
+func TestNodeLooksForWakesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pollNodes(t)
+		app := pollApp{lasts: 2 * longestSleep}
+		a.start(pollRoute("poll", app))
+		defer a.stop()
+		time.Sleep(10*longestSleep + time.Second)
+		rt := pollRoute("poll", app)
+		b.start(rt)
+		b.vote(rt, "room")
+		synctest.Wait()
+		b.stop()
+		time.Sleep(app.lasts + time.Millisecond)
+		a.expect("room", "1 closed after 2m0s")
+	})
 }

@@ -20,6 +20,10 @@ import (
 // there is no such route it waits: after each reload all rooms that are due are looked
 // at again. So are, after a reload and a start, those whose wake is still to come, a few
 // at a time, since the options may tell another time than before.
+//
+// What other processes store in a shared engine nobody tells the waker. It looks at least
+// once in longestSleep, and then also for wakes that were due up to as long before it last
+// did so: the clock of the other may be behind, or storing the wake may have taken a while.
 
 const (
 	// wakePage is how many rooms an engine is asked for at once, and wakers how many
@@ -31,7 +35,8 @@ const (
 	reviewPage  = 100
 	reviewPause = 100 * time.Millisecond
 
-	// longestSleep bounds how long the clock is trusted.
+	// longestSleep bounds how long the clock is trusted, and how late it is found what other
+	// processes have stored.
 	longestSleep = time.Minute
 
 	// The pause before rooms that could not be woken are tried again grows.
@@ -54,6 +59,7 @@ type waker struct {
 	// Owned by run.
 	routes *[]*route.Route // those for which what follows holds
 	done   time.Time       // rooms that were due before are in memory, wait for their route, or have failed
+	back   time.Time       // when it was last looked for what others have stored meanwhile
 	review *engines.Wake   // behind which options are to be looked at; nil: no more
 	retry  time.Duration   // the pause before what has failed is tried again; 0 if nothing has
 	again  time.Time       // its end, by the machine's clock
@@ -123,6 +129,9 @@ func (w *waker) work() time.Time {
 	if w.retry > 0 {
 		next = earliest(next, w.again)
 	}
+	if w.hub.shared.Others != nil {
+		next = earliest(next, w.back.Add(longestSleep))
+	}
 	return next
 }
 
@@ -161,7 +170,7 @@ func (w *waker) failed(now time.Time) {
 // wakeDue wakes the rooms that are due.
 func (w *waker) wakeDue(now time.Time) error {
 	all, well, before := w.done.IsZero(), true, now.Add(1) // what is due now, too
-	for last := (engines.Wake{At: w.done}); !isClosed(w.hub.closing); {
+	for last := (engines.Wake{At: w.from(now)}); !isClosed(w.hub.closing); {
 		page, err := w.due(before, last, wakePage)
 		if err != nil {
 			return err
@@ -180,6 +189,19 @@ func (w *waker) wakeDue(now time.Time) error {
 		w.retry = 0
 	}
 	return nil
+}
+
+// from returns behind which time rooms that are due are looked for.
+func (w *waker) from(now time.Time) time.Time {
+	before := w.back
+	switch {
+	case w.done.IsZero():
+		w.back = now
+	case w.hub.shared.Others != nil && now.Sub(before) >= longestSleep:
+		w.back = now
+		return before.Add(-longestSleep)
+	}
+	return w.done
 }
 
 // upcoming returns when the next room is due; zero if none is.
