@@ -91,20 +91,23 @@ func openBucket(ctx context.Context, l *link, name, prefix string, replicas int)
 // findStream waits until a leader of the bucket's stream answers, and creates it if there is
 // none. Servers that have just started may need a while.
 func findStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefix string, replicas int) (*jetstream.StreamInfo, error) {
-	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
-		info, err := tryStream(ctx, l, js, name, prefix, replicas)
+	pause, limit := shortestPause, firstTimeout
+	for {
+		info, err := tryStream(ctx, l, js, name, prefix, replicas, limit)
 		if err == nil || !isPassing(err) {
 			return info, err
 		}
 		if !l.wait(ctx, l.returning(), pause) {
 			return nil, fmt.Errorf("%w: JetStream does not answer: %w", engines.ErrUnavailable, err)
 		}
+		pause, limit = min(2*pause, longestPause), min(2*limit, answerTimeout)
 	}
 }
 
-// tryStream returns what the bucket's stream is, created if need be.
-func tryStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefix string, replicas int) (*jetstream.StreamInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+// tryStream returns what the bucket's stream is, created if need be, unless that takes longer
+// than a limit.
+func tryStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefix string, replicas int, limit time.Duration) (*jetstream.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	stream, err := js.Stream(ctx, streamPrefix+name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -143,7 +146,7 @@ func createStream(ctx context.Context, l *link, js jetstream.JetStream, name, pr
 func isPassing(err error) bool {
 	api := new(jetstream.APIError)
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was first
+	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse), errors.Is(err, jetstream.ErrStreamNotFound): // it is just being created
 		return true
 	case !errors.As(err, &api):
 		return !errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
@@ -194,12 +197,27 @@ func doubts(c jetstream.StreamConfig, replicas int, clustered bool) (warnings []
 	return warnings
 }
 
+// How often, and after which pause, which grows, a message is tried again while another of its
+// subject is being stored: that may be the one that was just acknowledged.
+const (
+	busyTries = 5
+	busyPause = time.Millisecond
+)
+
 // put publishes a message if the last one of its subject has a sequence.
-func (b *bucket) put(ctx context.Context, subject string, at uint64, h nats.Header, data []byte) (uint64, error) {
+func (b *bucket) put(ctx context.Context, subject string, at uint64, h nats.Header, data []byte) (seq uint64, err error) {
 	h[jetstream.ExpectedStreamHeader] = []string{b.name}
 	h[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(at, 10)}
-	answer, err := b.link.write(ctx, &nats.Msg{Subject: subject, Header: h, Data: data})
-	return outcome(answer, err, b.name)
+	pause := busyPause
+	for range busyTries {
+		answer, failed := b.link.write(ctx, &nats.Msg{Subject: subject, Header: h, Data: data})
+		seq, err = outcome(answer, failed, b.name)
+		if !errors.Is(err, errBusy) || !b.link.wait(ctx, nil, pause) {
+			break
+		}
+		pause *= 2
+	}
+	return seq, err
 }
 
 // stored is the last message of a subject.
@@ -296,19 +314,23 @@ func (b *bucket) queryOnce(ctx context.Context, subject string, request []byte, 
 // errReplaced is of a bucket that is not the one that was opened.
 var errReplaced = errors.New("the bucket was deleted, and perhaps restored, while it was in use: Caddy has to be restarted")
 
-// last asks the leader for the sequence of the newest message.
-func (b *bucket) last(ctx context.Context) (uint64, error) {
+// extent is how far a stream goes.
+type extent struct {
+	Last     uint64 `json:"last_seq"` // the sequence of the newest message
+	Messages int    `json:"messages"` // how many there are
+}
+
+// extent asks the leader how far the stream goes.
+func (b *bucket) extent(ctx context.Context) (extent, error) {
 	var info struct {
 		Created time.Time `json:"created"`
-		State   struct {
-			LastSeq uint64 `json:"last_seq"`
-		} `json:"state"`
+		State   extent    `json:"state"`
 	}
 	if err := b.query(ctx, "$JS.API.STREAM.INFO."+b.name, nil, &info); err != nil {
-		return 0, err
+		return extent{}, err
 	}
 	if !isSameCreation(info.Created, b.created) {
-		return 0, errReplaced
+		return extent{}, errReplaced
 	}
-	return info.State.LastSeq, nil
+	return info.State, nil
 }

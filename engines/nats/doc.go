@@ -39,7 +39,8 @@
 // before it began.
 //
 // Markers of deleted rooms live for a day. An index that has not been brought up to date for
-// half of that is read anew.
+// half of that is read anew; so is one with a room that is not there any more although nobody
+// has deleted it, since an operator has purged the stream.
 //
 // # Other nodes
 //

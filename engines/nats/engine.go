@@ -102,10 +102,14 @@ func (e *Engine) Load(ctx context.Context, key engines.Key) ([]byte, uint64, err
 	if err != nil {
 		return nil, 0, engines.ErrNotFound
 	}
+	known := e.index.has(key)
 	s, err := e.bucket.get(ctx, subject)
 	switch {
 	case err != nil:
 		return nil, 0, err
+	case s.seq == 0 && known: // an operator has taken it away
+		e.follower.doubt.Store(true)
+		return nil, 0, engines.ErrNotFound
 	case s.seq == 0 || isMarker(s.head):
 		return nil, 0, engines.ErrNotFound
 	}

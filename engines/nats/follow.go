@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,6 +34,8 @@ type follower struct {
 	consumer jetstream.Consumer // nil: there is none
 	read     uint64             // how many messages it has sent here
 	fresh    time.Time          // the index has missed no marker that was there then, or later
+
+	doubt atomic.Bool // a room of the index is not there
 }
 
 // follow brings the index up to date: with all that the stream's leader had when it was
@@ -44,19 +47,21 @@ func (e *Engine) follow(ctx context.Context) error {
 	}
 	defer f.busy.release()
 	began := time.Now().Round(0) // the clock on the wall goes on while a machine sleeps
-	last, err := e.bucket.last(ctx)
+	known := e.index.count()
+	now, err := e.bucket.extent(ctx)
 	if err != nil {
 		if errors.Is(err, errReplaced) {
 			e.retire(err)
 		}
 		return fmt.Errorf("asking NATS for the state of the bucket: %w", err)
 	}
-	if began.Sub(f.fresh) > staleAfter { // or nothing was read yet
+	purged := f.doubt.Swap(false) || now.Messages < known
+	if purged || began.Sub(f.fresh) > staleAfter { // or nothing was read yet
 		e.index.reset()
 		f.consumer = nil // which is where it must not begin
 		f.fresh = began  // a call that follows goes on where this one ends
 	}
-	if err := e.readTo(ctx, last); err != nil {
+	if err := e.readTo(ctx, now.Last); err != nil {
 		return fmt.Errorf("reading the index of rooms from NATS: %w", err)
 	}
 	f.fresh = began

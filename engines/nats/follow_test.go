@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -207,4 +208,33 @@ func TestAMarkerThatHasVanished(t *testing.T) {
 	if keys, err := b.List(bounded(t), engines.Key{}, 10); err != nil || len(keys) != 1 {
 		t.Errorf("%v, %v", keys, err)
 	}
+}
+
+// Rooms that an operator has purged are known no more: at once if they are many, else once
+// somebody has looked for one.
+func TestRoomsThatWerePurged(t *testing.T) {
+	a, _ := pair(t)
+	for i := range 4 {
+		swap(t, a, key(i), 0, value("x"))
+	}
+	expectCount(t, a, 4)
+	_, js := connect(t, a.link.conn.ConnectedUrl())
+	s, err := js.Stream(bounded(t), a.bucket.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := subjectOf(a.bucket.rooms, key(1))
+	if err := s.Purge(bounded(t), jetstream.WithPurgeSubject(one)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.Load(bounded(t), key(1)); !errors.Is(err, engines.ErrNotFound) {
+		t.Error(err)
+	}
+	expectCount(t, a, 3)
+	if err := s.Purge(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	expectCount(t, a, 0)
+	swap(t, a, key(1), 0, value("x"))
+	expectCount(t, a, 1)
 }

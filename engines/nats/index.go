@@ -113,6 +113,14 @@ func (x *index) revision(key engines.Key) uint64 {
 	return max(x.rooms[key].rev, x.gone[key])
 }
 
+// has reports whether there is a room.
+func (x *index) has(key engines.Key) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, known := x.rooms[key]
+	return known
+}
+
 // count returns how many rooms there are.
 func (x *index) count() int {
 	x.mu.Lock()

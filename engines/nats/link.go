@@ -20,8 +20,9 @@ const (
 	flushTimeout  = 5 * time.Second        // a server that takes nothing for so long is left
 
 	// answerTimeout is how long one answer is waited for. A server that leads nothing any
-	// more may not give one.
+	// more, or not yet, may not give one: what may be repeated is repeated sooner at first.
 	answerTimeout = 5 * time.Second
+	firstTimeout  = 500 * time.Millisecond
 
 	// The pause before a request is tried again grows.
 	shortestPause = 20 * time.Millisecond
@@ -46,16 +47,23 @@ type link struct {
 	doubt func()        // called when what was sent to here may be lost
 }
 
-// dial connects to one of the servers.
+// dial connects to one of the servers, unless ctx ends before.
 func dial(ctx context.Context, settings []nats.Option, urls string) (*link, error) {
 	l := &link{back: make(chan struct{}), doubt: func() {}}
 	l.over, l.end = context.WithCancel(context.Background())
-	timeout := dialTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = max(min(timeout, time.Until(deadline)), time.Millisecond)
-	}
-	conn, err := nats.Connect(urls, append(settings, l.options(timeout)...)...)
-	if err != nil {
+	d := &dialer{over: l.over}
+	goOn := context.AfterFunc(ctx, func() {
+		l.end()
+		d.cut()
+	})
+	conn, err := nats.Connect(urls, append(settings, l.options(d)...)...)
+	switch {
+	case !goOn():
+		if err == nil {
+			conn.Close()
+		}
+		return nil, ctx.Err()
+	case err != nil:
 		l.end()
 		return nil, err
 	}
@@ -63,11 +71,12 @@ func dial(ctx context.Context, settings []nats.Option, urls string) (*link, erro
 	return l, nil
 }
 
-func (l *link) options(timeout time.Duration) []nats.Option {
+func (l *link) options(d *dialer) []nats.Option {
 	return []nats.Option{
 		nats.Name("caddy-websocket"),
 		nats.NoEcho(), // messages are for other nodes
-		nats.Timeout(timeout),
+		nats.SetCustomDialer(d),
+		nats.Timeout(dialTimeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once
 		nats.ReconnectWait(reconnectWait),
@@ -130,22 +139,23 @@ func (l *link) close() {
 // write sends a request and returns the answer. It is tried again as long as certainly no
 // server has taken it. An error is errUnsent, or leaves open what has become of it.
 func (l *link) write(ctx context.Context, request *nats.Msg) (*nats.Msg, error) {
-	return l.ask(ctx, request, isUnsent)
+	return l.ask(ctx, request, answerTimeout, func(err error) bool { return isUnsent(err) && !errors.Is(err, nats.ErrMaxPayload) })
 }
 
 // read sends a request that may be repeated, until it is answered or ctx ends.
 func (l *link) read(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
-	return l.ask(ctx, &nats.Msg{Subject: subject, Data: data}, func(error) bool { return true })
+	return l.ask(ctx, &nats.Msg{Subject: subject, Data: data}, firstTimeout, func(error) bool { return true })
 }
 
-// ask sends a request, again after an error that allows to.
-func (l *link) ask(ctx context.Context, request *nats.Msg, again func(error) bool) (*nats.Msg, error) {
-	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
+// ask sends a request, again after an error that allows to. The first answer is waited for up
+// to a limit, which grows.
+func (l *link) ask(ctx context.Context, request *nats.Msg, limit time.Duration, again func(error) bool) (*nats.Msg, error) {
+	for pause := shortestPause; ; pause, limit = min(2*pause, longestPause), min(2*limit, answerTimeout) {
 		back := l.returning()
 		if err := l.ended(ctx); err != nil {
 			return nil, fmt.Errorf("%w: %w", errUnsent, err)
 		}
-		answer, err := l.attempt(ctx, request)
+		answer, err := l.attempt(ctx, request, limit)
 		if err == nil {
 			return answer, nil
 		}
@@ -167,8 +177,8 @@ func (l *link) ended(ctx context.Context) error {
 }
 
 // attempt sends a request once.
-func (l *link) attempt(ctx context.Context, request *nats.Msg) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Duration) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return l.conn.RequestMsgWithContext(ctx, request)
 }

@@ -15,19 +15,19 @@ import (
 
 // What JetStream answers by code, beside those that the client has names for.
 const (
-	codeNoMessage         jetstream.ErrorCode = 10037
-	codeWrongSequence     jetstream.ErrorCode = 10071
-	codeWrongSequenceTold jetstream.ErrorCode = 10164 // the sequence is not told, or another message is on its way
-	codeStoreFailed       jetstream.ErrorCode = 10077 // the description says why
-	codeMessageTooLarge   jetstream.ErrorCode = 10054
-	codeHeaderTooLarge    jetstream.ErrorCode = 10097
-	codeNoResources       jetstream.ErrorCode = 10023
-	codeAccountFull       jetstream.ErrorCode = 10002
-	codeMemoryFull        jetstream.ErrorCode = 10028
-	codeStorageFull       jetstream.ErrorCode = 10047
-	codeOtherStream       jetstream.ErrorCode = 10060
-	codeSealed            jetstream.ErrorCode = 10109
-	codeNotAlone          jetstream.ErrorCode = 10074 // replicas in a server that is alone
+	codeNoMessage       jetstream.ErrorCode = 10037
+	codeWrongSequence   jetstream.ErrorCode = 10071
+	codeBusy            jetstream.ErrorCode = 10164 // another message of the subject is being stored
+	codeStoreFailed     jetstream.ErrorCode = 10077 // the description says why
+	codeMessageTooLarge jetstream.ErrorCode = 10054
+	codeHeaderTooLarge  jetstream.ErrorCode = 10097
+	codeNoResources     jetstream.ErrorCode = 10023
+	codeAccountFull     jetstream.ErrorCode = 10002
+	codeMemoryFull      jetstream.ErrorCode = 10028
+	codeStorageFull     jetstream.ErrorCode = 10047
+	codeOtherStream     jetstream.ErrorCode = 10060
+	codeSealed          jetstream.ErrorCode = 10109
+	codeNotAlone        jetstream.ErrorCode = 10074 // replicas in a server that is alone
 )
 
 // refusals are answers by which a message is certainly not stored: they are given before
@@ -39,6 +39,9 @@ var refusals = []jetstream.ErrorCode{
 // limits are the reasons of codeStoreFailed by which all replicas refuse a message. Others,
 // such as a disk's fault, are those of one replica.
 var limits = []string{"maximum bytes exceeded", "maximum messages exceeded", "message too large"}
+
+// errBusy is of a message that is not stored, although its sequence may be the right one.
+var errBusy = fmt.Errorf("%w, or is just being changed", engines.ErrConflict)
 
 // acknowledgement is the answer to a message.
 type acknowledgement struct {
@@ -72,8 +75,10 @@ func outcome(answer *nats.Msg, err error, stream string) (uint64, error) {
 // judge returns what an answer of JetStream means for the message.
 func judge(err *jetstream.APIError) error {
 	switch code := err.ErrorCode; code {
-	case codeWrongSequence, codeWrongSequenceTold:
+	case codeWrongSequence:
 		return engines.ErrConflict
+	case codeBusy:
+		return errBusy
 	case codeStoreFailed:
 		for _, limit := range limits {
 			if strings.Contains(err.Description, limit) {
