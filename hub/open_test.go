@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,13 +23,13 @@ import (
 type remote struct {
 	from  time.Time
 	err   error
-	tries int
+	tries atomic.Int64
 }
 
 func (*remote) Identity() string { return "" }
 
 func (r *remote) Open(context.Context) (engines.Engine, error) {
-	r.tries++
+	r.tries.Add(1)
 	if time.Now().Before(r.from) {
 		return nil, r.err
 	}
@@ -57,23 +58,23 @@ func TestAnEngineIsOpenedWhenItCanBeReached(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		rt, before, began := hubtest.Route(hubtest.NewCounterApp()), r.tries, time.Now()
+		rt, before, began := hubtest.Route(hubtest.NewCounterApp()), r.tries.Load(), time.Now()
 		for range 100 {
 			if _, err := h.View(t.Context(), rt, "room"); !errors.Is(err, room.ErrUnavailable) {
 				t.Fatal(err)
 			}
 		}
-		if r.tries != before || !time.Now().Equal(began) {
-			t.Errorf("%d visits made %d attempts in %v", 100, r.tries-before, time.Since(began))
+		if r.tries.Load() != before || !time.Now().Equal(began) {
+			t.Errorf("%d visits made %d attempts in %v", 100, r.tries.Load()-before, time.Since(began))
 		}
 		time.Sleep(20 * time.Second)
-		if r.tries > 10 {
-			t.Errorf("%d attempts in 20 s", r.tries)
+		if r.tries.Load() > 10 {
+			t.Errorf("%d attempts in 20 s", r.tries.Load())
 		}
 		time.Sleep(15 * time.Second)
-		last := r.tries
-		if err := h.Open(t.Context()); err != nil || r.tries != last {
-			t.Errorf("opening: %v, with %d more attempts", err, r.tries-last)
+		last := r.tries.Load()
+		if err := h.Open(t.Context()); err != nil || r.tries.Load() != last {
+			t.Errorf("opening: %v, with %d more attempts", err, r.tries.Load()-last)
 		}
 		if _, err := h.View(t.Context(), rt, "room"); err != nil {
 			t.Error(err)
@@ -84,9 +85,9 @@ func TestAnEngineIsOpenedWhenItCanBeReached(t *testing.T) {
 // Any other error is for somebody to mend: each visitor makes an attempt, and nobody else.
 func TestOtherErrorsOfOpenAreNotTriedAgain(t *testing.T) {
 	withRemote(t, time.Hour, errors.New("foreign file"), func(t *testing.T, h *hub.Hub, r *remote) {
-		for want := 1; want < 4; want++ {
-			if err := h.Open(t.Context()); err == nil || r.tries != want {
-				t.Errorf("%v after %d attempts, want %d", err, r.tries, want)
+		for want := int64(1); want < 4; want++ {
+			if err := h.Open(t.Context()); err == nil || r.tries.Load() != want {
+				t.Errorf("%v after %d attempts, want %d", err, r.tries.Load(), want)
 			}
 			time.Sleep(time.Minute)
 		}
@@ -102,7 +103,7 @@ func TestCloseEndsTheAttempts(t *testing.T) {
 			t.Error("it is open")
 		}
 	})
-	if tries.tries != 1 {
-		t.Errorf("%d attempts", tries.tries)
+	if n := tries.tries.Load(); n != 1 {
+		t.Errorf("%d attempts", n)
 	}
 }
