@@ -270,10 +270,9 @@ func TestEarlyMessagesArrive(t *testing.T) {
 
 func TestSecureWebSocket(t *testing.T) {
 	s := start(t, `https://localhost:TLSPORT {
-		tls internal
+		tls CERTIFICATE CERTIFICATE
 		websocket sum
 	}`)
-	s.waitForCertificate()
 	dialer := s.dialer(s.TLSPort)
 	dialer.TLSClientConfig, dialer.Subprotocols = s.roots(), []string{"other", "json"}
 	url := "wss://localhost:" + strconv.Itoa(s.TLSPort) + "/sum"
@@ -306,8 +305,7 @@ func TestSecureWebSocket(t *testing.T) {
 // An answer over HTTP/2 has no header that HTTP/2 forbids (RFC 9113, section
 // 8.2.2): clients take such an answer for broken.
 func TestRefusalOverHTTP2(t *testing.T) {
-	s := start(t, "https://localhost:TLSPORT {\n tls internal\n websocket echo\n}")
-	s.waitForCertificate()
+	s := start(t, "https://localhost:TLSPORT {\n tls CERTIFICATE CERTIFICATE\n websocket echo\n}")
 	transport := &http.Transport{TLSClientConfig: s.roots(), ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: patience}

@@ -81,7 +81,7 @@ END
 	websocket /echo echo
 }
 https://localhost:TLSPORT {
-	tls internal
+	tls CERTIFICATE CERTIFICATE
 	import routes
 }
 http://localhost:PORT {

@@ -52,11 +52,11 @@ func letGo(senders []*Member) {
 // reply tells the sender of an operation its result.
 func (op operation) reply(res replica.Result, now snapshot) {
 	m := op.from
-	switch {
-	case res.Panicked:
+	if res.Panicked {
 		return
-	case res.Err != nil:
-		m.tellFault(res.Err, op.stamp, res.Repeat)
+	}
+	if err := m.judge(res.Err, op.stamp); err != nil {
+		m.tellFault(err, op.stamp, res.Repeat)
 		return
 	}
 	m.turn.version = res.Version

@@ -87,7 +87,7 @@ func (r *Room) refuseIn(m *Member, op operation, always bool) {
 	}
 	r.mu.Unlock()
 	r.tally.Operation(resultOfRefusal(op.Refusal))
-	m.tellFault(op.Refusal, op.stamp, false)
+	m.tellFault(m.judge(op.Refusal, op.stamp), op.stamp, false)
 }
 
 // settleAll releases the senders of a batch, if need be when the members are no
