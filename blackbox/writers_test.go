@@ -36,11 +36,15 @@ type progress struct{ sent, acked atomic.Int64 }
 type crew struct {
 	progress
 	writers []*writer
-	resting atomic.Bool // no operation is begun any more, only retried
-	returns bool        // those whose connection ends, or is refused, make another one
+	resting atomic.Bool   // no operation is begun any more, only retried
+	returns bool          // those whose connection ends, or is refused, make another one
+	within  time.Duration // for so long, at most; 0: as long as patience
 	done    sync.WaitGroup
 	errs    chan error
 }
+
+// comeBack is how long a client waits until it comes back.
+const comeBack = 10 * time.Millisecond
 
 // add takes a writer into the crew.
 func (c *crew) add(w writer) {
@@ -58,7 +62,8 @@ func (c *crew) begin(address string) {
 		c.done.Go(func() {
 			may := func(n int) bool { return !c.resting.Load() && (w.most == 0 || n <= w.most) }
 			err := w.work(address, may)
-			for end := time.Now().Add(patience); c.returns && err != nil && !isOdd(err) && time.Now().Before(end); {
+			for end := time.Now().Add(max(c.within, patience)); c.returns && err != nil && !isOdd(err) && time.Now().Before(end); {
+				time.Sleep(comeBack)
 				err = w.work(address, may)
 			}
 			if c.returns && err != nil || isOdd(err) {
