@@ -118,7 +118,7 @@ func TestNodesAndServersAreKilledInTurn(t *testing.T) {
 
 	hot := &crew{returns: true, within: lasts + 4*patience}
 	for i := range clients {
-		hot.add(writer{name: "h" + strconv.Itoa(i), path: "/sum/hot", ids: true, post: i%4 == 0, value: one})
+		hot.add(writer{name: "h" + strconv.Itoa(i), path: "/sum/hot", ids: true, post: i%4 == 0, many: true, value: one})
 	}
 	hot.begin(b.address())
 	round := 0
