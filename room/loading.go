@@ -53,9 +53,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if pending && wait == 0 {
 		r.wakeFirst(ctx)
 	}
-	if r.shared.HasOthers() { // they may have told something meanwhile
-		r.take(func(c *chores) { c.refresh = true })
-	}
+	r.catchUpWithOthers()
 	return nil
 }
 
