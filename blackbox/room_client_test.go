@@ -3,6 +3,8 @@ package blackbox
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -90,6 +92,31 @@ func TestRoomsOfABrowserComeBack(t *testing.T) {
 	if total := s.state(t, "/sum/back").Total.String(); total != "300" {
 		t.Errorf("the server has %s", total)
 	}
+}
+
+// The page of the README works as it stands there.
+func TestThePageOfTheReadme(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n### In a browser\n")
+	_, section, _ = strings.Cut(section, "```html\n")
+	page, _, found := strings.Cut(section, "```")
+	if !found {
+		t.Fatal("the README has no page")
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "index.html"), []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, ":PORT {\n websocket /sum sum\n root "+folder+"\n file_server\n}")
+	w := openWindow(t, chromium(t), s.url("/"))
+	w.waitFor("total", "0")
+	w.run(`String(document.getElementById("add").click())`)
+	w.waitFor("total", "1")
+	s.post(t, "/sum", "5", "6")
+	w.waitFor("total", "6")
 }
 
 // Where WebSockets are blocked, events and POSTs do as well.
