@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/hub"
-	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 )
 
@@ -33,7 +32,7 @@ const (
 )
 
 func transport(m *room.Member) string {
-	if m.Format() == message.Events {
+	if m.Format().IsEvents() {
 		return overEvents
 	}
 	return overWebSocket

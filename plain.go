@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/client/browser"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 )
@@ -19,12 +20,13 @@ import (
 const allowedMethods = "GET, HEAD, POST, OPTIONS"
 
 var (
-	errMethod   = errors.New("method is not allowed")
-	errNoEvents = errors.New("the app answers only the sender: there are no events to follow")
-	errNoState  = errors.New("the app has no state to show: the request asks for no upgrade")
-	errNotPure  = errors.New("the app does not answer a GET with a message")
-	errTooFast  = errors.New("more messages than message_rate allows")
-	errNotUTF8  = errors.New("message is not UTF-8")
+	errMethod      = errors.New("method is not allowed")
+	errNoEvents    = errors.New("the app answers only the sender: there are no events to follow")
+	errEventFormat = errors.New("events have the subprotocol json, if the app does, or none")
+	errNoState     = errors.New("the app has no state to show: the request asks for no upgrade")
+	errNotPure     = errors.New("the app does not answer a GET with a message")
+	errTooFast     = errors.New("more messages than message_rate allows")
+	errNotUTF8     = errors.New("message is not UTF-8")
 )
 
 // servePlain answers a request that is no WebSocket: the same room over plain
@@ -61,7 +63,12 @@ func servePreflight(w http.ResponseWriter) error {
 }
 
 func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) error {
-	if query := parseQuery(r.URL); query.Has("message") {
+	query := parseQuery(r.URL)
+	switch {
+	case query.Has("client.js"):
+		browser.ServeHTTP(w, conditional(r))
+		return nil
+	case query.Has("message"):
 		return h.serveQuery(w, r, room, query.Get("message"))
 	}
 	media, err := accepted(r, h.mediaTypes()...)

@@ -41,6 +41,7 @@ var reasons = []reason{
 	{errPage, "page", zap.ErrorLevel, ""},
 	{errNotPure, "app", zap.InfoLevel, ""},
 	{errNoEvents, "app", zap.InfoLevel, ""},
+	{errEventFormat, "app", zap.InfoLevel, ""},
 	{errNoState, "app", zap.InfoLevel, ""},
 	{errNotUpgrade, "http", zap.InfoLevel, ""},
 	{errConnect, "http", zap.InfoLevel, ""},

@@ -20,6 +20,8 @@ type Visitor struct {
 // format is how the visitor is told what the room says.
 func (v Visitor) format() message.Format {
 	switch {
+	case v.Events && v.Subprotocol == message.Subprotocol:
+		return message.JSONEvents
 	case v.Events:
 		return message.Events
 	case v.Subprotocol == message.Subprotocol:

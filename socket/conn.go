@@ -91,14 +91,14 @@ type Conn struct {
 
 // New returns a connection before its handshake: what is sent is kept until it
 // starts. Settings are looked up when they are needed, so that they can be replaced.
-// Batches of messages are sent in the format; with message.Events the connection
+// Batches of messages are sent in the format; with one of events the connection
 // must be served by ServeEvents.
 func New(settings *atomic.Pointer[Settings], format message.Format, handler Handler) *Conn {
 	return &Conn{handler: handler, settings: settings, format: format, out: sending{corks: 1}}
 }
 
 // oneWay reports whether the client cannot answer, since it reads an event stream.
-func (c *Conn) oneWay() bool { return c.format == message.Events }
+func (c *Conn) oneWay() bool { return c.format.IsEvents() }
 
 // Transport is the connection below a [Conn] once its handshake was answered.
 type Transport struct {
