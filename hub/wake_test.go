@@ -424,6 +424,82 @@ func TestPollAfterTheClockHasComeBack(t *testing.T) {
 	})
 }
 
+// A room whose time is ahead of the machine's is found due by the machine's clock a moment
+// before it is by its own, if that clock was set forward a little. Leaving memory in between
+// does not lose its wake.
+func TestPollThatLeavesMemoryJustBeforeItsTime(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.set(24 * time.Hour)
+		p.vote(rt, "room")
+		p.set(-24 * time.Hour)
+		ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.Send("vote")
+		ann.Expect("2")
+		p.set(time.Millisecond)
+		time.Sleep(2*time.Hour - time.Millisecond/2) // by the room's clock half of that
+		p.expect("room", "2")
+		ann.Close()
+		synctest.Wait()
+		if p.Rooms() != 0 {
+			t.Fatal("the room is in memory")
+		}
+		time.Sleep(time.Second)
+		p.expectPrefix("room", "2 closed after 1h0m0")
+	})
+}
+
+// A room that is found due before its time, and whose time the engine refuses to store, is
+// found again when that has come.
+func TestPollWhoseTimeIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := hubtest.NewEngine()
+		p := &pollHouse{t: t, engine: engine}
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.set(24 * time.Hour)
+		p.vote(rt, "room")
+		p.set(-24 * time.Hour)
+		ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.Send("vote")
+		ann.Expect("2")
+		p.set(time.Minute)
+		engine.OnSwap(func(func() error) error { return engines.ErrRefused })
+		time.Sleep(2*time.Hour - 30*time.Second)
+		engine.OnSwap(nil)
+		ann.Close()
+		time.Sleep(time.Minute)
+		p.expectPrefix("room", "2 closed after 1h")
+	})
+}
+
+// A poll that is over when it is opened, long since, closes though nobody stays.
+func TestPollThatIsOverWhenItBegins(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", pollApp{lasts: -time.Hour})
+		p.start(rt)
+		defer p.stop()
+		for i := range 20 {
+			name := fmt.Sprint("room ", i)
+			p.vote(rt, name)
+			time.Sleep(2 * time.Second)
+			p.expect(name, "1 closed after 0s")
+			if p.Rooms() != 0 {
+				t.Fatal("the room is still in memory")
+			}
+		}
+	})
+}
+
 // An engine that refuses, for a long time, delays a wake and does not lose it.
 func TestPollOverAnEngineThatRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
