@@ -14,6 +14,7 @@ func (r *Readings) adopt(old *Readings) {
 	if r.begun {
 		r.due = 0 // everything is judged at the next call
 	}
+	r.ended = a.ended()
 	r.alarms = a.alarms(old.alarms)
 	for _, s := range old.sorted {
 		a.source(s)
@@ -21,6 +22,7 @@ func (r *Readings) adopt(old *Readings) {
 	if !r.rules.Latest {
 		r.whole = a.whole()
 	}
+	r.stale = len(r.ended) > 0 || r.changes()
 }
 
 // adoption is the way from old to r.
@@ -50,6 +52,56 @@ func (a *adoption) alarms(old []alarm) []alarm {
 		}
 	}
 	return alarms
+}
+
+// ended returns the ends of the alerts that are raised and do not go on: those of all keys
+// together, then those of each key.
+func (a *adoption) ended() (changes []Change) {
+	for i := range a.old.rules.Thresholds {
+		t := &a.old.rules.Thresholds[i]
+		switch {
+		case slices.Contains(a.places, i):
+		case !t.Each && a.old.alarms[i].raised:
+			changes = append(changes, Change{Threshold: -1, Removed: t})
+		case t.Each:
+			changes = append(changes, a.endedFor(t, i)...)
+		}
+	}
+	return changes
+}
+
+// endedFor returns the ends of the alerts of a threshold for each key.
+func (a *adoption) endedFor(t *Threshold, place int) (changes []Change) {
+	for _, s := range a.old.sorted {
+		if s.alarms[place].raised {
+			changes = append(changes, Change{Threshold: -1, Key: s.key, Removed: t})
+		}
+	}
+	return changes
+}
+
+// changes reports whether an alert begins or ends when all are judged at the time of the
+// newest call. Nothing is changed.
+func (r *Readings) changes() bool {
+	whole := r.Summary()
+	if r.begun && r.together && r.anyChanges(&whole, r.alarms, false) {
+		return true
+	}
+	return r.each && slices.ContainsFunc(r.sorted, func(s *source) bool {
+		own := r.summaryOf(s)
+		return r.anyChanges(&own, s.alarms, true)
+	})
+}
+
+// anyChanges reports whether one of the alarms of thresholds changes that are for each key,
+// or of the others.
+func (r *Readings) anyChanges(s *Summary, alarms []alarm, each bool) bool {
+	for i, a := range alarms { // a copy
+		if t := &r.rules.Thresholds[i]; t.Each == each && t.judge(&a, s, r.at) {
+			return true
+		}
+	}
+	return false
 }
 
 // source takes over a source. They come sorted by key.

@@ -91,7 +91,13 @@ func bookChange(rules Rules, c Change) string {
 	if c.Gone {
 		value = "gone"
 	}
-	name, _, _ := strings.Cut(rules.Thresholds[c.Threshold].Name, ",")
+	threshold := c.Removed
+	if threshold == nil {
+		threshold = &rules.Thresholds[c.Threshold]
+	} else {
+		value = "removed"
+	}
+	name, _, _ := strings.Cut(threshold.Name, ",")
 	return fmt.Sprintf("%s%s(%s)=%s", sign, name, c.Key, value)
 }
 
