@@ -119,6 +119,7 @@ type Readings struct {
 
 	sources map[string]*source
 	sorted  []*source // the same by key
+	fresh   fresh
 }
 
 // source is what is known of one key.
@@ -285,6 +286,7 @@ func (r *Readings) insert(key string) *source {
 	i, _ := slices.BinarySearchFunc(r.sorted, key, compareKey)
 	r.sorted = slices.Insert(r.sorted, i, s)
 	r.sources[key] = s
+	r.fresh.forget()
 	return s
 }
 
@@ -301,6 +303,7 @@ func (r *Readings) take(s *source, n Number) {
 		s.own.add(r.slice, n)
 	}
 	s.newest, s.slice = n, r.slice
+	r.fresh.add(s)
 	r.begun, r.last = true, n
 	r.due = min(r.due, r.end(r.slice))
 }
@@ -327,6 +330,7 @@ func (r *Readings) leave(changes []Change) []Change {
 // remove forgets a source, but leaves it in the sorted list.
 func (r *Readings) remove(changes []Change, s *source) []Change {
 	delete(r.sources, s.key)
+	r.fresh.forget()
 	if r.rules.Latest {
 		r.latest.remove(s)
 	}

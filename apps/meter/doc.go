@@ -13,8 +13,8 @@
 //
 // The arithmetic, the sliding window and the alerts are those of package aggregate. The
 // options are in meter.go and alert.go, what may be said in them in validate.go, and what
-// they come to in rules.go. The state of a room is in state.go, what it says in view.go
-// and events.go.
+// they come to in rules.go. The state of a room is in state.go, what it says in view.go,
+// keys.go and events.go.
 //
 // # Reading a message
 //

@@ -16,6 +16,7 @@ type state struct {
 
 	stored []byte // memory for the binary form
 	shown  int    // bytes of the view when it was last asked for
+	keys   keysField
 }
 
 func newState(r *rules) *state {
