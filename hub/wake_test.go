@@ -11,10 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/apps/meter"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -557,6 +559,43 @@ func TestStateThatInsists(t *testing.T) {
 		p.expect("room", "1 closed after 1h0m0s closed after 1h0m1s closed after 1h0m2s closed after 1h0m3s")
 		p.stop()
 	})
+}
+
+// A meter whose window is so short that readings leave it every second stays in memory, but
+// only until the last of them has left; with a longer one it comes only for each slice.
+func TestMetersInMemory(t *testing.T) {
+	for _, test := range []struct {
+		window     time.Duration
+		stays      bool
+		busy, idle time.Duration // after the last reading
+	}{
+		{30 * time.Second, true, 25 * time.Second, 32 * time.Second},
+		{10 * time.Minute, false, 9*time.Minute + 49*time.Second, 10*time.Minute + 2*time.Second},
+	} {
+		inPolls(t, func(t *testing.T, p *pollHouse) {
+			app := &meter.App{Window: caddy.Duration(test.window)}
+			if err := app.Provision(caddy.Context{}); err != nil {
+				t.Fatal(err)
+			}
+			rt := route.New("meter", "test", route.Config{App: app, Named: true, Settings: socket.Settings{MaxMessageSize: 1000}})
+			p.start(rt)
+			defer p.stop()
+			for range 2 * test.window / time.Second {
+				hubtest.Post(t, p.Hub, rt, "room", "5", "5")
+				time.Sleep(time.Second / 2)
+			}
+			time.Sleep(test.busy)
+			synctest.Wait()
+			if stays := p.Rooms() > 0; stays != test.stays {
+				t.Errorf("window %v: in memory after %v: %t", test.window, test.busy, stays)
+			}
+			time.Sleep(test.idle - test.busy)
+			synctest.Wait()
+			if p.Rooms() > 0 {
+				t.Errorf("window %v: still in memory after %v", test.window, test.idle)
+			}
+		})
+	}
 }
 
 // Thousands of rooms that are due at the same time are woken, with more than a page of
