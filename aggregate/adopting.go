@@ -22,7 +22,7 @@ func (r *Readings) adopt(old *Readings) {
 	if !r.rules.Latest {
 		r.whole = a.whole()
 	}
-	r.stale = len(r.ended) > 0 || r.changes()
+	r.stale = len(r.ended) > 0 || r.wouldChange()
 }
 
 // adoption is the way from old to r.
@@ -80,22 +80,21 @@ func (a *adoption) endedFor(t *Threshold, place int) (changes []Change) {
 	return changes
 }
 
-// changes reports whether an alert begins or ends when all are judged at the time of the
-// newest call. Nothing is changed.
-func (r *Readings) changes() bool {
+// wouldChange reports whether an alert would begin or end if all were judged at the time of
+// the newest call.
+func (r *Readings) wouldChange() bool {
 	whole := r.Summary()
-	if r.begun && r.together && r.anyChanges(&whole, r.alarms, false) {
+	if r.begun && r.together && r.anyWouldChange(&whole, r.alarms, false) {
 		return true
 	}
 	return r.each && slices.ContainsFunc(r.sorted, func(s *source) bool {
 		own := r.summaryOf(s)
-		return r.anyChanges(&own, s.alarms, true)
+		return r.anyWouldChange(&own, s.alarms, true)
 	})
 }
 
-// anyChanges reports whether one of the alarms of thresholds changes that are for each key,
-// or of the others.
-func (r *Readings) anyChanges(s *Summary, alarms []alarm, each bool) bool {
+// anyWouldChange is wouldChange for the thresholds that are for each key, or for the others.
+func (r *Readings) anyWouldChange(s *Summary, alarms []alarm, each bool) bool {
 	for i, a := range alarms { // a copy
 		if t := &r.rules.Thresholds[i]; t.Each == each && t.judge(&a, s, r.at) {
 			return true
