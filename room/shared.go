@@ -30,6 +30,7 @@ type Shared struct {
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 	untold  atomic.Int64 // size of the events that are to be told outside
+	dropped dropped
 }
 
 // isClosing reports whether everybody has to go.
