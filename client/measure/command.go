@@ -30,9 +30,10 @@ func Command() *cobra.Command {
 tells how many were answered and how long that took. Without --yes the endpoint must be on
 this machine.
 
-A message is answered when one comes on its connection that contains it, or its id. So
-endpoints that send messages back (echo, lowercase, broadcast) need nothing more. For
-others write the message and where its id belongs:
+Each message has an id in it. It is answered when a message with the same id comes back on
+its connection. Endpoints that send messages back (echo, lowercase, broadcast) need nothing
+more. For others give the message with --message. Write {id} where the endpoint repeats it
+in its answer: each message then has an id of its own there.
 
   caddy websocket bench --subprotocol json \
       --message '{"value":1,"id":"{id}"}' ws://localhost:8080/sum
