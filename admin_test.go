@@ -328,6 +328,18 @@ func TestWrongMethods(t *testing.T) {
 	}
 }
 
+// A path that does not exist is told which do, with or without a route.
+func TestWrongPaths(t *testing.T) {
+	for _, site := range []string{adminSite, ":PORT {\n respond ok\n}"} {
+		s := start(t, site)
+		for _, path := range []string{"/websocket/foo", "/websocket/", "/websocket/rooms/", "/websocket/rooms/a", "/websocket/Rooms"} {
+			for _, method := range []string{http.MethodGet, http.MethodDelete} {
+				s.refusesAdmin(method, path, "", http.StatusNotFound, `there is no path "`+path+`", expected one of /websocket/backup, /websocket/bans, `)
+			}
+		}
+	}
+}
+
 // Without a websocket route there is nothing to show, and that is said.
 func TestAdminWithoutRoutes(t *testing.T) {
 	s := start(t, ":PORT {\n respond ok\n}")

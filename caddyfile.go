@@ -79,7 +79,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"max_connections_per_ip": options.Count(&h.MaxConnectionsPerIP),
 		"forget":                 options.Duration(&h.Forget),
 		"close_on_reload":        options.Flag(&h.CloseOnReload),
-	}.Block(d, "the options of an app go into app <name> { ... }")
+	}.Block(d, "websocket", "the options of an app go into app <name> { ... }, those of a page into page { ... }")
 	if err == nil && h.AppRaw == nil {
 		return d.Errf("websocket needs an app, one of %s", appNames())
 	}

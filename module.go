@@ -175,10 +175,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	var err error
 	if h.page, err = h.findPage(); err != nil {
-		return err
+		return h.fault(err)
 	}
 	if h.origins, err = parseOrigins(h.Origins); err != nil {
-		return err
+		return h.fault(err)
 	}
 	return h.findHub(ctx)
 }
@@ -328,8 +328,18 @@ const (
 	maxSpan        = caddy.Duration(366 * 24 * time.Hour)
 )
 
-// Validate tells everything that is wrong with the options at once.
+// Validate tells everything that is wrong with the options at once, and of which route.
 func (h *Handler) Validate() error {
+	if err := h.check(); err != nil {
+		return h.fault(err)
+	}
+	return nil
+}
+
+// fault is what is wrong with the options, with the name of the route.
+func (h *Handler) fault(err error) error { return fmt.Errorf("route %q: %w", h.Name, err) }
+
+func (h *Handler) check() error {
 	return errors.Join(
 		h.checkPage(),
 		oneOf("http", h.HTTP, httpOn, httpOff, httpPass),

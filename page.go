@@ -44,7 +44,7 @@ func (h *Handler) parsePage(d *caddyfile.Dispenser) error {
 		"title": options.Text(&h.Page.Title),
 		"unit":  options.Text(&h.Page.Unit),
 		"file":  options.Text(&h.Page.File),
-	}.Block(d)
+	}.Option(d)
 }
 
 // checkPage refuses options of the page that are of no use, or too long.

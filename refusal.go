@@ -97,6 +97,9 @@ func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason
 		zap.Int("status", e.StatusCode),
 		zap.String("client_ip", clientIP(r)),
 	}
+	if user := userOf(r); user != "" {
+		fields = append(fields, zap.String("user", room.Printable(user)))
+	}
 	if why.option != "" {
 		fields = append(fields, zap.String("option", why.option))
 	}
