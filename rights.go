@@ -37,7 +37,7 @@ func (h *Handler) judge(r *http.Request) (rights room.Rights, err error) {
 	if h.write != nil {
 		may, err := h.write.AnyMatchWithError(r)
 		if err != nil {
-			err = fmt.Errorf("%w: %s", errWrite, err) // the matcher does not choose the status
+			err = fmt.Errorf("%w: %s", errWrite, err.Error()) // the matcher does not choose the status
 			return room.Rights{}, caddyhttp.Error(http.StatusInternalServerError, err)
 		}
 		rights.ReadOnly = !may
