@@ -180,6 +180,9 @@ func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string)
 	if err != nil {
 		return err
 	}
+	if hasEnded(v.Rights) { // while the body came
+		return caddyhttp.Error(http.StatusUnauthorized, errExpired)
+	}
 	return h.ask(w, r, v, message, key)
 }
 

@@ -77,6 +77,11 @@ func (h *Handler) expiry(r *http.Request) (time.Time, error) {
 	return at.Round(0), nil // compared with the clock, also if that is set
 }
 
+// hasEnded reports whether the permission of a client has ended.
+func hasEnded(rights room.Rights) bool {
+	return !rights.Expires.IsZero() && !rights.Expires.After(time.Now())
+}
+
 // maxTime is the end of the year 9999. What is later was meant otherwise, such as a number
 // of milliseconds.
 const maxTime = 253402300799

@@ -1,8 +1,12 @@
 package caddyws
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +135,36 @@ func TestRefusedWritersAreNotReadFrom(t *testing.T) {
 	if answer.StatusCode != http.StatusForbidden {
 		t.Error(answer.Status)
 	}
+}
+
+// A POST whose body comes when the permission has ended counts no more.
+func TestABodyAfterTheEndOfPermission(t *testing.T) {
+	s := start(t, rightsValues)
+	for lead := 200 * time.Millisecond; lead < time.Minute; lead *= 2 {
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(2 * patience))
+		until, lines := time.Now().Add(lead), bufio.NewReader(conn)
+		fmt.Fprintf(conn, "POST /sum HTTP/1.1\r\nHost: localhost\r\nRank: 3\r\nUntil: %s\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n", until.Format(time.RFC3339Nano))
+		answer, err := http.ReadResponse(lines, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != http.StatusContinue {
+			continue // this machine is busy: the time had come before
+		}
+		time.Sleep(time.Until(until)) // is the subject
+		io.WriteString(conn, "1")
+		if answer, err = http.ReadResponse(lines, nil); err != nil || answer.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("%v, %v", answer, err)
+		}
+		s.dial("/sum", "Rank: 3").ask("0", "0")
+		return
+	}
+	t.Fatal("no body is asked for")
 }
 
 // One of several sets in JSON has to match.
