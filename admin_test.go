@@ -126,7 +126,7 @@ func TestAConnectionIsShown(t *testing.T) {
 	}
 	want := shownConnection{
 		ID: a.ID, Route: "chat", App: "broadcast", Room: s.roomOf("/chat/a"), User: "alice", IP: "127.0.0.1", Transport: "websocket",
-		Since: a.Since, MessagesIn: 2, MessagesOut: 2, BytesIn: 2 * (2 + 4 + 5), BytesOut: 2 * (2 + 5),
+		Since: a.Since, MayWrite: true, MessagesIn: 2, MessagesOut: 2, BytesIn: 2 * (2 + 4 + 5), BytesOut: 2 * (2 + 5),
 	}
 	if a != want {
 		t.Errorf("got %+v, want %+v", a, want)

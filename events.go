@@ -34,24 +34,28 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 		return err
 	}
 	header := w.Header()
-	header.Set("Content-Type", string(typeEvents))
 	header.Set("Cache-Control", "no-store")
+	v, err := h.visitor(r, room)
+	if err != nil {
+		h.countRefusal(err)
+		return err
+	}
 	if r.Method == http.MethodHead {
+		header.Set("Content-Type", string(typeEvents))
 		return nil
 	}
-	v := h.visitor(r, room)
 	v.Events, v.Subprotocol = true, subprotocol
 	if err := h.listen(&v); err != nil {
-		header.Del("Content-Type")
+		h.countRefusal(err)
 		return err
 	}
 	member, err := h.join(r, v)
 	if err != nil {
-		header.Del("Content-Type")
 		err = h.refuseVisitor(w, err)
 		h.countRefusal(err)
 		return err
 	}
+	header.Set("Content-Type", string(typeEvents))
 	started := false
 	defer abandonUnless(&started, member)
 	defer streams.enter(h.shared, member.Member, r)()

@@ -29,6 +29,10 @@ type reason struct {
 var reasons = []reason{
 	{errOrigin, "origins", zap.WarnLevel, "origin"},
 	{errRoomName, "room", zap.WarnLevel, "room_name"},
+	{errExpired, "expires", zap.InfoLevel, "expired"},
+	{errExpires, "expires", zap.WarnLevel, "bad_expires"},
+	{errWrite, "write", zap.ErrorLevel, "write_failed"},
+	{errReadOnly, "write", zap.InfoLevel, "read_only"},
 	{errTooFast, "message_rate", zap.WarnLevel, ""},
 	{errTooBig, "max_message_size", zap.WarnLevel, ""},
 	{hub.ErrTooManyForClient, "max_connections_per_ip", zap.WarnLevel, "max_connections_per_ip"},

@@ -102,4 +102,3 @@ func (c *cutter) cut() {
 		delete(c.conns, conn)
 	}
 }
-

@@ -59,7 +59,16 @@ func (w window) wear(l look) {
 // scenes are pages with something to see on them.
 var scenes = map[string]func(*testing.T, context.Context) window{
 	"sum": sceneOfSum, "chat": sceneOfChat, "meter": sceneOfMeter, "table": sceneOfTable,
-	"crowded": sceneOfManyKeys, "long": sceneOfLongTexts, "refused": sceneOfRefusal,
+	"crowded": sceneOfManyKeys, "long": sceneOfLongTexts, "refused": sceneOfRefusal, "reader": sceneOfAReader,
+}
+
+func sceneOfAReader(t *testing.T, browser context.Context) window {
+	s := start(t, rightsConfig)
+	s.post(t, "/sum?role=writer", "12480", "12480")
+	w := openWindow(t, browser, s.url("/sum"))
+	w.waitFor("state", "Live")
+	w.waitFor("value", "12480")
+	return w
 }
 
 // at sets the page's clock, in seconds after a moment of the afternoon.

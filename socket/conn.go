@@ -35,6 +35,9 @@ type Handler interface {
 	// the members that they come from are held up until the client catches up. It
 	// must not call the connection.
 	Excused() int
+	// Expires returns until when the client may be here, or zero. It is always the same,
+	// and must not call the connection.
+	Expires() time.Time
 	// Closed is called once, last. Other connections may have to wait for it to
 	// return.
 	Closed(End)
