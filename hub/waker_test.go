@@ -1,0 +1,96 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// forgetful is an engine that does not know which rooms are due when it is asked for a
+// number of them.
+type forgetful struct {
+	*lasting
+	mu     sync.Mutex
+	n      int  // guarded by mu
+	panics bool // guarded by mu
+}
+
+func (e *forgetful) set(n int, panics bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.n, e.panics = n, panics
+}
+
+func (e *forgetful) Due(ctx context.Context, before time.Time, after engines.Wake, n int) ([]engines.Wake, error) {
+	e.mu.Lock()
+	fails, panics := e.n == n, e.panics
+	e.mu.Unlock()
+	switch {
+	case fails && panics:
+		panic("away")
+	case fails:
+		return nil, errors.New("away")
+	}
+	return e.lasting.Due(ctx, before, after, n)
+}
+
+// An engine that fails to say which rooms are due is asked again, ever more rarely; one
+// that fails to say which come next, or which are to be looked at after a reload, at most
+// once a second. Once it knows all is as ever.
+func TestAnEngineThatDoesNotKnowWhatIsDue(t *testing.T) {
+	for _, n := range []int{1000, 1, 100} {
+		for _, panics := range []bool{false, true} {
+			t.Run(fmt.Sprint(n, " ", panics), func(t *testing.T) {
+				inPolls(t, func(t *testing.T, p *pollHouse) {
+					engine := &forgetful{lasting: p.engine.(*lasting)}
+					p.engine = engine
+					rt := pollRoute("poll", hourly)
+					p.start(rt)
+					defer p.stop()
+					p.vote(rt, "room")
+					for range 2 { // and the second time as the first
+						time.Sleep(time.Minute)
+						engine.set(n, panics)
+						p.reload(pollRoute("poll", hourly))
+						time.Sleep(200 * time.Second)
+						pauses := p.pauses()
+						if n == 1000 && !slices.Equal(pauses, []int{1, 2, 4, 8, 16, 32, 60, 60}) || len(pauses) < 8 || len(pauses) > 201 {
+							t.Errorf("asked again after %v s", pauses)
+						}
+						engine.set(0, false)
+					}
+					time.Sleep(time.Hour - 520*time.Second - time.Millisecond)
+					p.expect("room", "1")
+					time.Sleep(2 * time.Millisecond)
+					p.expect("room", "1 closed after 1h0m0s")
+					if n := p.logs.FilterMessage(dueFails).Len(); n > 0 {
+						t.Errorf("%d more lines", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+const dueFails = "looking for rooms to wake"
+
+// pauses returns the seconds between two lines about the engine, of which it takes all.
+// Where there are two reasons to ask at once there may be two lines.
+func (p *pollHouse) pauses() (all []int) {
+	synctest.Wait()
+	lines := p.logs.FilterMessage(dueFails).All()
+	for i := 1; i < len(lines); i++ {
+		if pause := lines[i].Time.Sub(lines[i-1].Time); pause > 0 {
+			all = append(all, int(pause/time.Second))
+		}
+	}
+	p.logs.TakeAll()
+	return all
+}
