@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // forgetful is an engine that does not know which rooms are due when it is asked for a
@@ -20,6 +21,7 @@ type forgetful struct {
 	mu     sync.Mutex
 	n      int  // guarded by mu
 	panics bool // guarded by mu
+	asked  int  // guarded by mu
 }
 
 func (e *forgetful) set(n int, panics bool) {
@@ -31,6 +33,7 @@ func (e *forgetful) set(n int, panics bool) {
 func (e *forgetful) Due(ctx context.Context, before time.Time, after engines.Wake, n int) ([]engines.Wake, error) {
 	e.mu.Lock()
 	fails, panics := e.n == n, e.panics
+	e.asked++
 	e.mu.Unlock()
 	switch {
 	case fails && panics:
@@ -93,4 +96,37 @@ func (p *pollHouse) pauses() (all []int) {
 	}
 	p.logs.TakeAll()
 	return all
+}
+
+// asks returns how often the engine was asked since the last call.
+func (e *forgetful) asks() (n int) {
+	synctest.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n, e.asked = e.asked, 0
+	return n
+}
+
+// When a room leaves memory the engine is asked only if that is to be woken before all
+// others.
+func TestRoomsThatAreNotWokenNextCostNothing(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		engine := &forgetful{lasting: p.engine.(*lasting)}
+		p.engine = engine
+		never, late, early := pollRoute("never", pollApp{}), pollRoute("late", pollApp{lasts: 2 * time.Minute}), pollRoute("early", pollApp{lasts: time.Minute})
+		p.start(never, late, early)
+		defer p.stop()
+		time.Sleep(time.Second)
+		engine.asks()
+		for _, test := range []struct {
+			route *route.Route
+			room  string
+			asks  bool
+		}{{never, "1", false}, {late, "2", true}, {never, "3", false}, {early, "4", true}, {late, "5", false}, {never, "6", false}} {
+			p.vote(test.route, test.room)
+			if n := engine.asks(); n > 0 != test.asks {
+				t.Errorf("room %s: asked %d times", test.room, n)
+			}
+		}
+	})
 }
