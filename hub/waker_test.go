@@ -130,3 +130,22 @@ func TestRoomsThatAreNotWokenNextCostNothing(t *testing.T) {
 		}
 	})
 }
+
+// After a reload that tells another time all rooms follow, however many there are.
+func TestManyRoomsAreLookedAtAfterAReload(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt, soon := pollRoute("poll", hourly), pollRoute("poll", pollApp{lasts: 10 * time.Minute})
+		p.start(rt)
+		defer p.stop()
+		const rooms = 250
+		for i := range rooms {
+			p.vote(rt, fmt.Sprint(i))
+		}
+		time.Sleep(time.Minute)
+		p.reload(soon)
+		time.Sleep(9*time.Minute + time.Millisecond)
+		for i := range rooms {
+			p.expect(fmt.Sprint(i), "1 closed after 10m0s")
+		}
+	})
+}
