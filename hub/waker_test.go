@@ -19,9 +19,10 @@ import (
 type forgetful struct {
 	*lasting
 	mu     sync.Mutex
-	n      int  // guarded by mu
-	panics bool // guarded by mu
-	asked  int  // guarded by mu
+	n      int           // guarded by mu
+	panics bool          // guarded by mu
+	asked  int           // guarded by mu
+	hold   chan struct{} // guarded by mu; nil, or what an answer about the next room waits for
 }
 
 func (e *forgetful) set(n int, panics bool) {
@@ -32,7 +33,7 @@ func (e *forgetful) set(n int, panics bool) {
 
 func (e *forgetful) Due(ctx context.Context, before time.Time, after engines.Wake, n int) ([]engines.Wake, error) {
 	e.mu.Lock()
-	fails, panics := e.n == n, e.panics
+	fails, panics, hold := e.n == n, e.panics, e.hold
 	e.asked++
 	e.mu.Unlock()
 	switch {
@@ -41,7 +42,11 @@ func (e *forgetful) Due(ctx context.Context, before time.Time, after engines.Wak
 	case fails:
 		return nil, errors.New("away")
 	}
-	return e.lasting.Due(ctx, before, after, n)
+	wakes, err := e.lasting.Due(ctx, before, after, n)
+	if n == 1 && hold != nil {
+		<-hold
+	}
+	return wakes, err
 }
 
 // An engine that fails to say which rooms are due is asked again, ever more rarely; one
@@ -147,5 +152,29 @@ func TestManyRoomsAreLookedAtAfterAReload(t *testing.T) {
 		for i := range rooms {
 			p.expect(fmt.Sprint(i), "1 closed after 10m0s")
 		}
+	})
+}
+
+// A room that leaves memory while the engine says that no room comes next is woken all the
+// same.
+func TestARoomThatLeavesWhileTheEngineIsAsked(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		engine := &forgetful{lasting: p.engine.(*lasting)}
+		p.engine = engine
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.vote(rt, "first")
+		time.Sleep(time.Hour - time.Second)
+		hold := make(chan struct{})
+		engine.mu.Lock()
+		engine.hold = hold
+		engine.mu.Unlock()
+		time.Sleep(2 * time.Second) // the first one is woken, and the next asked for
+		p.vote(rt, "second")
+		synctest.Wait()
+		close(hold)
+		time.Sleep(time.Hour + time.Millisecond)
+		p.expect("second", "1 closed after 1h0m0s")
 	})
 }
