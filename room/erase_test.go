@@ -32,10 +32,10 @@ type moody struct {
 	onDelete func(do func() error) error // nil: delete
 }
 
-func (e *moody) on(load func() error, delete func(do func() error) error) {
+func (e *moody) on(load func() error, del func(do func() error) error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.onLoad, e.onDelete = load, delete
+	e.onLoad, e.onDelete = load, del
 }
 
 func (e *moody) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
