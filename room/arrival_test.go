@@ -121,6 +121,10 @@ func TestAGap(t *testing.T) {
 	expectFields(t, come(e+"-0"), alarm("press", "hot", `"version":1,"number":1`), alarm("hall", "dark", `"version":2,"number":1`))
 	elsewhere := come("OTHER-5")
 	expectFields(t, elsewhere, `{"type":"gap","oldest":1}`, alarm("press", "hot", `"version":1,"number":1`))
+	for range 63 { // whatever version it had seen there
+		elsewhere.ExpectPrefix(`{"type":"event"`)
+	}
+	elsewhere.ExpectPrefix(`{"type":"state"`)
 	expectFields(t, come(e+"-65"), `{"type":"gap","oldest":1}`) // there is no such version yet
 
 	sender.Send("op", "tell all y", "tell all z") // press is not kept any more, hall neither
@@ -291,6 +295,27 @@ func (a patientJoiner) Join(c apps.Conn, h apps.Handshake) error {
 		}
 	}()
 	return a.joiner.Join(c, h)
+}
+
+// A client that comes with a claim, while what its app has done for it is being committed, is
+// told once what stands for its names.
+func TestClaimsOnJoiningDuringACommit(t *testing.T) {
+	e, g := hubtest.NewEngine(), hubtest.NewGate()
+	w := hubtest.New(t, e)
+	rt := hubtest.Route(patientJoiner{joiner{hubtest.NewAlarmApp()}, g.Taken})
+	e.OnSwap(g.Swap)
+	c := w.Enter(rt, room.Visitor{
+		Room: "room", Claims: []string{"press"}, Subprotocol: message.Subprotocol,
+		Handshake: apps.Handshake{Query: url.Values{"do": {"own hall dark"}}},
+	})
+	e.OnSwap(nil)
+	g.Pass <- nil
+	expectFields(t, c,
+		`{"type":"reply","version":1,"n":1}`,
+		`{"type":"event","event":"alert","version":1,"to":"hall","text":"dark"}`,
+		`{"type":"state","version":1,"n":1}`)
+	c.Send(`{"do":"op"}`)
+	expectFields(t, c, `{"type":"reply","version":2,"n":2}`)
 }
 
 // A member that takes nothing for a while, as alerts begin and end, is told each once and
