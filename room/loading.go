@@ -35,7 +35,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if err := r.read(ctx, config); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	r.begin(ctx, config)
+	r.goOn(ctx, config)
 	return nil
 }
 
@@ -47,8 +47,8 @@ func (r *Room) read(ctx context.Context, config *route.Config) error {
 	return r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name)
 }
 
-// begin hands the state that was read over to the turns, and does what is due.
-func (r *Room) begin(ctx context.Context, config *route.Config) {
+// goOn hands the state that was read over to the turns, and does what is due.
+func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
 	r.mu.Lock()
