@@ -17,20 +17,22 @@ import (
 	"github.com/caddyws/caddy-websocket/route"
 )
 
-// Members whose server ends are sent back after a while, spread over a time. If
-// the hub closes before, that is what they are told.
+// Members whose server ends are sent back after a while, spread over a time, event streams
+// last. If the hub closes before, that is what they are told.
 func TestSendBack(t *testing.T) {
 	hubtest.InBubble(t, new(memory.Engine), hub.Limits{Drain: time.Hour}, func(t *testing.T, b hubtest.Bubble) {
 		rt := hubtest.Route(hubtest.NewCounterApp())
 		clients := []*hubtest.Client{b.Client(t, rt), b.Client(t, rt), b.Client(t, rt)}
+		stream := stay(t, b.Hub, rt, room.Visitor{Room: "room", Events: true})
 		members := func() (all []*room.Member) {
+			all = append(all, stream.Member)
 			for _, c := range clients {
 				all = append(all, c.Member)
 			}
 			return all
 		}
 		begun := time.Now()
-		b.SendBack(members, 5*time.Second, 9*time.Millisecond)
+		b.SendBack(members, 5*time.Second, 12*time.Millisecond)
 		for i, c := range clients {
 			c.ExpectClose(frames.ServiceRestart)
 			if waited, want := time.Since(begun), 5*time.Second+time.Duration(i)*3*time.Millisecond; waited != want {
@@ -41,6 +43,7 @@ func TestSendBack(t *testing.T) {
 		synctest.Wait()
 		clients = []*hubtest.Client{b.Client(t, rt)}
 		b.SendBack(members, time.Hour, 0)
+		stream.Abandon()
 		b.End()
 		clients[0].ExpectClose(frames.GoingAway)
 		clients[0].Close()
