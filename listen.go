@@ -33,6 +33,9 @@ func (h *Handler) listen(v *room.Visitor) error {
 	if err := room.CheckClaims(v.Claims); err != nil {
 		return badParameter(claimParameter, err)
 	}
+	if v.ReadOnly && len(v.Claims) > 0 {
+		return caddyhttp.Error(http.StatusForbidden, errReadOnly)
+	}
 	after := v.Handshake.Query[afterParameter]
 	if len(after) > 1 {
 		return caddyhttp.Error(http.StatusBadRequest, errAfter)

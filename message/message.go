@@ -39,7 +39,7 @@ type Message struct {
 	Name   string // of an Event: what has happened, in letters that JSON need not escape
 	Number int    // of an Event, from 1, among those of its operation; 0 if it is of no single one
 	Text   []byte // for the formats Text and Events
-	JSON   []byte // an object, for the format JSON; Published has only Text
+	JSON   []byte // an object, for the formats JSON and JSONEvents; Published has only Text
 	ID     []byte // what the client has called its message, as JSON; only for Reply
 	Repeat bool   // the operation had counted before; only for Reply
 }
@@ -47,7 +47,7 @@ type Message struct {
 // Payload returns the message in a format. It is empty if there is nothing to say
 // in that format.
 func (m Message) Payload(f Format) []byte {
-	if f != JSON || m.Kind == Published {
+	if !f.isJSON() || m.Kind == Published {
 		return m.Text
 	}
 	p := make([]byte, 0, 64+len(m.JSON))

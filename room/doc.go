@@ -7,10 +7,11 @@
 //	room.go         a room, and what keeps it in memory; loading.go: reading its state, and
 //	                following a reload; touch.go, discard.go: its last use, and its end;
 //	                snapshot.go: the last commit; shared.go: what rooms share
-//	admission.go    entering; visitor.go: a client at the door; member.go: one in the room;
+//	admission.go    entering; visitor.go: a client at the door, and its rights; member.go: one in the room;
 //	                arrival.go, seen.go: one that comes back
 //	events.go       which members are told which events; claims.go: names that they have
-//	                claimed; outside.go: what is told outside of the room
+//	                claimed; outside.go: what is told outside of the room; dropped.go: what
+//	                is not
 //	opening.go      an app that acts in the room by itself
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app

@@ -32,12 +32,23 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	config := r.config()
 	r.follows = config
+	if err := r.read(ctx, config); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	r.goOn(ctx, config)
+	return nil
+}
+
+// read hears of other processes from now on, and then reads the state.
+func (r *Room) read(ctx context.Context, config *route.Config) error {
 	if err := r.listen(ctx); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return err
 	}
-	if err := r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
+	return r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name)
+}
+
+// goOn hands the state that was read over to the turns, and does what is due.
+func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
 	r.mu.Lock()
@@ -54,7 +65,6 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 		r.wakeFirst(ctx)
 	}
 	r.catchUpWithOthers()
-	return nil
 }
 
 // loadTimeout is how long a visitor waits for the state to be read.

@@ -31,6 +31,7 @@ type Shared struct {
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 	untold  atomic.Int64 // size of the events that are to be told outside
+	dropped dropped
 	warned  atomic.Int64 // when warn has last written a line; Unix seconds
 
 	deaf    deaf

@@ -38,7 +38,7 @@ func (o *Opener) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"tls":      o.parseTLS,
 		"prefix":   options.Text(&o.Prefix),
 		"required": options.Flag(&o.Required),
-	}.Block(d)
+	}.Block(d, "nats")
 }
 
 func (o *Opener) parseReplicas(d *caddyfile.Dispenser) error {
@@ -52,13 +52,10 @@ func (o *Opener) parseReplicas(d *caddyfile.Dispenser) error {
 }
 
 func (o *Opener) parseTLS(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.Errf("unexpected argument %q of option \"tls\", its options stand in a block", d.Val())
-	}
 	o.TLS = new(TLS)
 	return options.Set{
 		"ca":   options.Text(&o.TLS.CA),
 		"cert": options.Text(&o.TLS.Cert),
 		"key":  options.Text(&o.TLS.Key),
-	}.Block(d)
+	}.Option(d)
 }

@@ -22,7 +22,7 @@ func TestCaddyfilesThatAreWrong(t *testing.T) {
 		"nats a {\n replicas\n}":                "one of 1, 3, 5",
 		"nats a {\n creds\n}":                   "creds",
 		"nats a {\n required yes\n}":            "unexpected argument",
-		"nats a {\n tls on\n}":                  "stand in a block",
+		"nats a {\n tls on\n}":                  "unexpected argument",
 		"nats a {\n tls {\n insecure\n}\n}":     "unknown option",
 		"nats a {\n tls {\n ca\n}\n}":           "ca",
 		"nats a {\n tls {\n ca a\n ca b\n}\n}":  "twice",
