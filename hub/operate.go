@@ -78,11 +78,21 @@ func isStateful(rt *route.Route) bool {
 func (h *Hub) Publish(key engines.Key, msg apps.Message) (members int) {
 	r := h.retain(key)
 	if r == nil {
-		h.shared.SayTo(key, msg)
+		h.sayElsewhere(key, msg)
 		return 0
 	}
 	defer r.Release()
 	return r.Say(msg)
+}
+
+// sayElsewhere tells other processes a message for a room that is not in memory here. The lock
+// keeps the hub from closing meanwhile.
+func (h *Hub) sayElsewhere(key engines.Key, msg apps.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed == nil {
+		h.shared.SayTo(key, msg)
+	}
 }
 
 // retain returns a room that is in memory, with a reference taken, or nil.

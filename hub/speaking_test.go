@@ -92,6 +92,12 @@ func TestMessagesFromOutsideAreHeardOnOtherNodes(t *testing.T) {
 	}
 	here.Expect("again")
 	there.Expect("again")
+	if err := a.CloseHub(); err != nil {
+		t.Fatal(err)
+	}
+	a.Hub.Publish(engines.Key{App: "test", Room: "room"}, apps.Text("too late"))
+	b.Hub.Publish(engines.Key{App: "test", Room: "room"}, apps.Text("last"))
+	there.Expect("last")
 }
 
 // What cannot be said to others is counted, and heard here.

@@ -66,7 +66,8 @@ func (r *Room) relay(said message.Message) {
 	}
 }
 
-// SayTo tells other processes a message for a room that is not in memory here.
+// SayTo tells other processes a message for a room that is not in memory here. It does not
+// wait. Closing has not begun.
 func (s *Shared) SayTo(key engines.Key, msg apps.Message) {
 	o := s.others.Load()
 	if o == nil {

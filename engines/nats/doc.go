@@ -47,7 +47,10 @@
 // The stream republishes the headers of what it stores, and nodes publish messages that are
 // not kept (shared.go). A node subscribes to the rooms that it is asked to, so that the servers
 // send it nothing else. The index makes up for hints that are lost; messages that are lost are
-// lost.
+// lost. A record names the engine that wrote it, so that nobody is told of its own changes.
+//
+// Of nodes that change a room at the same time the one nearest to the servers would always be
+// first. One that is beaten again and again asks for its turn (turns.go).
 //
 // # The connection
 //
