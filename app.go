@@ -56,6 +56,7 @@ type App struct {
 	handlers []*Handler
 	refusals *refusals
 	required bool // the engine is
+	sharing  bool // other nodes are reached by the engine
 	served   bool // it has been the running configuration, and has been stopped
 }
 
@@ -92,6 +93,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if essential, ok := module.(engines.Essential); ok {
 		a.required = essential.IsRequired()
+	}
+	if sharing, ok := module.(engines.Sharing); ok {
+		a.sharing = sharing.IsShared()
 	}
 	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -220,10 +224,10 @@ func (a *App) handOver(next *App) {
 	}
 }
 
-// Start opens the engine if a route keeps something, unless it is open already. An engine
-// that cannot be reached is opened later, unless it is required.
+// Start opens the engine if a route keeps something, or other nodes are reached by it, unless
+// it is open already. An engine that cannot be reached is opened later, unless it is required.
 func (a *App) Start() error {
-	if !a.keepsSomething() {
+	if !a.needsEngine() {
 		return nil
 	}
 	switch err := a.hub.Open(a.ctx); {
@@ -235,9 +239,12 @@ func (a *App) Start() error {
 	return nil
 }
 
-// keepsSomething reports whether a route has an app with state.
-func (a *App) keepsSomething() bool {
+// needsEngine reports whether a route has an app with state, or one whose rooms are shared.
+func (a *App) needsEngine() bool {
 	for _, h := range a.handlers {
+		if a.sharing {
+			return true
+		}
 		if _, ok := h.app.(apps.Stateful); ok {
 			return true
 		}

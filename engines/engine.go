@@ -73,6 +73,13 @@ type Essential interface {
 	IsRequired() bool
 }
 
+// Sharing is an Opener that tells whether its Engine is [Shared]. Then it is opened also for
+// rooms that keep nothing, which go on without it while it is not open.
+type Sharing interface {
+	// IsShared reports whether other processes use the rooms.
+	IsShared() bool
+}
+
 // Key names a room: the app's name and the room's. App is not empty and has
 // no NUL, Room is any bytes; an engine takes both up to 512 bytes together and may
 // refuse longer ones. Keys are ordered by App, then Room, by their bytes.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // openTimeout is how long an engine may take to open. It may have to wait for the one of
@@ -56,6 +57,23 @@ func (h *Hub) Open(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// shareTimeout is how long a visitor of a room that keeps nothing waits for the engine.
+const shareTimeout = 500 * time.Millisecond
+
+// openFor opens the engine for a visitor of a room that keeps something. For others it tries
+// to, so that other processes hear what they say.
+func (h *Hub) openFor(ctx context.Context, rt *route.Route) error {
+	if isStateful(rt) {
+		return h.Open(ctx)
+	}
+	if h.shared.Sharing && !h.shared.HasOthers() {
+		ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+		defer cancel()
+		_ = h.Open(ctx) // it is counted, and the room goes on without
+	}
+	return nil
 }
 
 // openNow makes an attempt. If the engine cannot be reached, others follow until it can.
@@ -130,7 +148,9 @@ func (h *Hub) install(engine engines.Engine) {
 		h.store.Mark = marked.Mark()
 	}
 	_, h.shared.Volatile = engine.(engines.Volatile)
-	h.shared.Others, _ = engine.(engines.Shared)
+	if shared, ok := engine.(engines.Shared); ok {
+		h.shared.SetOthers(shared, engine.MaxState())
+	}
 }
 
 // closeEngine closes the engine if it is open, for good.

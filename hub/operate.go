@@ -73,10 +73,12 @@ func isStateful(rt *route.Route) bool {
 	return keeps
 }
 
-// Publish sends a message to the members of a room, and returns how many they are.
+// Publish sends a message to the members of a room, and returns how many they are in this
+// process.
 func (h *Hub) Publish(key engines.Key, msg apps.Message) (members int) {
 	r := h.retain(key)
 	if r == nil {
+		h.shared.SayTo(key, msg)
 		return 0
 	}
 	defer r.Release()

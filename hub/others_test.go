@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,14 +19,43 @@ import (
 type common struct {
 	memory.Engine
 	mu     sync.Mutex
-	hear   map[*func(engines.Event)]engines.Key
-	faults int // so many times Load fails
+	hear   map[*func(engines.Event)]listener
+	faults int           // so many times Load fails
+	broken bool          // Publish and Subscribe fail
+	pause  chan struct{} // nil, or Publish waits until it is closed
+}
+
+// listener is somebody who wants to hear of a room.
+type listener struct {
+	key  engines.Key
+	node *node
 }
 
 // node is the engine of one node. It is not Volatile.
 type node struct {
 	engines.Engine
 	common *common
+	opened time.Time // before that it cannot be reached
+}
+
+func newCommon() *common { return &common{hear: make(map[*func(engines.Event)]listener)} }
+
+func (c *common) node() *node { return &node{Engine: &c.Engine, common: c} }
+
+// MaxState is small.
+func (*node) MaxState() int { return 4 << 10 }
+
+func (*node) Identity() string { return "" }
+
+// IsShared reports that other nodes use the rooms.
+func (*node) IsShared() bool { return true }
+
+// Open returns the engine itself once it can be reached.
+func (n *node) Open(context.Context) (engines.Engine, error) {
+	if time.Now().Before(n.opened) {
+		return nil, errAway
+	}
+	return n, nil
 }
 
 // longestSleep is how long a node does not look by itself.
@@ -33,7 +63,7 @@ const longestSleep = time.Minute
 
 var errFault = errors.New("cable")
 
-func (n node) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+func (n *node) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
 	n.common.mu.Lock()
 	fails := n.common.faults > 0
 	if fails {
@@ -46,29 +76,33 @@ func (n node) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error)
 	return n.Engine.Load(ctx, key)
 }
 
-func (n node) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
+func (n *node) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
 	now, err := n.Engine.Swap(ctx, key, rev, v)
 	if err == nil {
-		n.common.tell(key, engines.Event{Rev: now})
+		n.common.tell(nil, key, engines.Event{Rev: now})
 	}
 	return now, err
 }
 
-func (c *common) tell(key engines.Key, event engines.Event) {
+// tell tells all nodes but one.
+func (c *common) tell(except *node, key engines.Key, event engines.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for hear, of := range c.hear {
-		if of == key {
+	for hear, l := range c.hear {
+		if l.key == key && l.node != except {
 			(*hear)(event)
 		}
 	}
 }
 
-func (n node) Subscribe(_ context.Context, key engines.Key, hear func(engines.Event)) (func(), error) {
+func (n *node) Subscribe(_ context.Context, key engines.Key, hear func(engines.Event)) (func(), error) {
 	c := n.common
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hear[&hear] = key
+	if c.broken {
+		return nil, errFault
+	}
+	c.hear[&hear] = listener{key, n}
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -76,30 +110,42 @@ func (n node) Subscribe(_ context.Context, key engines.Key, hear func(engines.Ev
 	}, nil
 }
 
-// expectSilence waits until nobody wants to hear of a room.
-func (c *common) expectSilence(t *testing.T) {
-	t.Helper()
-	for end := time.Now().Add(hubtest.Patience); ; time.Sleep(time.Millisecond) {
-		c.mu.Lock()
-		n := len(c.hear)
-		c.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d rooms are heard of", n)
-		}
+func (n *node) Publish(_ context.Context, key engines.Key, message []byte) error {
+	n.common.mu.Lock()
+	broken, pause := n.common.broken, n.common.pause
+	n.common.mu.Unlock()
+	if pause != nil {
+		<-pause
 	}
+	if broken {
+		return errFault
+	}
+	n.common.tell(n, key, engines.Event{Message: message})
+	return nil
 }
 
-func (node) Publish(context.Context, engines.Key, []byte) error { return nil }
+func (c *common) set(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+}
 
-func (node) Close() error { return nil }
+// listening waits until so many want to hear of rooms.
+func (c *common) listening(t *testing.T, want int) {
+	t.Helper()
+	hubtest.Until(t, fmt.Sprint(want, " rooms are heard of"), func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.hear) == want
+	})
+}
+
+func (*node) Close() error { return nil }
 
 // nodes returns the worlds of two nodes.
 func nodes(t *testing.T) (a, b *hubtest.World, c *common) {
-	c = &common{hear: make(map[*func(engines.Event)]engines.Key)}
-	return hubtest.New(t, node{&c.Engine, c}), hubtest.New(t, node{&c.Engine, c}), c
+	c = newCommon()
+	return hubtest.New(t, c.node()), hubtest.New(t, c.node()), c
 }
 
 // Members on one node are told what comes in over another, and both count into one total.
@@ -118,7 +164,7 @@ func TestMembersHearOfOtherNodes(t *testing.T) {
 	}
 	here.Leave()
 	there.Leave()
-	c.expectSilence(t)
+	c.listening(t, 0)
 	hubtest.Post(t, a.Hub, ra, "room", "1", "5")
 	view, err := b.Hub.View(t.Context(), rb, "room")
 	if err != nil || view.Version != 5 {
@@ -134,9 +180,7 @@ func TestWhatWasHeardOfIsReadLater(t *testing.T) {
 	here.Send("1")
 	here.Expect("1")
 	there.Expect("1")
-	c.mu.Lock()
-	c.faults = 1
-	c.mu.Unlock()
+	c.set(func() { c.faults = 1 })
 	here.Send("1")
 	here.Expect("2")
 	there.Expect("2")
@@ -144,8 +188,8 @@ func TestWhatWasHeardOfIsReadLater(t *testing.T) {
 
 // pollNodes returns the processes of two nodes.
 func pollNodes(t *testing.T) (a, b *pollHouse) {
-	c := &common{hear: make(map[*func(engines.Event)]engines.Key)}
-	return &pollHouse{t: t, engine: node{&c.Engine, c}}, &pollHouse{t: t, engine: node{&c.Engine, c}}
+	c := newCommon()
+	return &pollHouse{t: t, engine: c.node()}, &pollHouse{t: t, engine: c.node()}
 }
 
 // A poll that was opened on a node that has died since closes on another, which has heard

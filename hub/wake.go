@@ -168,7 +168,7 @@ func (w *waker) work() time.Time {
 	if w.retry > 0 {
 		next = earliest(next, w.again)
 	}
-	if w.hub.shared.Others != nil {
+	if w.hub.shared.HasOthers() {
 		next = earliest(next, w.back.Add(longestSleep))
 	}
 	return next
@@ -236,7 +236,7 @@ func (w *waker) from(now time.Time) time.Time {
 	switch {
 	case w.done.IsZero():
 		w.back = now
-	case w.hub.shared.Others != nil && now.Sub(before) >= longestSleep:
+	case w.hub.shared.HasOthers() && now.Sub(before) >= longestSleep:
 		w.back = now
 		return earliest(w.done, before.Add(-longestSleep))
 	}

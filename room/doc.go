@@ -19,6 +19,8 @@
 //	                limits; settling.go: commits of which nobody knows; stamp.go: ids of
 //	                messages; outbox.go: messages that wait; delivery.go: what is told
 //	                afterwards; throttle.go: how often; alarm.go: at which time by itself
+//	hearing.go, deaf.go           what other processes do in a room; speaking.go: what they
+//	                              are told
 //	backpressure.go, patience.go  how publishers wait for members that read
 //	name.go, logging.go           names for apps and the log
 //
@@ -71,6 +73,15 @@
 // told is stored with the next commit, or a second later, and what was not told when a
 // process ended is told by the next. **Outside each event is told at least once**, unless too much
 // waits; members are told it once.
+//
+// # Other processes
+//
+// Where the engine is shared, other processes may have the same room. What they store is read
+// in a turn, and told like any other commit. What they publish is told in a turn, and what is
+// published here is told to them: the messages of a turn as one, by one goroutine for all
+// rooms. The publishers are held until that is done, but never while the engine cannot be
+// reached. **Others are told a message at most once**, and those of one publisher in their order.
+// Each process has an order of its own, which all members there see.
 //
 // # Slow members
 //

@@ -26,6 +26,7 @@ type Room struct {
 
 	refs       atomic.Int64 // members, turns and finders; see Release
 	refreshing atomic.Bool  // refreshLater is under way
+	listens    atomic.Bool  // it hears of other processes, or will when they can be reached
 
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 
@@ -58,7 +59,8 @@ type Room struct {
 	settling   bool // settleLater is under way
 	faults     faults
 
-	opening sync.Mutex // held while the app is told that the room is open
+	opening   sync.Mutex // held while the app is told that the room is open
+	listening sync.Mutex // held while the first member waits to hear of other processes
 }
 
 // New returns the room of a key, for visitors of a route, without any reference. It
@@ -127,6 +129,12 @@ func (r *Room) Members() []*Member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]*Member(nil), r.members...)
+}
+
+func (r *Room) isRetired() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.retired
 }
 
 func (r *Room) len() int {

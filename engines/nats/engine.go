@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -21,6 +22,9 @@ const (
 	// smallestState is what an engine has to take at least.
 	smallestState = 1 << 10
 
+	// nodeLength is how many of 32 characters name an engine: enough for the nodes of a bucket.
+	nodeLength = 12
+
 	// closeTimeout is how long Close waits for answers.
 	closeTimeout = 3 * time.Second
 )
@@ -33,6 +37,7 @@ type Engine struct {
 	prefix   string // of the subjects that nodes hear each other by
 	maxState int
 	mark     string
+	node     string // names this engine to others
 
 	index    index
 	follower follower
@@ -62,6 +67,7 @@ func newEngine(b *bucket, prefix, mark string, maxPayload int64) (*Engine, error
 		prefix:   prefix,
 		maxState: largest - headroom,
 		mark:     mark,
+		node:     rand.Text()[:nodeLength],
 		follower: follower{busy: make(semaphore, 1)},
 		hearing:  newHearing(),
 	}
@@ -132,15 +138,26 @@ func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 	if err != nil {
 		return 0, refused(err)
 	}
-	t := timesOf(v)
-	now, err := e.bucket.put(ctx, subject, rev, t.header(subject, v.State), v.State)
+	e.hearing.yield(ctx, key)
+	t, began := timesOf(v), time.Now()
+	now, err := e.bucket.put(ctx, subject, rev, e.header(t, subject, v.State), v.State)
 	if rev == 0 && errors.Is(err, engines.ErrConflict) {
 		now, err = e.createAgain(ctx, subject, t, v.State)
 	}
 	if err == nil {
 		e.index.put(key, now, t)
 	}
+	if need := e.hearing.note(key, errors.Is(err, engines.ErrConflict), time.Since(began)); need > 0 {
+		e.askForTurn(key, need)
+	}
 	return now, err
+}
+
+// header returns the header of a record that this engine writes.
+func (e *Engine) header(t times, subject string, state []byte) nats.Header {
+	h := t.header(subject, state)
+	h[nodeHeader] = []string{e.node}
+	return h
 }
 
 // createAgain stores a value in place of a marker, which may vanish meanwhile.
@@ -156,7 +173,7 @@ func (e *Engine) createAgain(ctx context.Context, subject string, t times, state
 			}
 			return 0, engines.ErrConflict
 		}
-		now, err := e.bucket.put(ctx, subject, s.seq, t.header(subject, state), state)
+		now, err := e.bucket.put(ctx, subject, s.seq, e.header(t, subject, state), state)
 		if !errors.Is(err, engines.ErrConflict) {
 			return now, err
 		}
@@ -176,7 +193,7 @@ func (e *Engine) Delete(ctx context.Context, key engines.Key, rev uint64) error 
 	}
 	now, err := uint64(0), engines.ErrConflict
 	if rev != 0 {
-		h := nats.Header{markerHeader: {markerValue}, ttlHeader: {markerLife.String()}}
+		h := nats.Header{nodeHeader: {e.node}, markerHeader: {markerValue}, ttlHeader: {markerLife.String()}}
 		now, err = e.bucket.put(ctx, subject, rev, h, nil)
 	}
 	switch {

@@ -201,6 +201,9 @@ func (o *Opener) hosts() (hosts []string) {
 // IsRequired reports whether a configuration is not to be loaded while NATS cannot be reached.
 func (o *Opener) IsRequired() bool { return o.Required }
 
+// IsShared reports that other nodes use the rooms.
+func (o *Opener) IsShared() bool { return true }
+
 // Open connects to NATS and finds the bucket, or creates it. If no server can be reached, or
 // JetStream does not answer, that is an engines.ErrUnavailable.
 func (o *Opener) Open(ctx context.Context) (engines.Engine, error) {
@@ -306,4 +309,5 @@ var (
 	_ caddyfile.Unmarshaler = (*Opener)(nil)
 	_ engines.Opener        = (*Opener)(nil)
 	_ engines.Essential     = (*Opener)(nil)
+	_ engines.Sharing       = (*Opener)(nil)
 )

@@ -19,6 +19,7 @@ import (
 // key-value clients of NATS write, too.
 const (
 	roomHeader   = "Websocket-Room"
+	nodeHeader   = "Websocket-Node" // the engine that wrote it, by a random text
 	markerHeader = "KV-Operation"
 	markerValue  = "DEL"
 	ttlHeader    = "Nats-TTL"

@@ -23,6 +23,7 @@ import (
 //
 //	<prefix>.changed.<app>.<room>
 //	<prefix>.message.<app>.<room>
+//	<prefix>.turn.<app>.<room>      see turns.go
 //
 // A node subscribes to both for each room that somebody here wants to hear of, so that the
 // servers send it nothing else. What is lost on the way is made up for with the index: every
@@ -63,6 +64,11 @@ type listeners struct {
 	sub  *nats.Subscription
 	hear map[*func(engines.Event)]struct{}
 	told uint64 // the newest revision
+
+	// See turns.go.
+	beaten int           // how often in a row this node was
+	need   time.Duration // for which it asks; 0: it does not
+	turn   *turn         // of another node; nil: none has it
 }
 
 func newHearing() *hearing {
@@ -210,10 +216,31 @@ func (e *Engine) hear(m *nats.Msg) {
 	switch kind {
 	case messageToken:
 		e.hearing.tell(key, engines.Event{Message: append([]byte{}, m.Data...)})
+	case turnToken:
+		e.hearTurn(key, m.Data)
 	case changedToken:
 		if rev, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err == nil {
-			e.hearing.tell(key, engines.Event{Rev: rev})
+			e.hearChange(key, rev, m.Header.Get(nodeHeader))
 		}
+	}
+}
+
+// hearChange tells of a change. One by this node is known, and so is all before it.
+func (e *Engine) hearChange(key engines.Key, rev uint64, by string) {
+	if by == e.node {
+		e.hearing.know(key, rev)
+		return
+	}
+	e.hearing.tell(key, engines.Event{Rev: rev})
+	e.hearing.endTurnOf(key, by)
+}
+
+// know notes that a revision need not be told.
+func (h *hearing) know(key engines.Key, rev uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l := h.rooms[key]; l != nil {
+		l.told = max(l.told, rev)
 	}
 }
 
