@@ -55,6 +55,13 @@ func (r *Room) listen(ctx context.Context) error {
 	return err
 }
 
+// catchUpWithOthers is for what was told while the state was loaded.
+func (r *Room) catchUpWithOthers() {
+	if r.shared.HasOthers() {
+		r.take(func(c *chores) { c.refresh = true })
+	}
+}
+
 // subscribe has the engine tell what others do, until the room leaves memory.
 func (r *Room) subscribe(ctx context.Context) error {
 	o := r.shared.others.Load()

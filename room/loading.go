@@ -64,9 +64,7 @@ func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	if pending && wait == 0 {
 		r.wakeFirst(ctx)
 	}
-	if r.shared.HasOthers() { // they may have told something meanwhile
-		r.take(func(c *chores) { c.refresh = true })
-	}
+	r.catchUpWithOthers()
 }
 
 // loadTimeout is how long a visitor waits for the state to be read.

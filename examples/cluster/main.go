@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -96,7 +97,7 @@ func newParts() (parts []*part) {
 	var urls []string
 	for i := range servers {
 		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", firstNATS+i))
-		parts = append(parts, &part{name: fmt.Sprint("nats-", i+1), args: []string{"nats", fmt.Sprint(i)}})
+		parts = append(parts, &part{name: fmt.Sprint("nats-", i+1), args: []string{"nats", strconv.Itoa(i)}})
 	}
 	for i := range servers {
 		name := fmt.Sprint("caddy-", i+1)
