@@ -39,7 +39,7 @@ func (p *part) start() error {
 		return err
 	}
 	defer func() { _ = log.Close() }()       // the process has its own
-	process := exec.Command(self, p.args...) //nolint:gosec,noctx // constants, until kill
+	process := exec.Command(self, p.args...) //nolint:noctx // until kill
 	process.Env = append(os.Environ(), p.env...)
 	process.Stdout, process.Stderr = log, log
 	if err := process.Start(); err != nil {
