@@ -40,7 +40,7 @@ func TestFarNodesGetTheirTurn(t *testing.T) {
 	const wins, most = 20, 1500 // of the far one, and of the near ones for each of these; many thousands without turns
 	s := startServer(t, serverOptions(t))
 	p := newProxy(t, s.Addr().String())
-	p.delay = 5 * time.Millisecond
+	p.set(func() { p.delay = 5 * time.Millisecond })
 	bucket := newBucket()
 	var all []*Engine
 	for _, url := range []string{p.url(), s.ClientURL(), s.ClientURL()} {
