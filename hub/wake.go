@@ -177,7 +177,8 @@ func (w *waker) work() time.Time {
 // workOn is work at a time. It returns when the next room is due; zero if none is. An error
 // is that of the engine, which does not say which rooms are.
 func (w *waker) workOn(now time.Time) (next time.Time, err error) {
-	if err := w.wakeDue(now); err != nil {
+	well, err := w.wakeDue(now)
+	if err != nil {
 		return time.Time{}, err
 	}
 	if w.review != nil {
@@ -185,7 +186,11 @@ func (w *waker) workOn(now time.Time) (next time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
-	return w.upcoming()
+	next, err = w.upcoming()
+	if err == nil && well {
+		w.retry = 0
+	}
+	return next, err
 }
 
 // earliest returns the earlier one of two times, of which the zero time is none.
@@ -206,13 +211,14 @@ func (w *waker) failed(now time.Time) {
 	w.again = now.Add(w.retry)
 }
 
-// wakeDue wakes the rooms that are due.
-func (w *waker) wakeDue(now time.Time) error {
+// wakeDue wakes the rooms that are due, and reports whether these were all that there are,
+// and went well.
+func (w *waker) wakeDue(now time.Time) (allWell bool, err error) {
 	all, well, before := w.done.IsZero(), true, now.Add(1) // what is due now, too
 	for last := (engines.Wake{At: w.from(now)}); !isClosed(w.hub.closing); {
 		page, err := w.due(before, last, wakePage)
 		if err != nil {
-			return err
+			return false, err
 		}
 		well = w.wakeAll(page) && well
 		if len(page) < wakePage {
@@ -221,13 +227,10 @@ func (w *waker) wakeDue(now time.Time) error {
 		last = page[len(page)-1]
 	}
 	w.done = before
-	switch {
-	case !well:
+	if !well {
 		w.failed(now)
-	case all:
-		w.retry = 0
 	}
-	return nil
+	return all && well, nil
 }
 
 // from returns behind which time rooms that are due are looked for.
