@@ -12,6 +12,7 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // common is what the engines of several nodes have in common: rooms, and who wants to hear of
@@ -231,5 +232,38 @@ func TestNodeLooksForWakesOfOthers(t *testing.T) {
 		b.stop()
 		time.Sleep(app.lasts + time.Millisecond)
 		a.expect("room", "1 closed after 2m0s")
+	})
+}
+
+// A poll that is in memory on two nodes when its time comes closes once, and the members of
+// both are told.
+func TestPollOnTwoNodesClosesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pollNodes(t)
+		var members []*hubtest.Client
+		for _, p := range []*pollHouse{a, b} {
+			rt := pollRoute("poll", hourly)
+			p.start(rt)
+			defer p.stop()
+			c, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			members = append(members, c)
+		}
+		members[0].Send("vote")
+		for _, c := range members {
+			c.Expect("1")
+		}
+		time.Sleep(time.Hour + time.Minute)
+		a.expect("room", "1 closed after 1h0m0s")
+		for _, c := range members {
+			c.Expect("1 closed after 1h0m0s")
+			c.Send("vote")
+			c.Expect("error: closed")
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 }

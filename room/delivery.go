@@ -109,7 +109,23 @@ func (r *Room) newAnnouncement(before, now snapshot, batch []operation, results,
 		a.happen(e, nil)
 	}
 	a.ends[len(results)] = len(a.happened)
+	if !a.updated && isForeign(before, now, results, unasked) {
+		a.update, a.updated = now.view, true
+	}
 	return a
+}
+
+// isForeign reports whether other processes have changed the state since the commit before.
+func isForeign(before, now snapshot, own ...[]replica.Result) bool {
+	version := before.version
+	for _, results := range own {
+		for i := range results {
+			if results[i].Counts() {
+				version++
+			}
+		}
+	}
+	return now.epoch != before.epoch || now.version > version
 }
 
 // add adds what an operation leads to, behind those of the others that come before it. It
