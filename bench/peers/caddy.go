@@ -34,14 +34,22 @@ func serveOurs(addr string, secure *tls.Config) error {
 	return serveEngine(addr, secure, object{"name": "memory"})
 }
 
-// serveOursMetrics is serveOurs with the option metrics of Caddy, and with somebody who
-// reads the metrics once a second, which is often.
 func serveOursMetrics(addr string, secure *tls.Config) error {
+	return serveWithMetrics(addr, secure, object{"websocket": object{"engine": object{"name": "memory"}}}, ourRoutes()...)
+}
+
+// serveGorillaCaddyMetrics shows what of the cost of metrics is Caddy's own.
+func serveGorillaCaddyMetrics(addr string, secure *tls.Config) error {
+	return serveWithMetrics(addr, secure, object{}, route("/*", object{"handler": "bench_gorilla"}))
+}
+
+// serveWithMetrics is serveCaddy with the option metrics of Caddy, and with somebody who
+// reads the metrics once a second, which is often.
+func serveWithMetrics(addr string, secure *tls.Config, running object, routes ...object) error {
 	go readMetrics(addr, secure != nil)
-	return serveCaddy(addr, secure, object{
-		"websocket": object{"engine": object{"name": "memory"}},
-		"http":      object{"metrics": object{}},
-	}, append(ourRoutes(), route(metricsPath, object{"handler": "metrics"}))...)
+	running["http"] = object{"metrics": object{}}
+	metrics := route(metricsPath, object{"handler": "metrics"})
+	return serveCaddy(addr, secure, running, append([]object{metrics}, routes...)...)
 }
 
 const metricsPath = "/metrics"
@@ -69,8 +77,8 @@ func readOnce(client *http.Client, url string) error {
 	}
 	text, err := io.ReadAll(answer.Body)
 	_ = answer.Body.Close() // it was read
-	if err == nil && !bytes.Contains(text, []byte("caddy_websocket_connections{")) {
-		err = fmt.Errorf("%s: there are none of this module", answer.Status)
+	if err == nil && !bytes.Contains(text, []byte("caddy_http_requests_in_flight{")) {
+		err = fmt.Errorf("%s: requests are not counted", answer.Status)
 	}
 	return err
 }

@@ -67,6 +67,7 @@ var All = []Peer{
 	{Name: "gorilla", What: "gorilla, chat example", TLS: true, Sum: true, Meter: true, Serve: serveGorilla},
 	{Name: "gorilla-prepared", What: "gorilla, PreparedMessage", TLS: true, Serve: serveGorillaPrepared},
 	{Name: "gorilla-caddy", What: "gorilla inside Caddy", TLS: true, Sum: true, Meter: true, Serve: serveGorillaCaddy},
+	{Name: "gorilla-caddy-metrics", What: "gorilla inside Caddy, metrics on", TLS: true, Sum: true, Meter: true, Serve: serveGorillaCaddyMetrics},
 	{Name: "coder", What: "coder/websocket", TLS: true, Serve: serveCoder},
 	{Name: "melody", What: "melody", TLS: true, Serve: serveMelody},
 	{Name: "reverse-proxy", What: "Caddy reverse_proxy + gorilla", TLS: true, Sum: true, Meter: true, Serve: serveReverseProxy},
