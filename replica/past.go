@@ -1,0 +1,110 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// Past is the messages of a room as of a commit. Its methods may be called concurrently,
+// also with those of the replica. The zero value has none.
+type Past struct {
+	Last uint64 // the newest version; 0: there is none
+
+	store   *Store
+	key     engines.Key
+	epoch   string // as stored
+	total   uint64 // size of all entries there have been
+	journal Journal
+}
+
+// Past returns the messages as of the last commit.
+func (r *Replica) Past() Past {
+	j, ok := r.journal()
+	state, loaded := r.state.(*journalState)
+	if !ok || !loaded {
+		return Past{}
+	}
+	return Past{Last: r.stored.version, store: r.store, key: r.key, epoch: r.stored.epoch, total: state.total, journal: j}
+}
+
+// Oldest returns the version of the oldest message that is kept now, by number, age and
+// size; Last+1 if none is.
+func (p Past) Oldest(ctx context.Context) (uint64, error) {
+	if p.Last == 0 {
+		return 1, nil
+	}
+	_, first, _, err := p.store.readLog(ctx, p.key, p.epoch, p.Last, 0)
+	if err != nil {
+		return 0, err
+	}
+	low := max(first, p.Last-min(p.Last, uint64(p.journal.Messages))+1)
+	if p.journal.Age == 0 && p.total <= maxKeptMessages {
+		return low, nil
+	}
+	return p.search(ctx, low)
+}
+
+// search returns the first version from low on whose message is kept by age and size. What
+// is true of one message is so of all behind it.
+func (p Past) search(ctx context.Context, low uint64) (uint64, error) {
+	high := p.Last + 1
+	for probe := low; low < high; probe = low + (high-low)/2 {
+		stays, err := p.stays(ctx, probe)
+		switch {
+		case err != nil:
+			return 0, err
+		case stays:
+			high = probe
+		default:
+			low = probe + 1
+		}
+	}
+	return low, nil
+}
+
+// stays reports whether a message is kept by age and size.
+func (p Past) stays(ctx context.Context, version uint64) (bool, error) {
+	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, version-1, 1)
+	if err != nil || len(entries) == 0 || first > version { // it has been trimmed meanwhile
+		return false, err
+	}
+	e, err := parseEntry(version, entries[0])
+	if err != nil {
+		return false, err
+	}
+	return p.keeps(e.At, e.before), nil
+}
+
+// keeps reports whether a message of a time, with so many bytes before it, is kept.
+func (p Past) keeps(at time.Time, before uint64) bool {
+	return (p.journal.Age == 0 || p.store.Clock().Sub(at) <= p.journal.Age) && p.total-before <= maxKeptMessages
+}
+
+// Read returns the messages behind a version, at most so many and about so many bytes of
+// them, but at least one if there is one. If the first is not the next version, those
+// between are not kept any more. It knows no messages behind Last.
+func (p Past) Read(ctx context.Context, after uint64, n, bytes int) (all []Kept, err error) {
+	if after >= p.Last {
+		return nil, nil
+	}
+	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, after, min(n, int(min(p.Last-after, 1<<20))))
+	if err != nil {
+		return nil, err
+	}
+	version := max(after+1, first)
+	for _, stored := range entries {
+		if bytes <= 0 || version > p.Last {
+			break
+		}
+		e, err := parseEntry(version, stored)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e.Kept)
+		bytes -= e.size
+		version++
+	}
+	return all, nil
+}
