@@ -13,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
-	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
@@ -227,10 +226,10 @@ func (a *App) Start() error {
 	return nil
 }
 
-// keepsSomething reports whether a route has an app with state.
+// keepsSomething reports whether a route has an app with state, or keeps messages.
 func (a *App) keepsSomething() bool {
 	for _, h := range a.handlers {
-		if _, ok := h.app.(apps.Stateful); ok {
+		if h.route.Stores() {
 			return true
 		}
 	}

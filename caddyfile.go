@@ -51,6 +51,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		max_age <duration>
 //		max_connections_per_ip <n>
 //		forget <duration>
+//		history <n> [<age>|off] [<replay>|off]
 //		close_on_reload
 //	}
 //
@@ -78,6 +79,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"max_age":                options.Duration(&h.MaxAge),
 		"max_connections_per_ip": options.Count(&h.MaxConnectionsPerIP),
 		"forget":                 options.Duration(&h.Forget),
+		"history":                h.parseHistory,
 		"close_on_reload":        options.Flag(&h.CloseOnReload),
 	}.Block(d, "the options of an app go into app <name> { ... }")
 	if err == nil && h.AppRaw == nil {

@@ -120,6 +120,19 @@ type Handler struct {
 	// never.
 	Forget caddy.Duration `json:"forget,omitempty"`
 
+	// Keep so many of the newest messages of a room, on disk or wherever the engine
+	// keeps rooms, for those who join and those who come back: 1 to 10000, and at
+	// most 16 MiB a room. For apps that publish, such as broadcast. Default: 0,
+	// messages are not kept.
+	History int `json:"history,omitempty"`
+
+	// How long messages are kept. Default: 0, for ever.
+	HistoryAge caddy.Duration `json:"history_age,omitempty"`
+
+	// How many of the newest messages a client is sent that joins and does not say
+	// what it has seen; -1 for none. Default: 50, or history if that is less.
+	HistoryReplay int `json:"history_replay,omitempty"`
+
 	// Close the connections with 1012 when the configuration is reloaded.
 	// Default: false, they live on.
 	CloseOnReload bool `json:"close_on_reload,omitempty"`
@@ -190,6 +203,7 @@ func (h *Handler) setDefaults() error {
 	setDefault(&h.PingInterval, defaultPingInterval)
 	setDefault(&h.PingTimeout, defaultPingTimeout)
 	setDefault(&h.WriteTimeout, defaultWriteTimeout)
+	h.setHistoryDefault()
 	h.named, h.appSource = h.Name != "", string(h.AppRaw)
 	source, err := json.Marshal(h)
 	h.source = string(source)
@@ -264,6 +278,8 @@ func (h *Handler) contradicts(other *Handler) error {
 		return fmt.Errorf("two routes that differ have the name %q", h.Name)
 	case h.Room != "" && h.Room == other.Room && h.appName == other.appName && h.appSource != other.appSource:
 		return fmt.Errorf("two routes lead to the rooms %q of the app %s, with different options of the app", h.Room, h.appName)
+	case h.Room != "" && h.Room == other.Room && h.appName == other.appName && h.history() != other.history():
+		return fmt.Errorf("two routes lead to the rooms %q of the app %s, with different options history", h.Room, h.appName)
 	}
 	return nil
 }
@@ -292,6 +308,7 @@ func (h *Handler) config() route.Config {
 		Settings:            h.settings(),
 		MaxConnectionsPerIP: h.MaxConnectionsPerIP,
 		Forget:              time.Duration(h.Forget),
+		History:             h.history(),
 		CloseOnReload:       h.CloseOnReload,
 		Named:               h.named,
 		Source:              h.source,
@@ -344,6 +361,7 @@ func (h *Handler) Validate() error {
 		durationOrNone("max_age", h.MaxAge, maxSpan),
 		inRange("max_connections_per_ip", h.MaxConnectionsPerIP, 0, options.MaxCount, ""),
 		durationOrNone("forget", h.Forget, maxSpan),
+		h.checkHistory(),
 	)
 }
 

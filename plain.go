@@ -1,17 +1,14 @@
 package caddyws
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
-	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 )
 
@@ -75,6 +72,9 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 	case media == typeEvents:
 		return h.serveEvents(w, r, room)
 	}
+	if h.route.Keeps {
+		return h.serveHistory(w, r, room, media)
+	}
 	return h.serveView(w, r, room, media)
 }
 
@@ -124,11 +124,7 @@ func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string,
 	if media == typeJSON {
 		body, tag = view.JSON, tag+"-json"
 	}
-	header := w.Header()
-	header.Set("Content-Type", media.contentType())
-	header.Set("Cache-Control", "no-cache")
-	header.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(w, conditional(r), "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too
+	serveNow(w, r, media, tag, body)
 	return nil
 }
 
@@ -188,10 +184,7 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, roomName string, m
 		answerType = typeText // a message has an effect: it is not refused for the look of its answer
 	}
 	v := h.visitor(r, roomName)
-	v.Subprotocol = ""
-	if answerType == typeJSON {
-		v.Subprotocol = message.Subprotocol
-	}
+	v.AnswerJSON = answerType == typeJSON
 	answer, err := h.hub.Ask(r.Context(), h.route, v, m, key)
 	if err != nil {
 		return h.refuseVisitor(w, err)

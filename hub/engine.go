@@ -83,6 +83,7 @@ func (h *Hub) noteFailure(operation string, err error) {
 // install has the rooms use the engine: there are none yet that keep something.
 func (h *Hub) install(engine engines.Engine) {
 	h.store.Engine = engine
+	h.store.Log, _ = engine.(engines.Log)
 	if marked, ok := engine.(engines.Marked); ok {
 		h.store.Mark = marked.Mark()
 	}

@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/room"
@@ -27,6 +26,9 @@ var (
 	ErrTooManyConnections = errors.New("max_connections is reached")
 	ErrTooManyRooms       = errors.New("max_rooms is reached")
 	ErrTooManyForClient   = errors.New("max_connections_per_ip is reached")
+	// ErrSwitched: the room is still as it was before the option history was switched on or
+	// off, until the last of those is gone that are in it.
+	ErrSwitched = errors.New("the room is about to begin to keep messages, or to end that")
 )
 
 // Limits are the bounds of a hub. The zero value of a number means none.
@@ -162,7 +164,7 @@ func (h *Hub) find(ctx context.Context, rt *route.Route, name string, s stay) (*
 	if rt.HasEnded() {
 		return nil, ErrClosed
 	}
-	if _, keeps := rt.App().(apps.Stateful); keeps {
+	if rt.Stores() {
 		if err := h.Open(ctx); err != nil {
 			return nil, fmt.Errorf("%w: opening engine: %w", room.ErrUnavailable, err)
 		}

@@ -57,20 +57,22 @@ func (h *Hub) erase(ctx context.Context, key engines.Key, rt *route.Route) error
 func (h *Hub) acquireToErase(key engines.Key, rt *route.Route) (*room.Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rooms.entries[key] == nil && (rt == nil || !isStateful(rt)) {
+	e := h.rooms.entries[key]
+	switch {
+	case h.closed != nil:
+		return nil, ErrClosed
+	case e != nil && e.room.Stores():
+		e.room.Retain()
+	case e != nil || rt == nil || !rt.Stores():
 		return nil, nil
-	}
-	e, err := h.acquireLocked(key, rt, passes)
-	if err != nil {
-		return nil, err
+	default:
+		var err error
+		if e, err = h.acquireLocked(key, rt, passes); err != nil {
+			return nil, err
+		}
 	}
 	e.visited = true
 	return e.room, nil
-}
-
-func isStateful(rt *route.Route) bool {
-	_, keeps := rt.App().(apps.Stateful)
-	return keeps
 }
 
 // Publish sends a message to the members of a room, and returns how many they are.

@@ -19,7 +19,6 @@ import (
 //	json     the rest
 type entry struct {
 	Kept
-	before uint64
 	size   int // of its bytes
 	writer *writer
 	once   *remembered

@@ -68,6 +68,8 @@ type Kept struct {
 	Version uint64    // its place in the order of the room
 	At      time.Time // of the room
 	Silent  bool      // it is no message: it only keeps a refusal that counted
+
+	before uint64 // size of all that was stored before it
 }
 
 // journal returns what messages are kept; ok reports whether any are.

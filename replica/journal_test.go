@@ -536,7 +536,7 @@ var _ apps.Stateful = Journal{}
 func FuzzEntry(f *testing.F) {
 	for _, e := range []entry{
 		{Kept: Kept{Said: Said{From: "A", User: "ann", Text: []byte("hi")}, At: time.Unix(1, 2)}},
-		{Kept: Kept{Said: Said{Binary: true, JSON: []byte("{}")}, Silent: true}, before: 7, writer: &writer{3, 4}, once: &remembered{mark: mark{n: 5}}},
+		{Kept: Kept{Said: Said{Binary: true, JSON: []byte("{}")}, Silent: true, before: 7}, writer: &writer{3, 4}, once: &remembered{mark: mark{n: 5}}},
 	} {
 		f.Add(e.encode())
 	}

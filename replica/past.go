@@ -2,7 +2,6 @@ package replica
 
 import (
 	"context"
-	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -74,13 +73,17 @@ func (p Past) stays(ctx context.Context, version uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return p.keeps(e.At, e.before), nil
+	return p.keeps(e.Kept), nil
 }
 
-// keeps reports whether a message of a time, with so many bytes before it, is kept.
-func (p Past) keeps(at time.Time, before uint64) bool {
-	return (p.journal.Age == 0 || p.store.Clock().Sub(at) <= p.journal.Age) && p.total-before <= maxKeptMessages
+// keeps reports whether a message is kept by age and size.
+func (p Past) keeps(k Kept) bool {
+	return (p.journal.Age == 0 || p.store.Clock().Sub(k.At) <= p.journal.Age) && p.total-k.before <= maxKeptMessages
 }
+
+// Keeps reports whether a message is kept now, by number, age and size. Then so are all
+// behind it.
+func (p Past) Keeps(k Kept) bool { return p.Last-k.Version < uint64(p.journal.Messages) && p.keeps(k) }
 
 // Read returns the messages behind a version, at most so many and about so many bytes of
 // them, but at least one if there is one. If the first is not the next version, those

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/route"
 )
 
@@ -15,7 +14,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if r.ReplaceRoute(visited) {
 		r.Renew()
 	}
-	if !r.stateful {
+	if !r.Stores() {
 		return nil
 	}
 	if r.current().epoch != "" {
@@ -32,7 +31,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	config := r.config()
 	r.follows = config
-	if err := r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name); err != nil {
+	if err := r.replica.Load(ctx, r.appOf(config), r.Route().Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	wait, pending := r.replica.Wake()
@@ -101,7 +100,7 @@ func (r *Room) follow(c *route.Config) {
 	}
 	r.follows = c
 	r.reopen(c)
-	r.replica.Follow(c.App.(apps.Stateful), r.Route().Name)
+	r.replica.Follow(r.appOf(c), r.Route().Name)
 	r.remind(time.Time{})
 }
 

@@ -66,6 +66,7 @@ type extras struct {
 	inbox   inbox
 	context *connContext // nil until an app asks for it
 	claims  *claims      // nil until it has claimed a name
+	past    *catchUp     // nil until it arrives in a room that keeps messages
 }
 
 // needExtras returns the extras, made if there are none. mu is held.

@@ -40,7 +40,7 @@ func (r *Room) apply(m *Member, data []byte) {
 		r.refuse(m, ErrBusy, s)
 		return
 	}
-	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data), Once: s.count()}, m, s})
+	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data), Once: s.count()}, m, s, nil})
 	r.mu.Unlock()
 	r.kickUnless(m)
 }
@@ -63,7 +63,7 @@ func (r *Room) enqueue(op operation) {
 // refuse tells m why something it asked for is not done: at once, or in its
 // place if answers to earlier messages are still to come.
 func (r *Room) refuse(m *Member, err error, s *stamp) {
-	r.refuseIn(m, operation{replica.Operation{Refusal: err}, m, s}, false)
+	r.refuseIn(m, operation{replica.Operation{Refusal: err}, m, s, nil}, false)
 }
 
 // refuseByApp is refuse with an answer of the app to a message, which is kept for
@@ -74,7 +74,7 @@ func (r *Room) refuseByApp(m *Member, message []byte, err error, s *stamp) {
 		sum := sha256.Sum256(message)
 		op.Data = sum[:]
 	}
-	r.refuseIn(m, operation{op, m, s}, op.Once != nil)
+	r.refuseIn(m, operation{op, m, s, nil}, op.Once != nil)
 }
 
 func (r *Room) refuseIn(m *Member, op operation, always bool) {

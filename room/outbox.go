@@ -28,7 +28,11 @@ type hold struct {
 
 // publish queues a message for the members.
 func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
-	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary}
+	if r.keeps {
+		r.keep(from, msg, excepts)
+		return
+	}
+	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary, From: from, JSON: bytes.Clone(msg.JSON)}
 	r.trace(Published, from, msg.Data, msg.Binary)
 	r.mu.Lock()
 	if r.retired {
@@ -51,6 +55,13 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 // Say sends the members a message that none of them has published, and returns how many
 // they are. Nobody is held up until it is taken. The caller has a reference.
 func (r *Room) Say(msg apps.Message) (members int) {
+	if r.keeps {
+		members = r.len()
+		m := newMember(r, r.Route(), Visitor{})
+		m.conn = nobody{member: m}
+		r.keep(m, msg, nil)
+		return members
+	}
 	r.trace(Published, nil, msg.Data, msg.Binary)
 	r.mu.Lock()
 	r.engage()

@@ -1,6 +1,9 @@
 package room
 
-import "github.com/caddyws/caddy-websocket/replica"
+import (
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/replica"
+)
 
 // Bounds of what may wait. Beyond them operations are refused as busy.
 const (
@@ -15,6 +18,8 @@ type operation struct {
 	replica.Operation
 	from  *Member
 	stamp *stamp // of the message that it is for, or nil
+
+	excepts []apps.Conn // that are not told a message that is to be kept
 }
 
 // operationQueue is the operations that wait in a room: those of each member in their

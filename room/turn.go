@@ -40,7 +40,7 @@ func (r *Room) kick() {
 		return
 	}
 	r.running = true
-	inline := len(r.members) <= inlineMembers && (!r.stateful || r.shared.Volatile)
+	inline := len(r.members) <= inlineMembers && (!r.Stores() || r.shared.Volatile)
 	r.mu.Unlock()
 	if !inline || !r.run(maxInline) {
 		r.shared.Go(r.runOn)
@@ -141,6 +141,10 @@ func (r *Room) prepare(w *work) {
 	if w.epoch != "" {
 		r.replica.Told(w.epoch, w.told)
 	}
+	if r.keeps {
+		r.welcomeKept(w.arrivals)
+		return
+	}
 	r.welcome(w.arrivals)
 }
 
@@ -161,8 +165,11 @@ func (r *Room) finish(todo chores) {
 	if !todo.remind.IsZero() {
 		r.remind(todo.remind)
 	}
-	if r.stateful {
+	switch {
+	case r.stateful:
 		r.setAlarm()
+	case r.keeps:
+		r.tidy()
 	}
 	if todo.overdue != nil {
 		close(todo.overdue)
@@ -185,6 +192,10 @@ func (r *Room) sendMessages(b *outbox) {
 // carryOut commits a batch, behind a wake if the state is to be woken, and tells everybody
 // what came of it.
 func (r *Room) carryOut(batch []operation, wake bool) {
+	if r.keeps {
+		r.carryOutKept(batch)
+		return
+	}
 	told := new(announcement)
 	defer func() { r.conclude(batch, told, recover()) }()
 	results, unasked := r.commit(batch, wake)

@@ -3,6 +3,8 @@
 package broadcast
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -22,8 +24,8 @@ type App struct {
 	// What is sent for a text message: a text with the placeholders {message},
 	// {user} and {id}, of which the last two stand for the sender's user name
 	// and connection. They are replaced in one pass: what a client sent is
-	// never looked into. Binary messages are passed on as they are. Default:
-	// {message}.
+	// never looked into. Binary messages are passed on as they are, and so is
+	// what members are told that speak the subprotocol json. Default: {message}.
 	Format string `json:"format,omitempty"`
 
 	// Leave the sender out. Default: false, the sender gets his message too.
@@ -78,7 +80,15 @@ func (a *App) Validate() error {
 
 // Receive passes m on.
 func (a *App) Receive(c apps.Conn, m apps.Message) error {
+	if !m.Binary && c.Subprotocol() == subprotocol {
+		text, err := textOf(m.Data)
+		if err != nil {
+			return apps.Refuse(err)
+		}
+		m.Data = text
+	}
 	if !m.Binary && a.Format != "" && a.Format != messageOnly {
+		m.JSON = dataField(m.Data)
 		m.Data = a.format(c, m.Data)
 	}
 	if a.Others {
@@ -88,6 +98,33 @@ func (a *App) Receive(c apps.Conn, m apps.Message) error {
 	}
 	return nil
 }
+
+// subprotocol is that whose messages are objects: a client sends {"data": "hello"}, and
+// is told with each message who has sent it.
+const subprotocol = "json"
+
+var errData = errors.New(`a message is an object with a text as the field data, such as {"data":"hello"}`)
+
+// textOf returns the field data of an object.
+func textOf(object []byte) ([]byte, error) {
+	var fields map[string]json.RawMessage // and not a struct, which would take "DATA" for "data"
+	var text *string
+	if json.Unmarshal(object, &fields) != nil || json.Unmarshal(fields["data"], &text) != nil || text == nil {
+		return nil, errData
+	}
+	return []byte(*text), nil
+}
+
+// dataField returns an object with a text as the field data.
+func dataField(text []byte) []byte {
+	p, _ := json.Marshal(struct {
+		Data string `json:"data"`
+	}{string(text)}) // it always can be
+	return p
+}
+
+// Subprotocols is json.
+func (*App) Subprotocols() []string { return []string{subprotocol} }
 
 // format fills in the placeholders. strings.Replacer goes through its text once.
 func (a *App) format(c apps.Conn, message []byte) []byte {
@@ -106,4 +143,5 @@ var (
 	_ caddy.Validator       = (*App)(nil)
 	_ apps.App              = (*App)(nil)
 	_ apps.Inline           = (*App)(nil)
+	_ apps.Protocols        = (*App)(nil)
 )

@@ -13,6 +13,7 @@ import (
 type Engine struct {
 	engines.Engine
 	onSwap func(do func() error) error // nil: store
+	onRead func() error
 	Max    int
 
 	mu    sync.Mutex
@@ -37,6 +38,36 @@ func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 	}
 	err = on(do)
 	return next, err
+}
+
+// Append is that of the engine, which must keep logs.
+func (e *Engine) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (uint64, error) {
+	return e.Engine.(engines.Log).Append(ctx, key, epoch, after, entries)
+}
+
+// Read is that of the engine.
+func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
+	e.mu.Lock()
+	on := e.onRead
+	e.mu.Unlock()
+	if on != nil {
+		if err := on(); err != nil {
+			return nil, 0, 0, err
+		}
+	}
+	return e.Engine.(engines.Log).Read(ctx, key, epoch, after, n)
+}
+
+// Trim is that of the engine.
+func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
+	return e.Engine.(engines.Log).Trim(ctx, key, epoch, upTo)
+}
+
+// OnRead has a function called before each Read, which fails with its error.
+func (e *Engine) OnRead(on func() error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.onRead = on
 }
 
 func (e *Engine) OnSwap(on func(do func() error) error) {
