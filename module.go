@@ -276,12 +276,19 @@ func (h *Handler) contradicts(other *Handler) error {
 	switch {
 	case (h.named || other.named) && h.Name == other.Name && h.source != other.source:
 		return fmt.Errorf("two routes that differ have the name %q", h.Name)
-	case h.Room != "" && h.Room == other.Room && h.appName == other.appName && h.appSource != other.appSource:
+	case !h.leadsWhere(other):
+		return nil
+	case h.appSource != other.appSource:
 		return fmt.Errorf("two routes lead to the rooms %q of the app %s, with different options of the app", h.Room, h.appName)
-	case h.Room != "" && h.Room == other.Room && h.appName == other.appName && h.history() != other.history():
+	case h.history() != other.history():
 		return fmt.Errorf("two routes lead to the rooms %q of the app %s, with different options history", h.Room, h.appName)
 	}
 	return nil
+}
+
+// leadsWhere reports whether the configuration names the rooms of two routes alike.
+func (h *Handler) leadsWhere(other *Handler) bool {
+	return h.Room != "" && h.Room == other.Room && h.appName == other.appName
 }
 
 // joinName is the default name of a route.

@@ -20,7 +20,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if r.current().epoch != "" {
 		return nil
 	}
-	ctx, cancel := r.shared.bound(ctx, loadTimeout)
+	ctx, cancel := r.shared.bound(ctx)
 	defer cancel()
 	if err := r.lockLoading(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

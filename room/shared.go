@@ -40,9 +40,9 @@ func (s *Shared) isClosing() bool {
 	}
 }
 
-// bound returns a context that also ends after a time, and when it is time to give up.
-func (s *Shared) bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, d)
+// bound returns a context that also ends after loadTimeout, and when it is time to give up.
+func (s *Shared) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	stop := context.AfterFunc(s.Context, cancel)
 	return ctx, func() { stop(); cancel() }
 }

@@ -67,7 +67,9 @@ func alike(routes []*Route) bool {
 
 // isLike reports whether the rooms of two routes are of one kind: the app is the same, and
 // both keep messages or neither does.
-func (r *Route) isLike(other *Route) bool { return r.AppName == other.AppName && r.Keeps == other.Keeps }
+func (r *Route) isLike(other *Route) bool {
+	return r.AppName == other.AppName && r.Keeps == other.Keeps
+}
 
 func (r *Route) isConfiguredLike(other *Route) bool { return r.source == other.source }
 
