@@ -36,7 +36,7 @@ func postPublish(a *App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, publishAnswer{a.hub.Publish(key, msg)})
+	return writeJSON(w, publishAnswer{a.hub.Publish(r.Context(), key, msg)})
 }
 
 // readPublished reads a body as one message.

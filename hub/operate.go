@@ -75,14 +75,36 @@ func (h *Hub) acquireToErase(key engines.Key, rt *route.Route) (*room.Room, erro
 	return e.room, nil
 }
 
-// Publish sends a message to the members of a room, and returns how many they are.
-func (h *Hub) Publish(key engines.Key, msg apps.Message) (members int) {
+// Publish sends a message to the members of a room, and returns how many they are. Where
+// messages are kept it is kept also if nobody is in the room, unless the room is not stored.
+func (h *Hub) Publish(ctx context.Context, key engines.Key, msg apps.Message) (members int) {
 	r := h.retain(key)
+	if r == nil {
+		r = h.findKept(ctx, key)
+	}
 	if r == nil {
 		return 0
 	}
 	defer r.Release()
 	return r.Say(msg)
+}
+
+// findKept returns a stored room that keeps messages, with a reference taken, or nil.
+func (h *Hub) findKept(ctx context.Context, key engines.Key) *room.Room {
+	v, err := h.Room(ctx, key)
+	if err != nil {
+		return nil
+	}
+	rt := h.RouteTo(key.App, v.Route)
+	if rt == nil || !rt.Keeps {
+		return nil
+	}
+	r, err := h.find(ctx, rt, key.Room, passes)
+	if err != nil {
+		h.log().Error("publishing for an operator", zap.String("app", key.App), zap.String("room", key.Room), zap.Error(err))
+		return nil
+	}
+	return r
 }
 
 // retain returns a room that is in memory, with a reference taken, or nil.

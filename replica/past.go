@@ -85,6 +85,10 @@ func (p Past) keeps(k Kept) bool {
 // behind it.
 func (p Past) Keeps(k Kept) bool { return p.Last-k.Version < uint64(p.journal.Messages) && p.keeps(k) }
 
+// shortEntry is the size of a short message as it is stored, in bytes: no more messages are
+// read than there may be in as many bytes as are wanted, if they are not shorter.
+const shortEntry = 64
+
 // Read returns the messages behind a version, at most so many and about so many bytes of
 // them, but at least one if there is one. If the first is not the next version, those
 // between are not kept any more. It knows no messages behind Last.
@@ -92,7 +96,8 @@ func (p Past) Read(ctx context.Context, after uint64, n, bytes int) (all []Kept,
 	if after >= p.Last {
 		return nil, nil
 	}
-	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, after, min(n, int(min(p.Last-after, 1<<20))))
+	n = min(n, 1+bytes/shortEntry, int(min(p.Last-after, 1<<20)))
+	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, after, n)
 	if err != nil {
 		return nil, err
 	}

@@ -177,8 +177,9 @@ func (r *Room) startRecent(m *Member, now snapshot) (s start, ok bool) {
 
 // begin notes where the messages begin, and adds what the member is told of that.
 func (c *catchUp) begin(now snapshot, s start, b *message.Batch) {
+	again := c.epoch != "" // the room has begun anew meanwhile
 	c.epoch, c.next = now.epoch, s.version
-	if s.gap {
+	if s.gap || again {
 		b.Add(now.gapBefore(s.version))
 	}
 	b.Add(now.said(message.State, s.version-1, emptyBody))

@@ -420,15 +420,26 @@ func TestHistoryIsShown(t *testing.T) {
 func TestAnOperatorsMessageIsKept(t *testing.T) {
 	w := hubtest.New(t, hubtest.NewEngine())
 	rt := chatRoute(route.History{Messages: 5, Replay: 5}, new(broadcast.App))
+	w.Begin([]*route.Route{rt})
 	a := w.JoinJSON(rt)
 	hears(t, a, "state 0")
-	if n := w.Publish(a.Member.Room().Key(), apps.Text("attention")); n != 1 {
+	key := a.Member.Room().Key()
+	if n := w.Publish(t.Context(), key, apps.Text("attention")); n != 1 {
 		t.Errorf("%d members", n)
 	}
 	if m := hears(t, a, "1 attention"); m.From.ID != "" {
 		t.Errorf("%+v", m)
 	}
-	hears(t, w.JoinJSON(rt), "state 0", "1 attention")
+	a.Leave()
+	hubtest.Until(t, "the room to leave memory", func() bool { return w.Rooms() == 0 })
+	if n := w.Publish(t.Context(), key, apps.Text("still there")); n != 0 {
+		t.Errorf("%d members", n)
+	}
+	hubtest.Until(t, "the message to be kept", func() bool {
+		h, err := w.History(t.Context(), rt, "room", room.Seen{}, 10)
+		return err == nil && h.Last == 2
+	})
+	hears(t, w.JoinJSON(rt), "state 0", "1 attention", "2 still there")
 }
 
 // A reload gives a room another history; one that switches it off closes those that are in
@@ -461,4 +472,13 @@ func TestReloadOfHistory(t *testing.T) {
 	})
 	b.Send("not kept")
 	b.Expect("not kept")
+}
+
+// An engine that keeps no messages lets nobody in, and the log says why.
+func TestHistoryNeedsALog(t *testing.T) {
+	w := hubtest.New(t, struct{ engines.Engine }{new(memory.Engine)})
+	rt := chatRoute(route.History{Messages: 5}, new(broadcast.App))
+	if _, err := w.Hub.Join(t.Context(), rt, room.Visitor{Room: "room"}); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, replica.ErrNoLog) {
+		t.Error(err)
+	}
 }

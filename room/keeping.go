@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/route"
@@ -57,7 +58,13 @@ func (r *Room) keep(from *Member, msg apps.Message, excepts []apps.Conn) {
 // carryOutKept stores a batch of messages, and tells everybody.
 func (r *Room) carryOutKept(batch []operation) {
 	told := new(announcement)
-	defer func() { r.conclude(batch, told, recover()) }()
+	defer func() {
+		panicked := recover()
+		r.conclude(batch, told, panicked)
+		if panicked != nil {
+			r.sendAllAway()
+		}
+	}()
 	operations := make([]replica.Operation, len(batch))
 	for i := range batch {
 		operations[i] = batch[i].Operation
@@ -66,6 +73,14 @@ func (r *Room) carryOutKept(batch []operation) {
 	r.count(results)
 	r.tellKept(batch, results, told)
 	r.settleLater()
+}
+
+// sendAllAway closes all members when nobody knows what they were told: they come back and
+// say what they have seen.
+func (r *Room) sendAllAway() {
+	for _, m := range r.Members() {
+		m.conn.Close(frames.InternalError, "internal error")
+	}
 }
 
 // tellKept tells the senders of a batch and all members what is stored since the commit
