@@ -51,6 +51,9 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 	}
 	next.route, next.checkpoint = r.route, next.version
 	next.events.Told = max(next.events.Told, r.told)
+	if state, keeps := r.state.(*journalState); keeps {
+		next.checkTotal = state.total
+	}
 	a = attempt{rev: r.rev, writer: r.store.process.next()}
 	a.bytes = next.encode(r.spare, a.writer, &r.ids) // at once: the app's bytes may be its own
 	a.next, r.spare = next, nil

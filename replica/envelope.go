@@ -39,6 +39,7 @@ type envelope struct {
 
 	// Of a room that keeps messages; not stored.
 	checkpoint uint64  // the version of the value that is stored
+	checkTotal uint64  // the size of all entries up to that
 	tail       []entry // behind that, and what the replica has not seen; nil once it is a part of the rest
 }
 

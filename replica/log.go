@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,9 +118,11 @@ var errTrimmed = errors.New("reading messages: some that should be kept are miss
 // fold adds to what a value has what the log has behind it. Its tail also has the messages
 // that this replica has not seen.
 func (r *Replica) fold(ctx context.Context, e *envelope) error {
-	if !bytes.HasPrefix(e.app, journalMark) {
-		return errNoJournal
+	var state journalState
+	if err := state.UnmarshalBinary(e.app); err != nil {
+		return err
 	}
+	e.checkTotal = state.total
 	at := e.version
 	if e.epoch == r.stored.epoch {
 		at = min(at, r.stored.version)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -16,6 +17,7 @@ type Past struct {
 	epoch   string // as stored
 	total   uint64 // size of all entries there have been
 	journal Journal
+	ago     time.Duration // how long the commit is over
 }
 
 // Past returns the messages as of the last commit.
@@ -42,19 +44,19 @@ func (p Past) Oldest(ctx context.Context) (uint64, error) {
 	if p.journal.Age == 0 && p.total <= maxKeptMessages {
 		return low, nil
 	}
-	return p.search(ctx, low)
+	return p.search(ctx, low, p.keeps)
 }
 
-// search returns the first version from low on whose message is kept by age and size. What
-// is true of one message is so of all behind it.
-func (p Past) search(ctx context.Context, low uint64) (uint64, error) {
+// search returns the first version from low on of whose message something is true, which
+// then is so of all behind it; Last+1 if it is of none.
+func (p Past) search(ctx context.Context, low uint64, is func(Kept) bool) (uint64, error) {
 	high := p.Last + 1
 	for probe := low; low < high; probe = low + (high-low)/2 {
-		stays, err := p.stays(ctx, probe)
+		found, err := p.isAt(ctx, probe, is)
 		switch {
 		case err != nil:
 			return 0, err
-		case stays:
+		case found:
 			high = probe
 		default:
 			low = probe + 1
@@ -63,8 +65,8 @@ func (p Past) search(ctx context.Context, low uint64) (uint64, error) {
 	return low, nil
 }
 
-// stays reports whether a message is kept by age and size.
-func (p Past) stays(ctx context.Context, version uint64) (bool, error) {
+// isAt reports whether something is true of a message.
+func (p Past) isAt(ctx context.Context, version uint64, is func(Kept) bool) (bool, error) {
 	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, version-1, 1)
 	if err != nil || len(entries) == 0 || first > version { // it has been trimmed meanwhile
 		return false, err
@@ -73,12 +75,12 @@ func (p Past) stays(ctx context.Context, version uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return p.keeps(e.Kept), nil
+	return is(e.Kept), nil
 }
 
 // keeps reports whether a message is kept by age and size.
 func (p Past) keeps(k Kept) bool {
-	return (p.journal.Age == 0 || p.store.Clock().Sub(k.At) <= p.journal.Age) && p.total-k.before <= maxKeptMessages
+	return (p.journal.Age == 0 || p.store.Clock().Sub(k.At)-p.ago <= p.journal.Age) && p.total-k.before <= maxKeptMessages
 }
 
 // Keeps reports whether a message is kept now, by number, age and size. Then so are all

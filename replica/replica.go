@@ -35,9 +35,9 @@ type Replica struct {
 	bytes  []byte // what stored has its parts in, if a commit has made them
 	spare  []byte // memory for the next ones
 
-	entering []entry // what a batch adds to the log
-	fresh    []Kept  // see Fresh
-	tidiness tidiness
+	entering  []entry // what a batch adds to the log
+	fresh     []Kept  // see Fresh
+	tidyAgain uint64  // the version before which Tidy is not tried again
 
 	told     uint64 // how many events of the stored epoch have been told outside; see Events
 	misnamed bool   // an event with a bad name was reported
