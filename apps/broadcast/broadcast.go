@@ -3,12 +3,14 @@
 package broadcast
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -115,13 +117,21 @@ func textOf(object []byte) ([]byte, error) {
 	return []byte(*text), nil
 }
 
-// dataField returns an object with a text as the field data.
+// dataField returns an object with a text as the field data. Most texts need no escapes.
 func dataField(text []byte) []byte {
-	p, _ := json.Marshal(struct {
-		Data string `json:"data"`
-	}{string(text)}) // it always can be
-	return p
+	p := append(make([]byte, 0, len(text)+16), `{"data":`...)
+	if bytes.ContainsFunc(text, needsEscape) {
+		quoted, _ := json.Marshal(string(text)) // it always can be
+		p = append(p, quoted...)
+	} else {
+		p = append(append(append(p, '"'), text...), '"')
+	}
+	return append(p, '}')
 }
+
+// needsEscape reports whether a character of a text cannot stand in JSON as it is (RFC 8259,
+// section 7), or is none.
+func needsEscape(c rune) bool { return c < ' ' || c == '"' || c == '\\' || c == utf8.RuneError }
 
 // Subprotocols is json.
 func (*App) Subprotocols() []string { return []string{subprotocol} }

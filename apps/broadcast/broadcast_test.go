@@ -1,6 +1,8 @@
 package broadcast_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,8 +93,18 @@ func TestJSON(t *testing.T) {
 	ann.SendBinary([]byte("\xff"))
 	ann.ExpectJSON(`{"type":"message","binary":"/w=="}`)
 	text.ExpectBinary([]byte("\xff"))
+	for _, odd := range []string{"", "\x00\x1f", `\`, "ä☃😀", "\u2028", "<b>&"} {
+		text.Send(odd)
+		ann.ExpectJSON(fmt.Sprintf(`{"type":"message","data":%s}`, quoted(odd)))
+		text.Expect(": " + odd)
+	}
 	text.Send(`{"data":"no object"}`)
 	ann.ExpectJSON(`{"type":"message","data":"{\"data\":\"no object\"}"}`)
+}
+
+func quoted(text string) []byte {
+	p, _ := json.Marshal(text)
+	return p
 }
 
 // Anything else than an object with a text is refused, and the connection stays.
