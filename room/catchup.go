@@ -103,6 +103,7 @@ func (r *Room) bringIn(m *Member, c *catchUp) bool {
 		}
 	}
 	c.add(now, left, b)
+	c.end(now, b)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.arriving = false
@@ -198,6 +199,15 @@ func (c *catchUp) add(now snapshot, messages []replica.Kept, b *message.Batch) {
 	}
 }
 
+// end is for a member that has been told all there is. If that was not all that there should
+// be, since it has been removed meanwhile, it is told of a gap.
+func (c *catchUp) end(now snapshot, b *message.Batch) {
+	if c.next <= now.version {
+		c.next = now.version + 1
+		b.Add(now.gapBefore(c.next))
+	}
+}
+
 // gapBefore returns the message that tells that what was before a version is not kept.
 func (s snapshot) gapBefore(version uint64) message.Message {
 	at := message.Point{Epoch: s.epoch, Version: version}
@@ -246,7 +256,7 @@ func (m *Member) nextPage(ctx context.Context, now snapshot, c *catchUp) (b *mes
 		return b, err
 	}
 	if c.add(now, page, b); len(page) == 0 {
-		c.next = max(c.next, now.past.Last+1) // what was there has been removed meanwhile
+		c.end(now, b)
 	}
 	return b, nil
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -480,5 +481,41 @@ func TestHistoryNeedsALog(t *testing.T) {
 	rt := chatRoute(route.History{Messages: 5}, new(broadcast.App))
 	if _, err := w.Hub.Join(t.Context(), rt, room.Visitor{Room: "room"}); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, replica.ErrNoLog) {
 		t.Error(err)
+	}
+}
+
+// What is removed while somebody is being sent it is told as a gap, never passed over.
+func TestHistoryThatGoesWhileItIsRead(t *testing.T) {
+	engine := hubtest.NewEngine()
+	w := hubtest.New(t, engine)
+	rt := chatRoute(route.History{Messages: 1000, Replay: 5}, new(broadcast.App))
+	a := w.JoinJSON(rt)
+	epoch := hears(t, a, "state 0").Epoch
+	for i := 1; i <= 200; i++ {
+		a.Send(say("x"))
+		hears(t, a, fmt.Sprint(i, " x"))
+	}
+	for _, test := range []struct {
+		upTo uint64
+		want string
+	}{{100, "gap before 101,101 x,102 x"}, {200, "gap before 201,201 y"}} {
+		var reads atomic.Int32
+		engine.OnRead(func() error { // the first read tells what is kept, the next ones read it
+			if reads.Add(1) == 2 {
+				return engine.Trim(t.Context(), a.Member.Room().Key(), epoch, test.upTo)
+			}
+			return nil
+		})
+		b := w.Enter(rt, room.Visitor{Room: "room", Subprotocol: message.Subprotocol, Seen: seen(t, fmt.Sprint(epoch, "-", max(test.upTo, 101)-100))})
+		first, err := readTold(b)
+		if err != nil || first.Type != "state" {
+			t.Fatal(first, err)
+		}
+		if test.upTo == 200 {
+			hubtest.Until(t, "the reader to have caught up", func() bool { return reads.Load() >= 2 })
+			a.Send(say("y"))
+		}
+		hears(t, b, strings.Split(test.want, ",")...)
+		engine.OnRead(nil)
 	}
 }
