@@ -12,9 +12,10 @@ import (
 // over.
 type Engine struct {
 	engines.Engine
-	onSwap func(do func() error) error // nil: store
-	onRead func() error
-	Max    int
+	onSwap   func(do func() error) error // nil: store
+	onAppend func(do func() error) error
+	onRead   func() error
+	Max      int
 
 	mu    sync.Mutex
 	swaps int
@@ -41,8 +42,26 @@ func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 }
 
 // Append is that of the engine, which must keep logs.
-func (e *Engine) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (uint64, error) {
-	return e.Engine.(engines.Log).Append(ctx, key, epoch, after, entries)
+func (e *Engine) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (last uint64, err error) {
+	e.mu.Lock()
+	on := e.onAppend
+	e.mu.Unlock()
+	do := func() (err error) {
+		last, err = e.Engine.(engines.Log).Append(ctx, key, epoch, after, entries)
+		return err
+	}
+	if on == nil {
+		return last, do()
+	}
+	err = on(do)
+	return last, err
+}
+
+// OnAppend has a function decide over each Append.
+func (e *Engine) OnAppend(on func(do func() error) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.onAppend = on
 }
 
 // Read is that of the engine.
