@@ -20,9 +20,6 @@ type Journal struct {
 // maxKeptMessages is how many bytes of messages a room keeps, as they are stored.
 const maxKeptMessages = 16 << 20
 
-// Receive is never called.
-func (Journal) Receive(apps.Conn, apps.Message) error { return nil }
-
 // NewState returns the state of a room without messages.
 func (Journal) NewState() apps.State { return new(journalState) }
 
