@@ -41,16 +41,27 @@ var endpoints = map[string]map[string]endpoint{
 	backupPath:               {http.MethodGet: getBackup},
 }
 
+// adminPrefix is how the paths begin.
+const adminPrefix = "/websocket/"
+
 // Routes returns the routes of the admin API. They are asked for before there is an
 // App, which is therefore looked up at each request. A path has one route for all its
-// methods, so that a wrong method gets an error like any other.
+// methods, and there is one for the paths that do not exist: so a wrong method or path
+// gets an error like any other.
 func (admin) Routes() (routes []caddy.AdminRoute) {
+	routes = append(routes, caddy.AdminRoute{Pattern: adminPrefix, Handler: caddy.AdminHandlerFunc(refusePath)})
 	for path, methods := range endpoints {
 		routes = append(routes, caddy.AdminRoute{Pattern: path, Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 			return serveAdmin(methods, w, r)
 		})})
 	}
 	return routes
+}
+
+// refusePath answers a request for a path that does not exist.
+func refusePath(_ http.ResponseWriter, r *http.Request) error {
+	paths := strings.Join(slices.Sorted(maps.Keys(endpoints)), ", ")
+	return apiError(http.StatusNotFound, fmt.Errorf("there is no path %q, expected one of %s", r.URL.Path, paths))
 }
 
 // serveAdmin has a request answered by the endpoint of its method.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/hub"
-	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 )
 
@@ -20,6 +19,8 @@ type shownConnection struct {
 	Transport   string    `json:"transport"`
 	Since       time.Time `json:"since"`
 	Queued      int       `json:"queued_bytes"`
+	MayWrite    bool      `json:"may_write"`
+	Expires     time.Time `json:"expires,omitzero"`
 	MessagesIn  uint64    `json:"messages_in"`
 	MessagesOut uint64    `json:"messages_out"`
 	BytesIn     uint64    `json:"bytes_in"`
@@ -33,7 +34,7 @@ const (
 )
 
 func transport(m *room.Member) string {
-	if m.Format() == message.Events {
+	if m.Format().IsEvents() {
 		return overEvents
 	}
 	return overWebSocket
@@ -44,6 +45,7 @@ func showConnection(m *room.Member) shownConnection {
 	return shownConnection{
 		ID: v.ID, Route: m.Route().Name, App: key.App, Room: key.Room, User: v.User, IP: v.ClientIP,
 		Transport: transport(m), Since: time.Now().Add(-v.Age).UTC().Truncate(time.Millisecond), Queued: v.Queued,
+		MayWrite: !v.ReadOnly, Expires: v.Expires.UTC(),
 		MessagesIn: v.MessagesIn, MessagesOut: v.MessagesOut, BytesIn: v.BytesIn, BytesOut: v.BytesOut,
 	}
 }

@@ -126,7 +126,7 @@ func TestAConnectionIsShown(t *testing.T) {
 	}
 	want := shownConnection{
 		ID: a.ID, Route: "chat", App: "broadcast", Room: s.roomOf("/chat/a"), User: "alice", IP: "127.0.0.1", Transport: "websocket",
-		Since: a.Since, MessagesIn: 2, MessagesOut: 2, BytesIn: 2 * (2 + 4 + 5), BytesOut: 2 * (2 + 5),
+		Since: a.Since, MayWrite: true, MessagesIn: 2, MessagesOut: 2, BytesIn: 2 * (2 + 4 + 5), BytesOut: 2 * (2 + 5),
 	}
 	if a != want {
 		t.Errorf("got %+v, want %+v", a, want)
@@ -323,6 +323,18 @@ func TestWrongMethods(t *testing.T) {
 		for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodGet, http.MethodPost, http.MethodDelete} {
 			if methods[method] == nil {
 				s.refusesAdmin(method, path, "", http.StatusMethodNotAllowed, "method is "+method+", expected ")
+			}
+		}
+	}
+}
+
+// A path that does not exist is told which do, with or without a route.
+func TestWrongPaths(t *testing.T) {
+	for _, site := range []string{adminSite, ":PORT {\n respond ok\n}"} {
+		s := start(t, site)
+		for _, path := range []string{"/websocket/foo", "/websocket/", "/websocket/rooms/", "/websocket/rooms/a", "/websocket/Rooms"} {
+			for _, method := range []string{http.MethodGet, http.MethodDelete} {
+				s.refusesAdmin(method, path, "", http.StatusNotFound, `there is no path "`+path+`", expected one of /websocket/backup, /websocket/bans, `)
 			}
 		}
 	}

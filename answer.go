@@ -49,6 +49,8 @@ func statusOfRefusal(err error) int {
 		return http.StatusBadRequest // by the app
 	}
 	switch e.Code {
+	case room.CodeReadOnly:
+		return http.StatusForbidden
 	case room.CodeBusy, replica.CodeUnavailable:
 		return http.StatusServiceUnavailable
 	case replica.CodeUnknown:
@@ -70,6 +72,8 @@ func statusOfCode(code frames.CloseCode) int {
 	switch code {
 	case frames.NormalClosure:
 		return http.StatusNoContent
+	case frames.Unauthorized:
+		return http.StatusUnauthorized
 	case frames.UnsupportedData:
 		return http.StatusUnsupportedMediaType
 	case frames.PolicyViolation:

@@ -54,6 +54,8 @@ type App struct {
 	poolKey  string // what Cleanup has to give back; empty if nothing was taken
 	handlers []*Handler
 	refusals *refusals
+	required bool // the engine is
+	sharing  bool // other nodes are reached by the engine
 	served   bool // it has been the running configuration, and has been stopped
 }
 
@@ -87,6 +89,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	opener, ok := module.(engines.Opener)
 	if !ok {
 		return fmt.Errorf("loading engine: %T is not an engine", module)
+	}
+	if essential, ok := module.(engines.Essential); ok {
+		a.required = essential.IsRequired()
+	}
+	if sharing, ok := module.(engines.Sharing); ok {
+		a.sharing = sharing.IsShared()
 	}
 	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -215,21 +223,26 @@ func (a *App) handOver(next *App) {
 	}
 }
 
-// Start opens the engine if a route keeps something, unless it is open already.
+// Start opens the engine if a route keeps something, or other nodes are reached by it, unless
+// it is open already. An engine that cannot be reached is opened later, unless it is required.
 func (a *App) Start() error {
-	if !a.keepsSomething() {
+	if !a.needsEngine() {
 		return nil
 	}
-	if err := a.hub.Open(a.ctx); err != nil {
+	switch err := a.hub.Open(a.ctx); {
+	case errors.Is(err, engines.ErrUnavailable) && !a.required:
+		logger().Warn("rooms that keep something are answered with 503 until their engine can be reached", zap.Error(err))
+	case err != nil:
 		return fmt.Errorf("opening engine: %w", err)
 	}
 	return nil
 }
 
-// keepsSomething reports whether a route has an app with state, or keeps messages.
-func (a *App) keepsSomething() bool {
+// needsEngine reports whether a route has an app with state, keeps messages, or has rooms that
+// are shared.
+func (a *App) needsEngine() bool {
 	for _, h := range a.handlers {
-		if h.route.Stores() {
+		if a.sharing || h.route.Stores() {
 			return true
 		}
 	}

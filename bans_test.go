@@ -98,7 +98,9 @@ func TestBans(t *testing.T) {
 	if e := logged.wait(t, "the ban", isMessage("client is refused from now on")); e["user"] != "alice" || e["until"] == nil {
 		t.Error(e)
 	}
-	logged.wait(t, "the refusal", func(e entry) bool { return e["reason"] == errBanned.Error() && e["status"] == 403.0 })
+	logged.wait(t, "the refusal", func(e entry) bool {
+		return e["reason"] == errBanned.Error() && e["status"] == 403.0 && e["user"] == "alice"
+	})
 
 	s.bansSome("ip=127.0.0.1", 1, 1) // bob
 	forbidden("Remote-User: bob")

@@ -18,7 +18,7 @@ const (
 	import routes
 }`
 	bodyConfigTLS = bodyRoutes + `https://localhost:TLSPORT {
-	tls internal
+	tls CERTIFICATE CERTIFICATE
 	import routes
 }`
 	bodyRoutes = `GLOBAL
@@ -92,7 +92,6 @@ func TestAnswersDoNotWaitForABody(t *testing.T) {
 // The same over HTTP/2 and HTTP/3, where a connection goes on.
 func TestAnswersOverStreamsDoNotWaitForABody(t *testing.T) {
 	s := start(t, bodyConfigTLS)
-	s.waitForCertificate()
 	h2 := &http.Transport{TLSClientConfig: s.roots(), ForceAttemptHTTP2: true}
 	h3 := &http3.Transport{TLSClientConfig: s.roots()}
 	defer h2.CloseIdleConnections()

@@ -30,7 +30,7 @@ const (
 
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(Handler)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	return handler, handler.unmarshal(h)
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -40,6 +40,8 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		name <label>
 //		room <template>
 //		origins <host|origin|*>...
+//		write @name | /path | <matcher> <args...> | { <matchers> }
+//		expires <placeholder> [optional]
 //		http on|off|pass
 //		page [{ title <text>; unit <text> } | { file <path> }]
 //		compression [<level>] [takeover]
@@ -58,6 +60,11 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 // The app is named either behind the directive or by the option app, which
 // takes the app's own options in a block.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return h.unmarshal(httpcaddyfile.Helper{Dispenser: d}) // which knows no named matchers
+}
+
+func (h *Handler) unmarshal(helper httpcaddyfile.Helper) error {
+	d := helper.Dispenser
 	d.Next() // directive name
 	if err := h.parseShortApp(d); err != nil {
 		return err
@@ -67,6 +74,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"name":             options.Text(&h.Name),
 		"room":             options.Text(&h.Room),
 		"origins":          options.Texts(&h.Origins),
+		"write":            h.parseWrite(helper),
+		"expires":          h.parseExpires,
 		"http":             options.Word(&h.HTTP, httpOn, httpOff, httpPass),
 		"page":             h.parsePage,
 		"compression":      h.parseCompression,
@@ -81,7 +90,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"forget":                 options.Duration(&h.Forget),
 		"history":                h.parseHistory,
 		"close_on_reload":        options.Flag(&h.CloseOnReload),
-	}.Block(d, "the options of an app go into app <name> { ... }")
+	}.Block(d, "websocket", "the options of an app go into app <name> { ... }, those of a page into page { ... }")
 	if err == nil && h.AppRaw == nil {
 		return d.Errf("websocket needs an app, one of %s", appNames())
 	}

@@ -48,8 +48,7 @@ func countWith(t *testing.T, command func(url, count string) []string) {
 // curl has no need of WebSockets to see what a handshake is answered with.
 func TestCurl(t *testing.T) {
 	need(t, "curl", "--version")
-	s := start(t, ":PORT {\n websocket /echo echo\n websocket /off {\n app echo\n http off\n }\n}\nhttps://localhost:TLSPORT {\n tls internal\n websocket echo\n}")
-	s.waitForCertificate()
+	s := start(t, ":PORT {\n websocket /echo echo\n websocket /off {\n app echo\n http off\n }\n}\nhttps://localhost:TLSPORT {\n tls CERTIFICATE CERTIFICATE\n websocket echo\n}")
 	plain := fmt.Sprintf("http://localhost:%d", s.Port)
 	upgrade := []string{
 		"--http1.1", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
@@ -63,8 +62,8 @@ func TestCurl(t *testing.T) {
 		"another site's page":  {plain + "/echo", append(upgrade, "-H", "Origin: https://evil.example"), http.StatusForbidden},
 		"an old version":       {plain + "/echo", append(upgrade, "-H", "Sec-WebSocket-Version: 8"), http.StatusUpgradeRequired},
 		"no upgrade":           {plain + "/off", nil, http.StatusUpgradeRequired},
-		"no upgrade, HTTP/2":   {fmt.Sprintf("https://localhost:%d/", s.TLSPort), []string{"--http2", "--cacert", filepath.Join(s.dir, "pki/authorities/local/root.crt")}, http.StatusUpgradeRequired},
-		"no upgrade, HTTP/1.1": {fmt.Sprintf("https://localhost:%d/", s.TLSPort), []string{"--http1.1", "--cacert", filepath.Join(s.dir, "pki/authorities/local/root.crt")}, http.StatusUpgradeRequired},
+		"no upgrade, HTTP/2":   {fmt.Sprintf("https://localhost:%d/", s.TLSPort), []string{"--http2", "--cacert", s.certificateFile()}, http.StatusUpgradeRequired},
+		"no upgrade, HTTP/1.1": {fmt.Sprintf("https://localhost:%d/", s.TLSPort), []string{"--http1.1", "--cacert", s.certificateFile()}, http.StatusUpgradeRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"curl", "--silent", "--show-error", "--ipv4", "--output", os.DevNull, "--write-out", "%{http_code}"}, test.args...)

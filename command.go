@@ -55,11 +55,15 @@ func backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup <file>",
 		Short: "Copies all stored rooms of a running Caddy to a file",
-		Long: `Copies all stored rooms of a running Caddy to a file that must not exist yet, or with "-" to the standard output.
-The copy is of one moment. Caddy goes on meanwhile.
+		Long: `Copies all stored rooms of a running Caddy to a file that must not exist yet. With "-" as
+the file it writes to the standard output. The copy is of one moment. Caddy goes on
+meanwhile.
 
-To restore it, stop Caddy, put the copy in the place of the file that the engine keeps
-rooms in (by default websocket/rooms.db in Caddy's data directory), and start Caddy.`,
+To restore it:
+  1. Stop Caddy.
+  2. Put the copy in the place of the file in which the engine keeps rooms. By default that
+     is websocket/rooms.db in Caddy's data directory.
+  3. Start Caddy.`,
 		Args:         cobra.ExactArgs(1),
 		SilenceUsage: true,
 		RunE:         func(_ *cobra.Command, args []string) error { return backup(from, args[0]) },

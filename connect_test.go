@@ -27,7 +27,7 @@ const extendedConnect = "http2xconnect=1"
 // streamConfig is a site over TLS, with whatever may stand in front of the
 // handler.
 const streamConfig = `https://localhost:TLSPORT {
-	tls internal
+	tls CERTIFICATE CERTIFICATE
 	log
 	encode
 	websocket /echo echo
@@ -72,7 +72,6 @@ func (s *server) connect(path, protocol string) *http.Request {
 // overHTTP2 opens a stream of HTTP/2.
 func (s *server) overHTTP2(path, protocol string) *bidirectional {
 	s.t.Helper()
-	s.waitForCertificate()
 	// That of net/http refuses the header :protocol.
 	transport := &http2.Transport{TLSClientConfig: s.roots()} //nolint:staticcheck // see above
 	body, writer := io.Pipe()
@@ -95,7 +94,6 @@ func (s *server) overHTTP2(path, protocol string) *bidirectional {
 // overHTTP3 opens a stream of HTTP/3.
 func (s *server) overHTTP3(path, protocol string) *bidirectional {
 	s.t.Helper()
-	s.waitForCertificate()
 	config := s.roots()
 	config.NextProtos = []string{http3.NextProtoH3}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -3,6 +3,9 @@ package caddyws
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +23,7 @@ import (
 func init() {
 	caddy.RegisterModule(new(alarmApp))
 	caddy.RegisterModule(new(noteHandler))
+	caddy.RegisterModule(new(execHandler))
 }
 
 // alarmApp has events.
@@ -85,6 +89,52 @@ func expectTold(t *testing.T, handler, text string) caddy.Event {
 		t.Fatalf("%s is not told %q", handler, text)
 	}
 	return caddy.Event{}
+}
+
+// execHandler stands for the plugin that the README names for running commands: it has
+// its name and its form in a Caddyfile, and notes the command.
+type execHandler struct {
+	Command string   `json:"command,omitempty"`
+	Args    []string `json:"args,omitempty"`
+}
+
+func (*execHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "events.handlers.exec", New: func() caddy.Module { return new(execHandler) }}
+}
+
+func (x *execHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	x.Command, x.Args = d.Val(), d.RemainingArgs()
+	return nil
+}
+
+func (x *execHandler) Handle(ctx context.Context, e caddy.Event) error {
+	repl := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	var args []string
+	for _, arg := range x.Args {
+		args = append(args, repl.ReplaceAll(arg, "?"))
+	}
+	toldEvents <- told{x.Command, e, strings.Join(args, "|")}
+	return nil
+}
+
+// The README's example of a handler is told alerts of a meter, with what its placeholders
+// stand for.
+func TestReadmeHandler(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```\n\\{\n(\tevents \\{.*?\n\t\\}\n)\\}\n```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatal("the README has no example of a handler")
+	}
+	s := start(t, "GLOBAL\n"+string(block[1])+"END\n:PORT {\n websocket /hall {\n app meter {\n alert overload max above 900\n }\n }\n}")
+	s.posts("/hall", "950", http.StatusOK, "950")
+	expectTold(t, "notify", fmt.Sprintf("localhost:%d/hall|overload: max is 950, above 900", s.Port))
 }
 
 // expectToldNothing fails the test if a handler was told something.

@@ -2,33 +2,60 @@ package caddyws
 
 import (
 	"net/http"
+	"slices"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/tally"
 )
+
+// subprotocolParameter is the parameter of a URL by which an event stream has the
+// messages of a subprotocol: an EventSource has no other way to ask for one.
+const subprotocolParameter = "subprotocol"
+
+// subprotocolOfEvents returns the subprotocol json if the request asks for it.
+func (h *Handler) subprotocolOfEvents(r *http.Request) (string, error) {
+	asked := parseQuery(r.URL)[subprotocolParameter]
+	switch {
+	case len(asked) == 0:
+		return "", nil
+	case slices.Equal(asked, []string{message.Subprotocol}) && h.speaksJSON():
+		return message.Subprotocol, nil
+	}
+	return "", caddyhttp.Error(http.StatusNotAcceptable, errEventFormat)
+}
 
 // serveEvents makes the client a member that only listens (Server-Sent Events,
 // HTML standard section 9.2). It returns when the stream has ended.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room string) error {
+	subprotocol, err := h.subprotocolOfEvents(r)
+	if err != nil {
+		return err
+	}
 	header := w.Header()
-	header.Set("Content-Type", string(typeEvents))
 	header.Set("Cache-Control", "no-store")
+	v, err := h.visitor(r, room)
+	if err != nil {
+		h.countRefusal(err)
+		return err
+	}
 	if r.Method == http.MethodHead {
+		header.Set("Content-Type", string(typeEvents))
 		return nil
 	}
-	v := h.visitor(r, room)
-	v.Subprotocol = ""
-	v.Events = true
+	v.Events, v.Subprotocol = true, subprotocol
 	if err := h.listen(&v); err != nil {
-		header.Del("Content-Type")
+		h.countRefusal(err)
 		return err
 	}
 	member, err := h.join(r, v)
 	if err != nil {
-		header.Del("Content-Type")
 		err = h.refuseVisitor(w, err)
 		h.countRefusal(err)
 		return err
 	}
+	header.Set("Content-Type", string(typeEvents))
 	started := false
 	defer abandonUnless(&started, member)
 	defer streams.enter(h.shared, member.Member, r)()

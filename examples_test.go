@@ -94,3 +94,27 @@ func TestComposeFile(t *testing.T) {
 		t.Error("the dashboard has another data source")
 	}
 }
+
+// What the compose file of the cluster mounts is there, and all that Caddy is given is of use.
+func TestClusterFiles(t *testing.T) {
+	const folder = "examples/cluster"
+	text, err := os.ReadFile(filepath.Join(folder, "compose.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounts := regexp.MustCompile(`"\./([\w./]+):`).FindAllStringSubmatch(string(text), -1)
+	if len(mounts) != 7 {
+		t.Errorf("%q", mounts)
+	}
+	for _, mount := range mounts {
+		text, err := os.ReadFile(filepath.Join(folder, mount[1]))
+		if err != nil {
+			t.Error(err)
+		}
+		if strings.HasSuffix(mount[1], "Caddyfile") {
+			if _, err := adapt(string(text)); err != nil {
+				t.Errorf("%s: %v", mount[1], err)
+			}
+		}
+	}
+}

@@ -77,7 +77,10 @@ func (h *Handler) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	v := h.visitor(r, room)
+	v, err := h.visitor(r, room)
+	if err != nil {
+		return err
+	}
 	v.Subprotocol = handshake.Subprotocol(r, h.subprotocols)
 	if err := h.listen(&v); err != nil {
 		return err
@@ -178,14 +181,16 @@ func refuse(w http.ResponseWriter, err error) error {
 	return caddyhttp.Error(refused.Status, err)
 }
 
-// visitor is what the hub is told of a client.
-func (h *Handler) visitor(r *http.Request, roomName string) room.Visitor {
+// visitor is what the hub is told of a client, unless it may do nothing.
+func (h *Handler) visitor(r *http.Request, roomName string) (room.Visitor, error) {
+	rights, err := h.judge(r)
 	return room.Visitor{
+		Rights:    rights,
 		Room:      roomName,
 		ClientIP:  clientIP(r),
 		User:      userOf(r),
 		Handshake: apps.Handshake{Header: r.Header, Query: parseQuery(r.URL)},
-	}
+	}, err
 }
 
 // userOf is the user that an authentication handler has found, or empty.

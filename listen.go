@@ -35,6 +35,9 @@ func (h *Handler) listen(v *room.Visitor) (err error) {
 	if err := room.CheckClaims(v.Claims); err != nil {
 		return badParameter(claimParameter, err)
 	}
+	if v.ReadOnly && len(v.Claims) > 0 {
+		return caddyhttp.Error(http.StatusForbidden, errReadOnly)
+	}
 	if v.Seen, err = afterOf(v.Handshake.Query); err != nil {
 		return err
 	}

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,12 +42,14 @@ type server struct {
 	reloading bool // an old listener may still take a connection, which Caddy then closes
 }
 
-// start runs a Caddyfile. PORT, TLSPORT and OTHERPORT in it are free ports.
+// start runs a Caddyfile. PORT, TLSPORT and OTHERPORT in it are free ports, and
+// CERTIFICATE is a file with a certificate for localhost and its key.
 func start(t *testing.T, config string) *server {
 	t.Helper()
 	s := &server{t: t, dir: t.TempDir(), Port: freePort(t), TLSPort: freePort(t), OtherPort: freePort(t)}
 	t.Setenv("XDG_DATA_HOME", s.dir)
 	t.Cleanup(s.stop)
+	s.writeCertificate(t)
 	logged.reset()
 	s.load(config)
 	s.reloading = false
@@ -94,7 +94,7 @@ func (s *server) globals(config string) string {
 	if before, after, ok := strings.Cut(config, "END\n"); ok {
 		own, config = strings.TrimPrefix(strings.TrimSpace(before), "GLOBAL"), after
 	}
-	return strings.NewReplacer("TLSPORT", strconv.Itoa(s.TLSPort), "OTHERPORT", strconv.Itoa(s.OtherPort), "PORT", strconv.Itoa(s.Port)).Replace(`{
+	return strings.NewReplacer("TLSPORT", strconv.Itoa(s.TLSPort), "OTHERPORT", strconv.Itoa(s.OtherPort), "PORT", strconv.Itoa(s.Port), "CERTIFICATE", s.certificateFile()).Replace(`{
 		admin unix/` + s.dir + `/admin.sock
 		persist_config off
 		skip_install_trust
@@ -279,38 +279,6 @@ func (s *server) raw(request string) (*http.Response, string) {
 		s.t.Fatal(err)
 	}
 	return answer, string(body)
-}
-
-// waitForCertificate returns when Caddy can speak TLS. It has a certificate made
-// in the background and tells nobody when it is in use: so it is asked.
-func (s *server) waitForCertificate() {
-	s.t.Helper()
-	config := s.roots()
-	config.ServerName = "localhost"
-	for end := time.Now().Add(patience); ; {
-		conn, err := tls.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.TLSPort)), config)
-		if err == nil {
-			conn.Close()
-			return
-		}
-		if time.Now().After(end) {
-			s.t.Fatal(err)
-		}
-	}
-}
-
-// roots are the certificate authorities of Caddy's `tls internal`.
-func (s *server) roots() *tls.Config {
-	s.t.Helper()
-	pem, err := os.ReadFile(filepath.Join(s.dir, "pki/authorities/local/root.crt"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		s.t.Fatal("no certificate")
-	}
-	return &tls.Config{RootCAs: pool}
 }
 
 // lines is everything that Caddy logged, one line each.

@@ -24,6 +24,7 @@ import (
 	_ "github.com/caddyws/caddy-websocket/apps/sum"
 	_ "github.com/caddyws/caddy-websocket/engines/bolt"
 	_ "github.com/caddyws/caddy-websocket/engines/memory"
+	_ "github.com/caddyws/caddy-websocket/engines/nats"
 	"github.com/caddyws/caddy-websocket/route"
 )
 
@@ -51,6 +52,22 @@ type Handler struct {
 	// origin is let in, unless a browser says that another site's page has made
 	// it. Default: none.
 	Origins []string `json:"origins,omitempty"`
+
+	// Which clients may send messages: those whose handshake or POST one of these
+	// sets of matchers matches. To others each message is answered with an error.
+	// Matchers of the method or of the headers of an upgrade do not fit, as a
+	// handshake over HTTP/2 and 3 is a CONNECT. Default: all that may connect.
+	WriteRaw caddyhttp.RawMatcherSets `json:"write,omitempty" caddy:"namespace=http.matchers"`
+
+	// When a client's permission ends: one placeholder, whose value is a time as
+	// seconds since 1970 or by RFC 3339. The connection is then closed with 3000.
+	// Requests later than that, and those without a value that can be read, are
+	// answered with 401. Default: it does not end.
+	Expires string `json:"expires,omitempty"`
+
+	// Have the permission of clients not end for whom expires has no value.
+	// Default: false, they are refused.
+	ExpiresOptional bool `json:"expires_optional,omitempty"`
 
 	// What becomes of requests that ask for no WebSocket: "on" answers them from
 	// the same room (GET, POST, Server-Sent Events), "off" with 426, and "pass"
@@ -138,9 +155,10 @@ type Handler struct {
 	CloseOnReload bool `json:"close_on_reload,omitempty"`
 
 	app          apps.App
-	page         pageSource // nil without a page
-	named        bool       // by the configuration
-	source       string     // the configuration, with defaults
+	write        caddyhttp.MatcherSets // nil without the option
+	page         pageSource            // nil without a page
+	named        bool                  // by the configuration
+	source       string                // the configuration, with defaults
 	appSource    string
 	appName      string
 	route        *route.Route
@@ -185,12 +203,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.loadApp(ctx); err != nil {
 		return err
 	}
-	var err error
-	if h.page, err = h.findPage(); err != nil {
+	if err := h.loadWrite(ctx); err != nil {
 		return err
 	}
+	var err error
+	if h.page, err = h.findPage(); err != nil {
+		return h.fault(err)
+	}
 	if h.origins, err = parseOrigins(h.Origins); err != nil {
-		return err
+		return h.fault(err)
 	}
 	return h.findHub(ctx)
 }
@@ -351,9 +372,20 @@ const (
 	maxSpan        = caddy.Duration(366 * 24 * time.Hour)
 )
 
-// Validate tells everything that is wrong with the options at once.
+// Validate tells everything that is wrong with the options at once, and of which route.
 func (h *Handler) Validate() error {
+	if err := h.check(); err != nil {
+		return h.fault(err)
+	}
+	return nil
+}
+
+// fault is what is wrong with the options, with the name of the route.
+func (h *Handler) fault(err error) error { return fmt.Errorf("route %q: %w", h.Name, err) }
+
+func (h *Handler) check() error {
 	return errors.Join(
+		h.checkExpires(),
 		h.checkPage(),
 		oneOf("http", h.HTTP, httpOn, httpOff, httpPass),
 		inRange("compression_level", h.CompressionLevel, 0, frames.MaxLevel, ""),

@@ -270,10 +270,9 @@ func TestEarlyMessagesArrive(t *testing.T) {
 
 func TestSecureWebSocket(t *testing.T) {
 	s := start(t, `https://localhost:TLSPORT {
-		tls internal
+		tls CERTIFICATE CERTIFICATE
 		websocket sum
 	}`)
-	s.waitForCertificate()
 	dialer := s.dialer(s.TLSPort)
 	dialer.TLSClientConfig, dialer.Subprotocols = s.roots(), []string{"other", "json"}
 	url := "wss://localhost:" + strconv.Itoa(s.TLSPort) + "/sum"
@@ -306,8 +305,7 @@ func TestSecureWebSocket(t *testing.T) {
 // An answer over HTTP/2 has no header that HTTP/2 forbids (RFC 9113, section
 // 8.2.2): clients take such an answer for broken.
 func TestRefusalOverHTTP2(t *testing.T) {
-	s := start(t, "https://localhost:TLSPORT {\n tls internal\n websocket echo\n}")
-	s.waitForCertificate()
+	s := start(t, "https://localhost:TLSPORT {\n tls CERTIFICATE CERTIFICATE\n websocket echo\n}")
 	transport := &http.Transport{TLSClientConfig: s.roots(), ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: patience}
@@ -587,26 +585,39 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		{`"app": {"name": "test_not_an_app"}`, "", "is not an app"},
 		{`"app": {"name": "test_mute"}`, "", "asking the app for its subprotocols: panic: speechless"},
 		{`"app": {"name": "test_nameless"}`, "", "asking the app for its alerts: panic: nameless"},
-		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", "*.example.com"},
-		{`"app": {"name": "echo"}, "http": "maybe"`, "", `http is \"maybe\", expected on, off, pass`},
+		{`"app": {"name": "echo"}, "origins": ["*.example.com"]`, "", `*.example.com`},
+		{`"app": {"name": "echo"}, "origins": ["*.example.com", "null"]`, "", `route \"echo\": `},
+		{`"app": {"name": "echo"}, "write": []`, "", "write has a set without matchers, or none: without the option everybody may write"},
+		{`"app": {"name": "echo"}, "write": [{"path": ["/a"]}, {}]`, "", "write has a set without matchers, or none"},
+		{`"app": {"name": "echo"}, "write": {"path": ["/a"]}`, "", "write"},
+		{`"app": {"name": "echo"}, "write": [{"pfad": ["/a"]}]`, "", "loading matchers of write: "},
+		{`"app": {"name": "echo"}, "write": [{"remote_ip": {"ranges": ["nowhere"]}}]`, "", "loading matchers of write: "},
+		{`"app": {"name": "echo"}, "expires": "tomorrow"`, "", `expires is \"tomorrow\", expected one placeholder such as {http.request.header.X-Expires}`},
+		{`"app": {"name": "echo"}, "expires": "{}"`, "", `expires is \"{}\", expected one placeholder`},
+		{`"app": {"name": "echo"}, "expires": "{a}{b}"`, "", `expires is \"{a}{b}\", expected one placeholder`},
+		{`"app": {"name": "echo"}, "expires": "{{a}}"`, "", `expires is \"{{a}}\", expected one placeholder`},
+		{`"app": {"name": "echo"}, "expires": "a}"`, "", `expires is \"a}\", expected one placeholder`},
+		{`"app": {"name": "echo"}, "expires": 1`, "", "expires"},
+		{`"app": {"name": "echo"}, "expires_optional": true`, "", "expires_optional is of no use without expires"},
+		{`"app": {"name": "echo"}, "http": "maybe"`, "", `route \"echo\": http is \"maybe\", expected on, off, pass`},
 		{`"app": {"name": "echo"}, "max_message_size": -1`, "", "max_message_size is -1, expected 1 to 1073741824 bytes"},
 		{`"app": {"name": "echo"}, "compression_takeover": true`, "", "compression_takeover needs a compression_level from 1 to 9"},
 		{`"app": {"name": "echo"}, "max_queue": 1023`, "", "max_queue is 1023, expected 1024 to 1073741824 bytes"},
 		{`"app": {"name": "echo"}, "ping_interval": "9ms"`, "", "ping_interval is 9ms, expected 10ms to 24h"},
 		{`"app": {"name": "echo"}, "ping_interval": -2`, "", "ping_interval is -2ns"},
-		{`"app": {"name": "echo"}, "page": {}, "http": "off"`, "", "page is of no use with http off"},
+		{`"app": {"name": "echo"}, "page": {}, "http": "off"`, "", `route \"echo\": page is of no use with http off`},
 		{`"app": {"name": "echo"}, "page": true`, "", "page of type caddyws.Page"},
 		{`"app": {"name": "echo"}, "page": {"titel": "x"}`, "", "titel"},
 		{`"app": {"name": "echo"}, "page": {"title": "` + strings.Repeat("ä", 101) + `"}`, "", "the title of page has 101 characters, expected up to 100"},
 		{`"app": {"name": "echo"}, "page": {"unit": "` + strings.Repeat("ä", 21) + `"}`, "", "the unit of page has 21 characters, expected up to 20"},
 		{`"app": {"name": "echo"}, "page": {"title": "a\nb"}`, "", "the title of page has a control character"},
 		{`"app": {"name": "echo"}, "page": {"unit": "\u0000"}`, "", "the unit of page has a control character"},
-		{`"app": {"name": "echo"}, "page": {"file": "/does/not/exist.html"}`, "", "page file: stat /does/not/exist.html: no such file or directory"},
+		{`"app": {"name": "echo"}, "page": {"file": "/does/not/exist.html"}`, "", `route \"echo\": page file: stat /does/not/exist.html: no such file or directory`},
 		{`"app": {"name": "echo"}, "page": {"file": "/"}`, "", "page file /: it is no regular file"},
 		{`"app": {"name": "echo"}, "page": {"file": "/etc/hostname", "unit": "x"}`, "", "title and unit of page are of no use with a file"},
 		{`"app": {"name": "test_page"}, "page": {"title": "x"}`, "", "title and unit of page are of no use with the app test_page, which brings a page of its own"},
 		{`"app": {"name": "test_page", "html": "panic"}, "page": {}`, "", "asking the app for its page: panic: no page"},
-		{`"app": {"name": "test_page", "html": ""}, "page": {}`, "", "the page of the app: it is empty"},
+		{`"app": {"name": "test_page", "html": ""}, "name": "own", "page": {}`, "", `route \"own\": the page of the app: it is empty`},
 		{`"app": {"name": "echo"}, "ping_timeout": -1`, "", "ping_timeout is -1ns"},
 		{`"app": {"name": "echo"}, "write_timeout": "25h"`, "", "write_timeout is 25h0m0s"},
 		{`"app": {"name": "echo"}, "max_queue": 1, "ping_timeout": "1ms"`, "", `bytes\nping_timeout is 1ms`}, // all at once
@@ -819,7 +830,7 @@ func TestRoutesShareTheHub(t *testing.T) {
 
 func TestModulesAreRegistered(t *testing.T) {
 	for _, id := range []string{
-		"http.handlers.websocket", "websocket", "websocket.engines.memory", "websocket.engines.bolt",
+		"http.handlers.websocket", "websocket", "websocket.engines.memory", "websocket.engines.bolt", "websocket.engines.nats",
 		"http.websocket.apps.echo", "http.websocket.apps.lowercase", "http.websocket.apps.broadcast", "http.websocket.apps.sum",
 		"http.websocket.apps.meter",
 	} {

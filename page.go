@@ -44,7 +44,7 @@ func (h *Handler) parsePage(d *caddyfile.Dispenser) error {
 		"title": options.Text(&h.Page.Title),
 		"unit":  options.Text(&h.Page.Unit),
 		"file":  options.Text(&h.Page.File),
-	}.Block(d)
+	}.Option(d)
 }
 
 // checkPage refuses options of the page that are of no use, or too long.
@@ -84,8 +84,9 @@ func caption(option, text string, most int) error {
 	return nil
 }
 
-// pageSource finds the document that is shown: a file may have changed.
-type pageSource func() (*page.Document, error)
+// pageSource finds the document that is shown to clients that may send, or may not: a file
+// may have changed.
+type pageSource func(readOnly bool) (*page.Document, error)
 
 // findPage returns where the page comes from. That of an app is asked for once: a panic
 // of it refuses the configuration.
@@ -98,18 +99,27 @@ func (h *Handler) findPage() (pageSource, error) {
 		if err != nil {
 			return nil, err
 		}
-		return file.Document, nil
+		return func(bool) (*page.Document, error) { return file.Document() }, nil
 	}
-	document, err := h.pageOfApp()
-	return func() (*page.Document, error) { return document, nil }, err
+	document, err := h.pageOfApp(false)
+	if _, brings := h.app.(apps.Pager); err != nil || h.write == nil || brings {
+		return func(bool) (*page.Document, error) { return document, nil }, err
+	}
+	forReaders, err := h.pageOfApp(true)
+	return func(readOnly bool) (*page.Document, error) {
+		if readOnly {
+			return forReaders, nil
+		}
+		return document, nil
+	}, err
 }
 
-func (h *Handler) pageOfApp() (document *page.Document, err error) {
+func (h *Handler) pageOfApp(readOnly bool) (document *page.Document, err error) {
 	pager, ok := h.app.(apps.Pager)
 	if !ok {
 		_, pure := h.app.(apps.Pure)
 		_, stateful := h.app.(apps.Stateful) // the page takes messages that are published as text
-		return page.New(page.Options{Title: h.Page.Title, Unit: h.Page.Unit, TextOnly: !stateful || !h.speaksJSON(), Answers: pure}), nil
+		return page.New(page.Options{Title: h.Page.Title, Unit: h.Page.Unit, TextOnly: !stateful || !h.speaksJSON(), Answers: pure, ReadOnly: readOnly}), nil
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -125,8 +135,8 @@ func (h *Handler) pageOfApp() (document *page.Document, err error) {
 var errPage = errors.New("the page cannot be read")
 
 // servePage answers a GET or HEAD of a browser.
-func (h *Handler) servePage(w http.ResponseWriter, r *http.Request) error {
-	document, err := h.page()
+func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, readOnly bool) error {
+	document, err := h.page(readOnly)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("%w: %w", errPage, err))
 	}

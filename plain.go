@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/client/browser"
 	"github.com/caddyws/caddy-websocket/room"
 )
 
@@ -16,12 +17,13 @@ import (
 const allowedMethods = "GET, HEAD, POST, OPTIONS"
 
 var (
-	errMethod   = errors.New("method is not allowed")
-	errNoEvents = errors.New("the app answers only the sender: there are no events to follow")
-	errNoState  = errors.New("the app has no state to show: the request asks for no upgrade")
-	errNotPure  = errors.New("the app does not answer a GET with a message")
-	errTooFast  = errors.New("more messages than message_rate allows")
-	errNotUTF8  = errors.New("message is not UTF-8")
+	errMethod      = errors.New("method is not allowed")
+	errNoEvents    = errors.New("the app answers only the sender: there are no events to follow")
+	errEventFormat = errors.New("events have the subprotocol json, if the app does, or none")
+	errNoState     = errors.New("the app has no state to show: the request asks for no upgrade")
+	errNotPure     = errors.New("the app does not answer a GET with a message")
+	errTooFast     = errors.New("more messages than message_rate allows")
+	errNotUTF8     = errors.New("message is not UTF-8")
 )
 
 // servePlain answers a request that is no WebSocket: the same room over plain
@@ -58,7 +60,12 @@ func servePreflight(w http.ResponseWriter) error {
 }
 
 func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) error {
-	if query := parseQuery(r.URL); query.Has("message") {
+	query := parseQuery(r.URL)
+	switch {
+	case query.Has("client.js"):
+		browser.ServeHTTP(w, conditional(r))
+		return nil
+	case query.Has("message"):
 		return h.serveQuery(w, r, room, query.Get("message"))
 	}
 	media, err := accepted(r, h.mediaTypes()...)
@@ -67,12 +74,16 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 		return caddyhttp.Error(http.StatusNotAcceptable, errNoEvents)
 	case err != nil:
 		return err
-	case media == typePage:
-		return h.servePage(w, r)
 	case media == typeEvents:
 		return h.serveEvents(w, r, room)
 	}
-	if h.route.Keeps {
+	rights, err := h.judge(r)
+	switch {
+	case err != nil:
+		return err
+	case media == typePage:
+		return h.servePage(w, r, rights.ReadOnly)
+	case h.route.Keeps:
 		return h.serveHistory(w, r, room, media)
 	}
 	return h.serveView(w, r, room, media)
@@ -135,9 +146,13 @@ func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, room, messa
 		return caddyhttp.Error(http.StatusMethodNotAllowed, errNotPure)
 	}
 	asked := r.Method != http.MethodHead
-	switch {
-	case asked && !h.rates.allow(rateKey(r)):
+	if asked && !h.rates.allow(rateKey(r)) {
 		return tooFast(w)
+	}
+	v, err := h.sender(r, room)
+	switch {
+	case err != nil:
+		return err
 	case !utf8.ValidString(message):
 		return caddyhttp.Error(http.StatusBadRequest, errNotUTF8)
 	case len(message) > h.MaxMessageSize:
@@ -146,7 +161,7 @@ func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, room, messa
 		w.Header().Set("Cache-Control", "no-store")
 		return nil
 	}
-	return h.ask(w, r, room, apps.Text(message), nil)
+	return h.ask(w, r, v, apps.Text(message), nil)
 }
 
 // servePost takes the body as one message. Each POST counts against message_rate,
@@ -154,6 +169,10 @@ func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request, room, messa
 func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string) error {
 	if !h.rates.allow(rateKey(r)) {
 		return tooFast(w)
+	}
+	v, err := h.sender(r, room)
+	if err != nil {
+		return err
 	}
 	key, err := once(r)
 	if err != nil {
@@ -163,7 +182,10 @@ func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string)
 	if err != nil {
 		return err
 	}
-	return h.ask(w, r, room, message, key)
+	if hasEnded(v.Rights) { // while the body came
+		return caddyhttp.Error(http.StatusUnauthorized, errExpired)
+	}
+	return h.ask(w, r, v, message, key)
 }
 
 // tooFast refuses a client that sends more messages than it may.
@@ -174,7 +196,7 @@ func tooFast(w http.ResponseWriter) error {
 
 // ask hands one message to the app and answers with its reply. key is nil, or names what
 // the message does.
-func (h *Handler) ask(w http.ResponseWriter, r *http.Request, roomName string, m apps.Message, key *room.OperationID) error {
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v room.Visitor, m apps.Message, key *room.OperationID) error {
 	types := []mediaType{typeText}
 	if h.speaksJSON() {
 		types = append(types, typeJSON)
@@ -183,7 +205,6 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, roomName string, m
 	if err != nil {
 		answerType = typeText // a message has an effect: it is not refused for the look of its answer
 	}
-	v := h.visitor(r, roomName)
 	v.AnswerJSON = answerType == typeJSON
 	answer, err := h.hub.Ask(r.Context(), h.route, v, m, key)
 	if err != nil {

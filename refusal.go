@@ -29,6 +29,10 @@ type reason struct {
 var reasons = []reason{
 	{errOrigin, "origins", zap.WarnLevel, "origin"},
 	{errRoomName, "room", zap.WarnLevel, "room_name"},
+	{errExpired, "expires", zap.InfoLevel, "expired"},
+	{errExpires, "expires", zap.WarnLevel, "bad_expires"},
+	{errWrite, "write", zap.ErrorLevel, "write_failed"},
+	{errReadOnly, "write", zap.InfoLevel, "read_only"},
 	{errTooFast, "message_rate", zap.WarnLevel, ""},
 	{errTooBig, "max_message_size", zap.WarnLevel, ""},
 	{hub.ErrTooManyForClient, "max_connections_per_ip", zap.WarnLevel, "max_connections_per_ip"},
@@ -41,6 +45,7 @@ var reasons = []reason{
 	{errPage, "page", zap.ErrorLevel, ""},
 	{errNotPure, "app", zap.InfoLevel, ""},
 	{errNoEvents, "app", zap.InfoLevel, ""},
+	{errEventFormat, "app", zap.InfoLevel, ""},
 	{errNoState, "app", zap.InfoLevel, ""},
 	{errNotUpgrade, "http", zap.InfoLevel, ""},
 	{errConnect, "http", zap.InfoLevel, ""},
@@ -95,6 +100,9 @@ func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason
 		zap.String("reason", why.err.Error()),
 		zap.Int("status", e.StatusCode),
 		zap.String("client_ip", clientIP(r)),
+	}
+	if user := userOf(r); user != "" {
+		fields = append(fields, zap.String("user", room.Printable(user)))
 	}
 	if why.option != "" {
 		fields = append(fields, zap.String("option", why.option))

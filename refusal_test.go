@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/room"
@@ -98,6 +100,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"POST with an upgrade":     {"POST /sum " + upgrade, "", "info", "405 websocket handshake: the method must be GET", entry{"reason": "bad handshake"}},
 		"a question to sum":        {"GET /sum?message=1 ", "", "info", "405 the app does not answer a GET with a message", entry{"option": "app"}},
 		"events of echo":           {"GET /echo " + events, "", "info", "406 the app answers only the sender: there are no events to follow", entry{"option": "app"}},
+		"events of a subprotocol":  {"GET /sum?subprotocol=soap " + events, "", "info", "406 events have the subprotocol json, if the app does, or none", entry{"option": "app"}},
 		"no acceptable form":       {"GET /sum Accept: image/png\r\n", "", "info", "406 there is no answer of a media type that is accepted", entry{"reason": "not acceptable"}},
 		"too big":                  {"POST /echo ", "123456789", "warn", "413 message exceeds max_message_size", entry{"option": "max_message_size"}},
 		"not text":                 {"POST /echo ", "\xff", "info", "400 body is not UTF-8; binary is sent as application/octet-stream", entry{"reason": "bad request"}},
@@ -112,6 +115,17 @@ func TestRefusalsAreLogged(t *testing.T) {
 			}
 			checkRefusal(t, test.level, test.told, test.want)
 		})
+	}
+}
+
+// The line names the user, if there is one, without what would change a log.
+func TestRefusalsNameTheUser(t *testing.T) {
+	s := start(t, adminSite)
+	if answer, _ := s.request(http.MethodPut, "/sum/1", "1", "Remote-User: ann\u009b31m"); answer.StatusCode != http.StatusMethodNotAllowed {
+		t.Fatal(answer.Status)
+	}
+	if e := logged.wait(t, "the refusal", isMessage("request refused")); e["user"] != "ann\ufffd31m" {
+		t.Error(e)
 	}
 }
 
@@ -137,7 +151,7 @@ func checkRefusal(t *testing.T, level, told string, want entry) {
 			t.Errorf("%s is %q, want %q", field, got[field], value)
 		}
 	}
-	for _, field := range []string{"option", "origin", "left_out"} {
+	for _, field := range []string{"option", "origin", "left_out", "user"} {
 		if _, ok := got[field]; ok && want[field] == nil {
 			t.Errorf("there is a field %s: %v", field, got)
 		}
@@ -230,9 +244,11 @@ func TestRefusalsAreCountedApart(t *testing.T) {
 // What is behind a reason is for the log: paths of the engine, stacks of the app.
 func TestReasonsHideWhatIsBehindThem(t *testing.T) {
 	h := &Handler{Name: "x", refusals: newRefusals()}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r = r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer())) // as Caddy has it
 	for _, reason := range []error{room.ErrUnavailable, room.ErrFailed, room.ErrForbidden} {
 		wrapped, _ := errors.AsType[caddyhttp.HandlerError](h.refuseVisitor(httptest.NewRecorder(), fmt.Errorf("%w: open /var/lib/secret", reason)))
-		told, ok := errors.AsType[caddyhttp.HandlerError](h.refused(httptest.NewRequest(http.MethodGet, "/", nil), wrapped))
+		told, ok := errors.AsType[caddyhttp.HandlerError](h.refused(r, wrapped))
 		if !ok || told.Err != reason || strings.Contains(told.Error(), "secret") {
 			t.Errorf("clients are told %v", told)
 		}

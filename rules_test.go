@@ -89,6 +89,8 @@ var bans = []struct{ folder, banned, reason string }{
 	{"frames", "net", "the codec does no I/O"},
 	{"options", modulePath + "/", "apps of other modules use it"},
 	{"page", "github.com/", "the page is an embedded file"},
+	{"cmd/caddy", "github.com/nats-io/nats-server/", "the server of NATS is for tests: it would make the binary larger by a sixth"},
+	{"hub", "github.com/nats-io/", "the hub knows the contract, not the engines"},
 	{"client", modulePath + "/", "a client knows a URL, not the server behind it"},
 	{"client", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
 	{"client/connect", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},

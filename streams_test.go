@@ -14,7 +14,7 @@ import (
 
 // goodbyesConfig is a site whose largest message is small.
 const goodbyesConfig = `https://localhost:TLSPORT {
-	tls internal
+	tls CERTIFICATE CERTIFICATE
 	websocket /sum sum
 	websocket /echo {
 		app echo

@@ -81,7 +81,7 @@ END
 	websocket /echo echo
 }
 https://localhost:TLSPORT {
-	tls internal
+	tls CERTIFICATE CERTIFICATE
 	import routes
 }
 http://localhost:PORT {
@@ -111,14 +111,28 @@ type follower struct {
 	lines *bufio.Reader
 }
 
-// followers follow /sum over each version of HTTP.
-func (s *server) followers() []*follower {
-	plain := "http://localhost:" + strconv.Itoa(s.Port) + "/sum"
-	secure := "https://localhost:" + strconv.Itoa(s.TLSPort) + "/sum"
+// version is a version of HTTP, and how it reaches a server.
+type version struct {
+	major     int
+	transport http.RoundTripper
+	site      string
+}
+
+// versions are all that there are. The server has its certificate.
+func (s *server) versions() []version {
+	plain, secure := "http://localhost:"+strconv.Itoa(s.Port), "https://localhost:"+strconv.Itoa(s.TLSPort)
 	h1, h2 := &http.Transport{}, &http.Transport{TLSClientConfig: s.roots(), ForceAttemptHTTP2: true}
 	h3 := &http3.Transport{TLSClientConfig: http3.ConfigureTLSConfig(s.roots())}
 	s.t.Cleanup(func() { h1.CloseIdleConnections(); h2.CloseIdleConnections(); h3.Close() })
-	return []*follower{s.followOver(h1, plain, 1), s.followOver(h2, secure, 2), s.followOver(h3, secure, 3)}
+	return []version{{1, h1, plain}, {2, h2, secure}, {3, h3, secure}}
+}
+
+// followers follow /sum over each version of HTTP.
+func (s *server) followers() (all []*follower) {
+	for _, v := range s.versions() {
+		all = append(all, s.followOver(v.transport, v.site+"/sum", v.major))
+	}
+	return all
 }
 
 func (s *server) followOver(transport http.RoundTripper, url string, major int) *follower {

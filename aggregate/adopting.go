@@ -14,6 +14,7 @@ func (r *Readings) adopt(old *Readings) {
 	if r.begun {
 		r.due = 0 // everything is judged at the next call
 	}
+	r.ended = a.ended()
 	r.alarms = a.alarms(old.alarms)
 	for _, s := range old.sorted {
 		a.source(s)
@@ -21,6 +22,7 @@ func (r *Readings) adopt(old *Readings) {
 	if !r.rules.Latest {
 		r.whole = a.whole()
 	}
+	r.stale = len(r.ended) > 0 || r.wouldChange()
 }
 
 // adoption is the way from old to r.
@@ -50,6 +52,55 @@ func (a *adoption) alarms(old []alarm) []alarm {
 		}
 	}
 	return alarms
+}
+
+// ended returns the ends of the alerts that are raised and do not go on: those of all keys
+// together, then those of each key.
+func (a *adoption) ended() (changes []Change) {
+	for i := range a.old.rules.Thresholds {
+		t := &a.old.rules.Thresholds[i]
+		switch {
+		case slices.Contains(a.places, i):
+		case !t.Each && a.old.alarms[i].raised:
+			changes = append(changes, Change{Threshold: -1, Removed: t})
+		case t.Each:
+			changes = append(changes, a.endedFor(t, i)...)
+		}
+	}
+	return changes
+}
+
+// endedFor returns the ends of the alerts of a threshold for each key.
+func (a *adoption) endedFor(t *Threshold, place int) (changes []Change) {
+	for _, s := range a.old.sorted {
+		if s.alarms[place].raised {
+			changes = append(changes, Change{Threshold: -1, Key: s.key, Removed: t})
+		}
+	}
+	return changes
+}
+
+// wouldChange reports whether an alert would begin or end if all were judged at the time of
+// the newest call.
+func (r *Readings) wouldChange() bool {
+	whole := r.Summary()
+	if r.begun && r.together && r.anyWouldChange(&whole, r.alarms, false) {
+		return true
+	}
+	return r.each && slices.ContainsFunc(r.sorted, func(s *source) bool {
+		own := r.summaryOf(s)
+		return r.anyWouldChange(&own, s.alarms, true)
+	})
+}
+
+// anyWouldChange is wouldChange for the thresholds that are for each key, or for the others.
+func (r *Readings) anyWouldChange(s *Summary, alarms []alarm, each bool) bool {
+	for i, a := range alarms { // a copy
+		if t := &r.rules.Thresholds[i]; t.Each == each && t.judge(&a, s, r.at) {
+			return true
+		}
+	}
+	return false
 }
 
 // source takes over a source. They come sorted by key.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 )
 
 // UnmarshalBinary replaces everything but the rules by what MarshalBinary has
@@ -13,12 +14,13 @@ import (
 //
 // The bytes may have been written under other rules: what both rules have stays.
 // An alert goes on under the threshold of the same name that is for each key, or
-// for all, as the old one was; alerts without such a threshold are forgotten. A
+// for all, as the old one was; alerts without such a threshold end. A
 // window of another length takes over the readings that are in both, as precisely
 // as their slices tell. Keys beyond MaxKeys stay until they go by themselves. What
 // is needed and was not stored begins with the newest reading of each key; those
 // that were read without a window count as read at the time of the newest call.
-// Alerts are judged under the new rules at the next call.
+// Alerts are judged under the new rules at the next call, and Next is at once if one
+// of them begins or ends by that.
 func (r *Readings) UnmarshalBinary(p []byte) error {
 	old, err := decode(p)
 	if err != nil {
@@ -26,6 +28,9 @@ func (r *Readings) UnmarshalBinary(p []byte) error {
 	}
 	*r = *New(r.rules)
 	r.adopt(old)
+	if len(r.ended) > 0 {
+		r.bytes = slices.Clone(p)
+	}
 	return nil
 }
 
@@ -63,7 +68,8 @@ func (d *decoder) thresholds() []Threshold {
 	var thresholds []Threshold
 	for n := d.count(); n > 0 && !d.damaged; n-- {
 		name := string(d.bytes(d.count()))
-		thresholds = append(thresholds, Threshold{Name: name, Each: d.flags(1) != 0})
+		flags := d.flags(flagEach | flagToKey)
+		thresholds = append(thresholds, Threshold{Name: name, Each: flags&flagEach != 0, ToKey: flags&flagToKey != 0})
 	}
 	return thresholds
 }

@@ -12,7 +12,7 @@ import (
 //	            been a reading
 //	width       of a slice; 0 without window
 //	at          time of the newest call
-//	thresholds  how many; each: name; byte, 1 if for each key
+//	thresholds  how many; each: name; byte: 1 for each key, 2 told to those of the key
 //	alarms      one a threshold that is not for each key
 //	last        number
 //	whole       window; not with latest
@@ -39,6 +39,9 @@ const (
 	flagLatest = 1
 	flagBegun  = 2
 
+	flagEach  = 1
+	flagToKey = 2
+
 	alarmRaised = 1
 	alarmWaits  = 2
 	alarmCools  = 4
@@ -50,7 +53,8 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // MarshalBinary encodes everything but the rules. The same readings under the same
-// rules have the same bytes. The error is always nil.
+// rules have the same bytes. The error is always nil. Where alerts are still to end since
+// the rules do not have them any more, these are the bytes that were decoded.
 //
 // A key takes its own length (less what it shares with the key before) and about
 // 4 bytes, and at most 27 for its newest reading. Where readings of one key are
@@ -65,6 +69,9 @@ func (r *Readings) MarshalBinary() ([]byte, error) {
 
 // AppendBinary appends what MarshalBinary returns.
 func (r *Readings) AppendBinary(dst []byte) ([]byte, error) {
+	if r.bytes != nil { // there are alerts that nobody has been told the end of
+		return append(dst, r.bytes...), nil
+	}
 	start := len(dst)
 	dst = append(dst, version, bit(r.rules.Latest, flagLatest)|bit(r.begun, flagBegun))
 	dst = binary.AppendUvarint(dst, uint64(r.width))
@@ -85,7 +92,7 @@ func (r *Readings) appendThresholds(dst []byte) []byte {
 		t := &r.rules.Thresholds[i]
 		dst = binary.AppendUvarint(dst, uint64(len(t.Name)))
 		dst = append(dst, t.Name...)
-		dst = append(dst, bit(t.Each, 1))
+		dst = append(dst, bit(t.Each, flagEach)|bit(t.ToKey, flagToKey))
 	}
 	return dst
 }

@@ -97,7 +97,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 		{"varint too long", "01 00 8080808080808080808001 00 00 1e00 00 00 00 00"},
 		{"more thresholds than bytes", "01 00 00 00 7f"},
 		{"threshold's name cut", head + "01 05 41"},
-		{"threshold's flag", head + "01 01 41 02 00 1e00 00 00 00 00"},
+		{"threshold's flag", head + "01 01 41 04 00 1e00 00 00 00 00"},
 		{"unknown flag of an alarm", head + "01 01 41 00 08 1e00 00 00 00 00"},
 		{"alarm before the beginning", head + "01 01 41 00 04 65 1e00 00 00 00 00"},
 		{"exponent too large", head + "00 5a0101 00 00 00 00"},

@@ -52,7 +52,7 @@ func (r *Rules) width() int64 {
 
 // Change is the beginning or the end of an alert.
 type Change struct {
-	Threshold int // which of the rules
+	Threshold int // which of the rules; -1 with Removed
 	// Key is the key whose readings were judged. Where those of all keys are
 	// judged together, it is the key of the reading that made the change, and
 	// empty if time has made it.
@@ -60,7 +60,10 @@ type Change struct {
 	Raised bool
 	// Gone is true when the alert has ended because no reading counts any more.
 	Gone  bool
-	Value Number // of the fold; 0 if Gone
+	Value Number // of the fold; 0 if Gone or Removed
+	// Removed is the threshold of an alert that has ended because the rules do not
+	// have it any more, else nil. Of it only Name, Each and ToKey are known.
+	Removed *Threshold
 }
 
 // Readings keeps the folds of readings that come from several sources, each with
@@ -89,7 +92,8 @@ type Change struct {
 //
 // **Alerts** are judged from the first reading on: at each reading, and when
 // readings leave or a cooldown is over. Of what begins and ends between two calls
-// nothing is told.
+// nothing is told. Where the rules have changed since the readings were stored, see
+// [Readings.UnmarshalBinary], there may be something to tell at once.
 type Readings struct {
 	// Immutable.
 	rules    Rules
@@ -102,6 +106,11 @@ type Readings struct {
 	due   int64 // nothing leaves and no alert begins by itself before this time
 	size  int   // of the binary form when it was last asked for
 
+	// After the rules have changed, until Advance is called.
+	stale bool     // Advance changes something, also if no time has passed
+	ended []Change // of alerts that the rules do not have any more
+	bytes []byte   // the binary form, as it was, if there are such
+
 	begun  bool   // there has been a reading
 	last   Number // the newest reading
 	whole  window // all readings; unused with Latest
@@ -110,6 +119,7 @@ type Readings struct {
 
 	sources map[string]*source
 	sorted  []*source // the same by key
+	fresh   fresh
 }
 
 // source is what is known of one key.
@@ -155,15 +165,17 @@ func (r *Readings) Add(at int64, key []byte, n Number) ([]Change, error) {
 }
 
 // Advance lets readings leave whose time is over at the time at, and returns the
-// changes: first those of keys that are gone, then those of all keys together, then
-// those of each key; all in the order of keys and thresholds.
+// changes: first those of alerts that the rules do not have any more, then those of
+// keys that are gone, then those of all keys together, then those of each key; all in
+// the order of keys and thresholds.
 func (r *Readings) Advance(at int64) []Change {
 	r.at = max(at, r.at)
 	r.slice = r.sliceOf(r.at)
 	if r.at < r.due {
 		return nil
 	}
-	changes := r.leave(nil)
+	changes := r.leave(r.ended)
+	r.stale, r.ended, r.bytes = false, nil, nil
 	changes = r.judgeAll(changes, "")
 	for _, s := range r.sorted {
 		changes = r.judgeOne(changes, s)
@@ -176,6 +188,9 @@ func (r *Readings) Advance(at int64) []Change {
 // comes before, and false if that is never. It is not before the time of the newest
 // call. Next looks at every key.
 func (r *Readings) Next() (at int64, ok bool) {
+	if r.stale {
+		return r.at, true
+	}
 	next := r.nextAlarm(never, r.alarms)
 	if oldest, some := r.oldest(); some {
 		next = min(next, r.end(oldest))
@@ -271,6 +286,7 @@ func (r *Readings) insert(key string) *source {
 	i, _ := slices.BinarySearchFunc(r.sorted, key, compareKey)
 	r.sorted = slices.Insert(r.sorted, i, s)
 	r.sources[key] = s
+	r.fresh.forget()
 	return s
 }
 
@@ -287,6 +303,7 @@ func (r *Readings) take(s *source, n Number) {
 		s.own.add(r.slice, n)
 	}
 	s.newest, s.slice = n, r.slice
+	r.fresh.add(s)
 	r.begun, r.last = true, n
 	r.due = min(r.due, r.end(r.slice))
 }
@@ -313,6 +330,7 @@ func (r *Readings) leave(changes []Change) []Change {
 // remove forgets a source, but leaves it in the sorted list.
 func (r *Readings) remove(changes []Change, s *source) []Change {
 	delete(r.sources, s.key)
+	r.fresh.forget()
 	if r.rules.Latest {
 		r.latest.remove(s)
 	}

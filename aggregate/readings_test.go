@@ -91,7 +91,13 @@ func bookChange(rules Rules, c Change) string {
 	if c.Gone {
 		value = "gone"
 	}
-	name, _, _ := strings.Cut(rules.Thresholds[c.Threshold].Name, ",")
+	threshold := c.Removed
+	if threshold == nil {
+		threshold = &rules.Thresholds[c.Threshold]
+	} else {
+		value = "removed"
+	}
+	name, _, _ := strings.Cut(threshold.Name, ",")
 	return fmt.Sprintf("%s%s(%s)=%s", sign, name, c.Key, value)
 }
 
@@ -105,6 +111,38 @@ func bookFolds(r *Readings) string {
 		}
 	}
 	return strings.Join(folds, " ")
+}
+
+// A caller that keeps what it has made of all keys is told each that has had a reading, or
+// that all have to be looked at.
+func TestFreshReadings(t *testing.T) {
+	r := New(Rules{Window: 60e9, Latest: true, MaxKeys: 100})
+	visit := func() string {
+		var b strings.Builder
+		known := r.VisitFresh(func(place int, key string, newest Number) { fmt.Fprint(&b, place, key, "=", newest, " ") })
+		return fmt.Sprint(b.String(), known)
+	}
+	check := func(calls, want string) {
+		t.Helper()
+		carryOut(t, r, calls)
+		if got := visit(); got != want {
+			t.Errorf("after %s: %s, want %s", calls, got, want)
+		}
+	}
+	check("", "false")
+	check("", "true")
+	check("@10 b=5", "false") // it has come
+	check("b=6", "0b=6 true")
+	check("a=1", "false")
+	check("b=7 a=2 b=8", "1b=8 0a=2 1b=8 true")
+	check(strings.Repeat("b=9 ", maxFresh), strings.Repeat("1b=9 ", maxFresh)+"true")
+	check(strings.Repeat("b=9 ", maxFresh+1), "false") // they are too many
+	check("", "true")
+	check("@69 b=1", "1b=1 true")
+	check("@75 b=2", "false") // a has gone
+	r = restarted(t, r, r.rules)
+	check("b=3", "false")
+	check("b=4", "0b=4 true")
 }
 
 func parseRules(t testing.TB, text string) Rules {

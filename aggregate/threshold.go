@@ -17,6 +17,9 @@ type Threshold struct {
 	// alert that would begin earlier begins when the time is over, if the fold is
 	// still beyond Level. 0 and less is none.
 	Cooldown int64
+	// ToKey is kept with the name and Each, for a caller that tells alerts to those
+	// of their key only. Nothing here depends on it.
+	ToKey bool
 }
 
 // alarm is where the alert of one threshold stands. The zero value has never

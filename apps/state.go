@@ -37,7 +37,8 @@ type Waker interface {
 	// time are applied behind it, as long as the hub is in time: where the exact
 	// moment counts, Apply compares op.At itself. A state whose Wake has come and stays
 	// the same is woken again and again, at most once a second; one that refuses, or
-	// panics, ever more rarely, down to once a minute.
+	// panics, ever more rarely, down to once a minute. A room that is due again before that
+	// time is over stays in memory; any other may leave it until it is due.
 	//
 	// A room is woken also when nobody is in it, if something is stored of it, and when
 	// Caddy was not running at that time: then when it starts. The options are those of

@@ -2,6 +2,8 @@ package blackbox
 
 import (
 	"encoding/json"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -19,6 +21,7 @@ type measured struct {
 		Error string
 		Count int
 	}
+	Notes []string
 }
 
 // bench measures an endpoint for a moment.
@@ -45,6 +48,25 @@ func TestBenchCommand(t *testing.T) {
 		if got.status != 0 || m.Messages.Answered == 0 || m.Messages.Answered != m.Messages.Sent || m.Connections.Lost+len(m.Errors) != 0 || m.Answer == nil || m.Answer.Max < m.Answer.P50 {
 			t.Errorf("%s: %+v", path, got)
 		}
+	}
+}
+
+// A room of sum repeats the id of a message in the subprotocol json only: then each answer
+// is known, and the report agrees with the total. Without it the report says what to do.
+func TestBenchOfASumNeedsTheID(t *testing.T) {
+	s := start(t, connectConfig)
+	const numbered = `{"value":1,"id":"{id}"}`
+	m, got := s.bench(t, "/sum/unmatched", "--message", numbered, "--rate", "50", "--wait", "100ms")
+	if got.status != 1 || m.Messages.Answered != 0 || m.Messages.Others == 0 || !strings.Contains(strings.Join(m.Notes, "\n"), "--message with {id}") {
+		t.Errorf("%+v", got)
+	}
+	m, got = s.bench(t, "/sum/matched", "--subprotocol", "json", "--message", numbered, "--connections", "3")
+	if got.status != 0 || m.Messages.Answered == 0 || m.Messages.Unanswered != 0 || strings.Contains(strings.Join(m.Notes, "\n"), "{id}") {
+		t.Errorf("%+v", got)
+	}
+	room := "http" + strings.TrimPrefix(s.webSocketURL("/sum/matched"), "ws")
+	if total := ask(t, plain, http.MethodGet, room, "").body; total != strconv.Itoa(m.Messages.Sent) {
+		t.Errorf("the total is %s after %d messages", total, m.Messages.Sent)
 	}
 }
 

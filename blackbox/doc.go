@@ -21,4 +21,9 @@
 // keeps 10,000 idle connections for 15 minutes with the default pings, instead of
 // 500 for three seconds. Server and test may have to open 10,100 files each
 // (ulimit -n); without -v the memory of each minute is not shown.
+//
+//	CADDYWS_NODES=2m go test -count=1 -timeout 30m -v -run TestNodesAndServers ./blackbox
+//
+// kills three nodes and three servers of NATS in turn for two minutes, with 300 clients on
+// one room, instead of once each with 40.
 package blackbox

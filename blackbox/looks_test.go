@@ -59,7 +59,16 @@ func (w window) wear(l look) {
 // scenes are pages with something to see on them.
 var scenes = map[string]func(*testing.T, context.Context) window{
 	"sum": sceneOfSum, "chat": sceneOfChat, "meter": sceneOfMeter, "table": sceneOfTable,
-	"crowded": sceneOfManyKeys, "long": sceneOfLongTexts, "refused": sceneOfRefusal,
+	"crowded": sceneOfManyKeys, "long": sceneOfLongTexts, "refused": sceneOfRefusal, "reader": sceneOfAReader,
+}
+
+func sceneOfAReader(t *testing.T, browser context.Context) window {
+	s := start(t, rightsConfig)
+	s.post(t, "/sum?role=writer", "12480", "12480")
+	w := openWindow(t, browser, s.url("/sum"))
+	w.waitFor("state", "Live")
+	w.waitFor("value", "12480")
+	return w
 }
 
 // at sets the page's clock, in seconds after a moment of the afternoon.
@@ -119,11 +128,18 @@ func load(machine, step int) float64 {
 	return math.Round(v*4) / 4
 }
 
+// sceneLimits are the alerts of the meter's scene, which press-5 raises.
+var sceneLimits = []struct {
+	alert  string
+	above  float64
+	advice string
+}{{"warning", 900, ""}, {"stop", 1100, ": shut it down"}}
+
 func sceneOfMeter(t *testing.T, browser context.Context) window {
 	stage := newStage(t, `title "Hall 3"`, "unit kW")
 	w := openWindow(t, browser, stage.url)
 	c := stage.connected(t)
-	const limits = `,"thresholds":[{"alert":"warning","each":true,"fold":"last","above":900,"clear":850},{"alert":"stop","fold":"last","above":1100}]`
+	const limits = `,"thresholds":[{"alert":"warning","each":true,"fold":"last","above":900,"clear":850},{"alert":"stop","each":true,"fold":"last","above":1100}]`
 	var highest float64
 	sum := 0.0
 	for step := range 30 {
@@ -135,20 +151,26 @@ func sceneOfMeter(t *testing.T, browser context.Context) window {
 			highest = max(highest, v)
 			keys = append(keys, fmt.Sprintf(`"press-%d":%v`, machine+1, v))
 		}
-		alerts := ""
-		if step >= 26 {
-			alerts = `"warning"`
-		}
 		last := load(4, step)
+		var alerts []string
+		for _, limit := range sceneLimits {
+			if last > limit.above {
+				alerts = append(alerts, `"`+limit.alert+`"`)
+			}
+		}
 		c.say(t, fmt.Sprintf(`{"type":"state","epoch":"AAAAAAAA","version":%d,"count":%d,"sum":%v,"min":412.5,"max":%v,"mean":%.3f,"last":%v,"keys":{%s},"alerts":[%s]%s}`,
-			step+1, 8*(step+1), sum, highest, sum/float64(8*(step+1)), last, strings.Join(keys, ","), alerts, limits))
+			step+1, 8*(step+1), sum, highest, sum/float64(8*(step+1)), last, strings.Join(keys, ","), strings.Join(alerts, ","), limits))
+		for i, limit := range sceneLimits {
+			if last > limit.above && load(4, step-1) <= limit.above {
+				c.say(t, fmt.Sprintf(`{"type":"event","epoch":"AAAAAAAA","version":%d,"number":%d,"event":"alert","alert":"%s","raised":true,"fold":"last","value":%v,"threshold":%v,"key":"press-5","message":"press-5 draws %v kW%s"}`,
+					step+1, i+1, limit.alert, last, limit.above, last, limit.advice))
+			}
+		}
 		switch step {
 		case 6:
 			c.say(t, `{"type":"event","epoch":"AAAAAAAA","version":7,"number":1,"event":"alert","alert":"warning","raised":true,"fold":"last","value":912.25,"threshold":900,"key":"press-3","message":"press-3 draws 912.25 kW"}`)
 		case 9:
 			c.say(t, `{"type":"event","epoch":"AAAAAAAA","version":10,"number":2,"event":"alert","alert":"warning","raised":false,"fold":"last","value":840,"threshold":900,"key":"press-3","message":"warning is over for press-3"}`)
-		case 26:
-			c.say(t, fmt.Sprintf(`{"type":"event","epoch":"AAAAAAAA","version":27,"number":3,"event":"alert","alert":"warning","raised":true,"fold":"last","value":%v,"threshold":900,"key":"press-5","message":"press-5 draws %v kW: shut it down if it goes on"}`, last, last))
 		}
 		w.waitFor("value", fmt.Sprint(last))
 	}

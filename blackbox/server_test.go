@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(readerOf); spec != "" {
 		beReader(spec)
 	}
+	if spec := os.Getenv(natsOf); spec != "" {
+		beNATS(spec)
+	}
 	var err error
 	if workshop, err = os.MkdirTemp("", "blackbox"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

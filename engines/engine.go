@@ -73,6 +73,20 @@ type Opener interface {
 	Open(ctx context.Context) (Engine, error)
 }
 
+// Essential is an Opener that tells whether a configuration is of any use while its engine
+// is unavailable, see [ErrUnavailable]. Without this ability it is.
+type Essential interface {
+	// IsRequired reports whether a configuration must not be loaded without the engine.
+	IsRequired() bool
+}
+
+// Sharing is an Opener that tells whether its Engine is [Shared]. Then it is opened also for
+// rooms that keep nothing, which go on without it while it is not open.
+type Sharing interface {
+	// IsShared reports whether other processes use the rooms.
+	IsShared() bool
+}
+
 // Key names a room: the app's name and the room's. App is not empty and has
 // no NUL, Room is any bytes; an engine takes both up to 512 bytes together and may
 // refuse longer ones. Keys are ordered by App, then Room, by their bytes.
@@ -208,9 +222,42 @@ type Marked interface {
 	Mark() string
 }
 
+// Shared is an Engine whose rooms other processes use, too, and which carries messages
+// between those processes.
+type Shared interface {
+	// Subscribe has hear called with what happens to a room in other processes, until
+	// cancel is called. A change that is stored after Subscribe has returned is told, at the
+	// latest a minute after it can be: so subscribe first, then Load. A message is told to
+	// those that had subscribed before it was published, unless it is lost.
+	//
+	// hear is called from one goroutine for all rooms, so it must not wait, and may be called
+	// once more while cancel returns. The bytes of a message belong to it. After an error
+	// nothing is subscribed. ctx bounds how long Subscribe waits.
+	Subscribe(ctx context.Context, key Key, hear func(Event)) (cancel func(), err error)
+	// Publish tells a message, of at most MaxState bytes, to those that have subscribed to
+	// the room in other processes, at most once, and those of one process in order. An error
+	// says that it was not sent; no error does not say that it arrives.
+	Publish(ctx context.Context, key Key, message []byte) error
+}
+
+// Event is what another process has done in a room.
+type Event struct {
+	// Rev is a revision that the room has or has had, if it was changed. It may be one that
+	// is known, and one of this process. Of several changes in a row only the last may be
+	// told.
+	Rev uint64
+	// Message is what was published; nil if the room was changed.
+	Message []byte
+}
+
 // What an Engine reports; compare with errors.Is.
 var (
 	ErrNotFound = errors.New("room is not stored")
 	ErrConflict = errors.New("room was changed meanwhile")
 	ErrRefused  = errors.New("engine refused to store the room")
 )
+
+// ErrUnavailable is of an Open that has found nobody to keep rooms, such as a server that is
+// not reachable. It may be later: a process goes on without, and tries again. Any other error
+// of Open is for somebody to mend.
+var ErrUnavailable = errors.New("engine cannot be reached")

@@ -63,6 +63,9 @@ const (
 	// TLSHandshake stands for a TLS handshake that failed and is never on the
 	// wire. A client should not reconnect before the certificate is mended.
 	TLSHandshake CloseCode = 1015
+	// Unauthorized is sent when a client may not be here, or not any longer. A client
+	// should not reconnect before it has proved again who it is.
+	Unauthorized CloseCode = 3000
 )
 
 // MaxReason is the longest reason in bytes: the room that the code leaves in a control

@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
-	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/socket"
 )
@@ -74,7 +73,7 @@ func (c *Connection) part(line *zapcore.CheckedEntry, end socket.End) {
 }
 
 func (c *Connection) depart() {
-	c.Route().Tally.Leave(c.Format() == message.Events)
+	c.Route().Tally.Leave(c.Format().IsEvents())
 	c.hub.leave(c.Route(), c.ClientIP())
 	c.hub.unseat(c.Room(), stays)
 	c.Depart()

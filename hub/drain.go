@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
-	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
@@ -69,7 +68,7 @@ func streamsLast(gone []leaving) {
 
 // rank is 1 for an event stream, else 0.
 func (d leaving) rank() int {
-	if d.member.Format() == message.Events {
+	if d.member.Format().IsEvents() {
 		return 1
 	}
 	return 0

@@ -92,6 +92,9 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 		Store: &h.store, Log: log, Go: h.work.Go, Idle: h.idle, HasNews: h.teller.add, Tally: tally.NewSet(),
 		Closing: h.closing, Context: h.over,
 	}
+	if sharing, ok := opener.(engines.Sharing); ok {
+		h.shared.Sharing = sharing.IsShared()
+	}
 	h.traces.shared = &h.shared
 	return h
 }
@@ -164,10 +167,8 @@ func (h *Hub) find(ctx context.Context, rt *route.Route, name string, s stay) (*
 	if rt.HasEnded() {
 		return nil, ErrClosed
 	}
-	if rt.Stores() {
-		if err := h.Open(ctx); err != nil {
-			return nil, fmt.Errorf("%w: opening engine: %w", room.ErrUnavailable, err)
-		}
+	if err := h.openFor(ctx, rt); err != nil {
+		return nil, fmt.Errorf("%w: opening engine: %w", room.ErrUnavailable, err)
 	}
 	r, first, err := h.acquire(engines.Key{App: rt.AppName, Room: name}, rt, s)
 	if err != nil {
@@ -177,6 +178,9 @@ func (h *Hub) find(ctx context.Context, rt *route.Route, name string, s stay) (*
 		h.unseat(r, s)
 		r.Release()
 		return nil, err
+	}
+	if s == stays {
+		r.Listen(ctx)
 	}
 	r.Open()
 	if first {

@@ -75,14 +75,16 @@ func (h *Hub) acquireToErase(key engines.Key, rt *route.Route) (*room.Room, erro
 	return e.room, nil
 }
 
-// Publish sends a message to the members of a room, and returns how many they are. Where
-// messages are kept it is kept also if nobody is in the room, unless the room is not stored.
+// Publish sends a message to the members of a room, and returns how many they are in this
+// process. Where messages are kept it is kept also if nobody is in the room, unless the room
+// is not stored.
 func (h *Hub) Publish(ctx context.Context, key engines.Key, msg apps.Message) (members int) {
 	r := h.retain(key)
 	if r == nil {
 		r = h.findKept(ctx, key)
 	}
 	if r == nil {
+		h.sayElsewhere(key, msg)
 		return 0
 	}
 	defer r.Release()
@@ -105,6 +107,16 @@ func (h *Hub) findKept(ctx context.Context, key engines.Key) *room.Room {
 		return nil
 	}
 	return r
+}
+
+// sayElsewhere tells other processes a message for a room that is not in memory here. The lock
+// keeps the hub from closing meanwhile.
+func (h *Hub) sayElsewhere(key engines.Key, msg apps.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed == nil {
+		h.shared.SayTo(key, msg)
+	}
 }
 
 // retain returns a room that is in memory, with a reference taken, or nil.

@@ -91,10 +91,7 @@ func (t *teller) putBack(r *room.Room) (again bool) {
 // When the hub closes that which cannot be told is left to the next process.
 func (t *teller) tellAll(r *room.Room) (done bool) {
 	for {
-		news, dropped, ok := r.Untold()
-		if dropped > 0 {
-			t.hub.log().Error("too many events: some are told to the members of their room only", zap.String("room", r.DisplayName()), zap.Int("events", dropped))
-		}
+		news, ok := r.Untold()
 		switch {
 		case !ok:
 			return true

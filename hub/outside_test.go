@@ -290,13 +290,26 @@ func TestASlowWatcher(t *testing.T) {
 		}
 		p.post("tell all last", "7")
 		c.Expect("all last", "7")
+		synctest.Wait()
+		expectDropped := func(events ...int64) {
+			t.Helper()
+			var logged []int64
+			for _, line := range p.logs.FilterMessageSnippet("too many events").All() {
+				logged = append(logged, line.ContextMap()["events"].(int64))
+			}
+			if !slices.Equal(logged, events) {
+				t.Errorf("logged %v dropped events, want %v", logged, events)
+			}
+		}
+		expectDropped(1) // at once, though the watcher is still busy
+		time.Sleep(time.Second)
+		synctest.Wait()
+		expectDropped(1, 1)
 		close(w.wait)
 		x := strings.Repeat("x", 45)
 		w.expect(t, "all panic", "all 0"+x, "all 1"+x, "all 2"+x, "all last")
-		dropped := p.logs.FilterMessageSnippet("too many events").All()
-		if len(dropped) != 1 || dropped[0].ContextMap()["events"] != int64(2) {
-			t.Errorf("logged %v", dropped)
-		}
+		time.Sleep(time.Minute)
+		expectDropped(1, 1)
 		if n := p.logs.FilterMessage("telling an event").Len(); n != 1 {
 			t.Errorf("%d panics", n)
 		}

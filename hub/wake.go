@@ -20,6 +20,15 @@ import (
 // there is no such route it waits: after each reload all rooms that are due are looked
 // at again. So are, after a reload and a start, those whose wake is still to come, a few
 // at a time, since the options may tell another time than before.
+//
+// What other processes store in a shared engine nobody tells the waker. It looks at least
+// once in longestSleep, and then also for wakes that were due up to as long before it last
+// did so: the clock of the other may be behind, or storing the wake may have taken a while.
+//
+// The engine may have a room woken at another time than the room itself would be: its clock
+// differs from the machine's, its wake lies in the past, or storing it has failed. So a room
+// that leaves memory before it was woken is looked for again at its own time, from that of
+// the engine on.
 
 const (
 	// wakePage is how many rooms an engine is asked for at once, and wakers how many
@@ -31,7 +40,8 @@ const (
 	reviewPage  = 100
 	reviewPause = 100 * time.Millisecond
 
-	// longestSleep bounds how long the clock is trusted.
+	// longestSleep bounds how long the clock is trusted, and how late it is found what other
+	// processes have stored.
 	longestSleep = time.Minute
 
 	// The pause before rooms that could not be woken are tried again grows.
@@ -49,14 +59,25 @@ var eternity = time.Unix(1<<40, 0)
 type waker struct {
 	hub     *Hub
 	changed chan struct{} // there may be more to do than was known; never closed
-	next    time.Time     // when run looks by itself; zero: not before something changes; guarded by Hub.mu
+
+	// Guarded by Hub.mu.
+	next time.Time // when run looks by itself; zero: not before something changes
+	left departure
 
 	// Owned by run.
 	routes *[]*route.Route // those for which what follows holds
 	done   time.Time       // rooms that were due before are in memory, wait for their route, or have failed
+	back   time.Time       // when it was last looked for what others have stored meanwhile
 	review *engines.Wake   // behind which options are to be looked at; nil: no more
 	retry  time.Duration   // the pause before what has failed is tried again; 0 if nothing has
 	again  time.Time       // its end, by the machine's clock
+}
+
+// departure is of the rooms that have left memory before they were woken. It is zero if none
+// have.
+type departure struct {
+	indexed time.Time // the earliest time at which the engine has one of them woken
+	due     time.Time // the earliest time at which one of them is to be woken
 }
 
 // run wakes rooms as long as the hub lives.
@@ -88,9 +109,31 @@ func (w *waker) setNext(at time.Time) {
 
 // noteUnloaded is for a room that has just left memory. Hub.mu is held.
 func (w *waker) noteUnloaded(r *room.Room) {
-	if at := r.Wake(); !at.IsZero() && (w.next.IsZero() || at.Before(w.next)) {
+	at := r.Wake()
+	if at.IsZero() {
+		return
+	}
+	if indexed := r.Indexed(); !indexed.IsZero() {
+		w.left = departure{earliest(w.left.indexed, indexed), earliest(w.left.due, at)}
+	}
+	if w.next.IsZero() || at.Before(w.next) {
 		w.look()
 	}
+}
+
+// lookBack has the rooms that have left memory looked for again if the time of one has come.
+// Otherwise it returns when it comes; zero if there is none.
+func (w *waker) lookBack(now time.Time) (due time.Time) {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	if w.left.due.IsZero() || now.Before(w.left.due) {
+		return w.left.due
+	}
+	if w.left.indexed.Before(w.done) {
+		w.done = w.left.indexed
+	}
+	w.left = departure{}
+	return time.Time{}
 }
 
 // look has run look at once.
@@ -111,17 +154,22 @@ func (w *waker) work() time.Time {
 	if now.Before(w.done) || w.retry > 0 && !now.Before(w.again) { // it was set back, or it is time to try again
 		w.done = time.Time{}
 	}
+	due := w.lookBack(now)
 	next, err := w.workOn(now)
 	if err != nil {
 		w.hub.log().Error("looking for rooms to wake", zap.Error(err))
 		w.failed(now)
 		return w.again
 	}
+	next = earliest(next, due)
 	if w.review != nil {
 		next = earliest(next, now.Add(reviewPause))
 	}
 	if w.retry > 0 {
 		next = earliest(next, w.again)
+	}
+	if w.hub.shared.HasOthers() {
+		next = earliest(next, w.back.Add(longestSleep))
 	}
 	return next
 }
@@ -129,7 +177,8 @@ func (w *waker) work() time.Time {
 // workOn is work at a time. It returns when the next room is due; zero if none is. An error
 // is that of the engine, which does not say which rooms are.
 func (w *waker) workOn(now time.Time) (next time.Time, err error) {
-	if err := w.wakeDue(now); err != nil {
+	well, err := w.wakeDue(now)
+	if err != nil {
 		return time.Time{}, err
 	}
 	if w.review != nil {
@@ -137,12 +186,16 @@ func (w *waker) workOn(now time.Time) (next time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
-	return w.upcoming()
+	next, err = w.upcoming()
+	if err == nil && well {
+		w.retry = 0
+	}
+	return next, err
 }
 
 // earliest returns the earlier one of two times, of which the zero time is none.
 func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a
@@ -158,13 +211,14 @@ func (w *waker) failed(now time.Time) {
 	w.again = now.Add(w.retry)
 }
 
-// wakeDue wakes the rooms that are due.
-func (w *waker) wakeDue(now time.Time) error {
+// wakeDue wakes the rooms that are due, and reports whether these were all that there are,
+// and went well.
+func (w *waker) wakeDue(now time.Time) (allWell bool, err error) {
 	all, well, before := w.done.IsZero(), true, now.Add(1) // what is due now, too
-	for last := (engines.Wake{At: w.done}); !isClosed(w.hub.closing); {
+	for last := (engines.Wake{At: w.from(now)}); !isClosed(w.hub.closing); {
 		page, err := w.due(before, last, wakePage)
 		if err != nil {
-			return err
+			return false, err
 		}
 		well = w.wakeAll(page) && well
 		if len(page) < wakePage {
@@ -173,13 +227,23 @@ func (w *waker) wakeDue(now time.Time) error {
 		last = page[len(page)-1]
 	}
 	w.done = before
-	switch {
-	case !well:
+	if !well {
 		w.failed(now)
-	case all:
-		w.retry = 0
 	}
-	return nil
+	return all && well, nil
+}
+
+// from returns behind which time rooms that are due are looked for.
+func (w *waker) from(now time.Time) time.Time {
+	before := w.back
+	switch {
+	case w.done.IsZero():
+		w.back = now
+	case w.hub.shared.HasOthers() && now.Sub(before) >= longestSleep:
+		w.back = now
+		return earliest(w.done, before.Add(-longestSleep))
+	}
+	return w.done
 }
 
 // upcoming returns when the next room is due; zero if none is.

@@ -11,10 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/apps/meter"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -424,6 +426,82 @@ func TestPollAfterTheClockHasComeBack(t *testing.T) {
 	})
 }
 
+// A room whose time is ahead of the machine's is found due by the machine's clock a moment
+// before it is by its own, if that clock was set forward a little. Leaving memory in between
+// does not lose its wake.
+func TestPollThatLeavesMemoryJustBeforeItsTime(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.set(24 * time.Hour)
+		p.vote(rt, "room")
+		p.set(-24 * time.Hour)
+		ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.Send("vote")
+		ann.Expect("2")
+		p.set(time.Millisecond)
+		time.Sleep(2*time.Hour - time.Millisecond/2) // by the room's clock half of that
+		p.expect("room", "2")
+		ann.Close()
+		synctest.Wait()
+		if p.Rooms() != 0 {
+			t.Fatal("the room is in memory")
+		}
+		time.Sleep(time.Second)
+		p.expectPrefix("room", "2 closed after 1h0m0")
+	})
+}
+
+// A room that is found due before its time, and whose time the engine refuses to store, is
+// found again when that has come.
+func TestPollWhoseTimeIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := hubtest.NewEngine()
+		p := &pollHouse{t: t, engine: engine}
+		rt := pollRoute("poll", hourly)
+		p.start(rt)
+		defer p.stop()
+		p.set(24 * time.Hour)
+		p.vote(rt, "room")
+		p.set(-24 * time.Hour)
+		ann, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann.Send("vote")
+		ann.Expect("2")
+		p.set(time.Minute)
+		engine.OnSwap(func(func() error) error { return engines.ErrRefused })
+		time.Sleep(2*time.Hour - 30*time.Second)
+		engine.OnSwap(nil)
+		ann.Close()
+		time.Sleep(time.Minute)
+		p.expectPrefix("room", "2 closed after 1h")
+	})
+}
+
+// A poll that is over when it is opened, long since, closes though nobody stays.
+func TestPollThatIsOverWhenItBegins(t *testing.T) {
+	inPolls(t, func(t *testing.T, p *pollHouse) {
+		rt := pollRoute("poll", pollApp{lasts: -time.Hour})
+		p.start(rt)
+		defer p.stop()
+		for i := range 20 {
+			name := fmt.Sprint("room ", i)
+			p.vote(rt, name)
+			time.Sleep(2 * time.Second)
+			p.expect(name, "1 closed after 0s")
+			if p.Rooms() != 0 {
+				t.Fatal("the room is still in memory")
+			}
+		}
+	})
+}
+
 // An engine that refuses, for a long time, delays a wake and does not lose it.
 func TestPollOverAnEngineThatRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -481,6 +559,43 @@ func TestStateThatInsists(t *testing.T) {
 		p.expect("room", "1 closed after 1h0m0s closed after 1h0m1s closed after 1h0m2s closed after 1h0m3s")
 		p.stop()
 	})
+}
+
+// A meter whose window is so short that readings leave it every second stays in memory, but
+// only until the last of them has left; with a longer one it comes only for each slice.
+func TestMetersInMemory(t *testing.T) {
+	for _, test := range []struct {
+		window     time.Duration
+		stays      bool
+		busy, idle time.Duration // after the last reading
+	}{
+		{30 * time.Second, true, 25 * time.Second, 32 * time.Second},
+		{10 * time.Minute, false, 9*time.Minute + 49*time.Second, 10*time.Minute + 2*time.Second},
+	} {
+		inPolls(t, func(t *testing.T, p *pollHouse) {
+			app := &meter.App{Window: caddy.Duration(test.window)}
+			if err := app.Provision(caddy.Context{}); err != nil {
+				t.Fatal(err)
+			}
+			rt := route.New("meter", "test", route.Config{App: app, Named: true, Settings: socket.Settings{MaxMessageSize: 1000}})
+			p.start(rt)
+			defer p.stop()
+			for range 2 * test.window / time.Second {
+				hubtest.Post(t, p.Hub, rt, "room", "5", "5")
+				time.Sleep(time.Second / 2)
+			}
+			time.Sleep(test.busy)
+			synctest.Wait()
+			if stays := p.Rooms() > 0; stays != test.stays {
+				t.Errorf("window %v: in memory after %v: %t", test.window, test.busy, stays)
+			}
+			time.Sleep(test.idle - test.busy)
+			synctest.Wait()
+			if p.Rooms() > 0 {
+				t.Errorf("window %v: still in memory after %v", test.window, test.idle)
+			}
+		})
+	}
 }
 
 // Thousands of rooms that are due at the same time are woken, with more than a page of

@@ -49,13 +49,23 @@ func TestMessagesInEachForm(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			for format, want := range map[Format]string{Text: test.text, JSON: fixLength(test.json), Events: test.events} {
+			for format, want := range map[Format]string{Text: test.text, JSON: fixLength(test.json), Events: test.events, JSONEvents: jsonEvent(test.message, test.json)} {
 				if got := string(NewBatch(test.message).Bytes(Form{Format: format})); got != want {
 					t.Errorf("format %d: %q, expected %q", format, got, want)
 				}
 			}
 		})
 	}
+}
+
+// jsonEvent is an event whose data is the object of a frame.
+func jsonEvent(m Message, frame string) string {
+	id := m.EventID()
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	_, object, _ := strings.Cut(frame, "{")
+	return id + "data: {" + object + "\n\n"
 }
 
 // fixLength sets the length of the one frame, so that the table need not: in its place are
@@ -84,7 +94,7 @@ func TestPublishedMessagesHaveATime(t *testing.T) {
 // Each form of a batch is made once, whoever asks for it.
 func TestAFormIsEncodedOnce(t *testing.T) {
 	b := NewBatch(said, state)
-	for _, f := range []Form{{}, {Format: JSON}, {Format: Events}, {Level: 1, Bits: 15}} {
+	for _, f := range []Form{{}, {Format: JSON}, {Format: Events}, {Format: JSONEvents}, {Level: 1, Bits: 15}} {
 		first, second := b.Bytes(f), b.Bytes(f)
 		if &first[0] != &second[0] {
 			t.Errorf("%+v was encoded twice", f)
@@ -98,7 +108,7 @@ func TestSlicesShareTheBytesOfTheBatch(t *testing.T) {
 	for _, m := range all {
 		b.Add(m)
 	}
-	for _, format := range []Format{Text, JSON, Events} {
+	for _, format := range []Format{Text, JSON, Events, JSONEvents} {
 		f := Form{Format: format}
 		whole := b.Bytes(f)
 		for i := range len(all) + 1 {

@@ -13,10 +13,17 @@ type Format uint8
 
 // The formats.
 const (
-	Text   Format = iota // frames with the text of messages
-	JSON                 // frames with JSON objects: the subprotocol json
-	Events               // Server-Sent Events with the text of messages as their data
+	Text       Format = iota // frames with the text of messages
+	JSON                     // frames with JSON objects: the subprotocol json
+	Events                   // Server-Sent Events with the text of messages as their data
+	JSONEvents               // Server-Sent Events with JSON objects as their data
 )
+
+// IsEvents reports whether messages are Server-Sent Events.
+func (f Format) IsEvents() bool { return f == Events || f == JSONEvents }
+
+// isJSON reports whether messages are JSON objects.
+func (f Format) isJSON() bool { return f == JSON || f == JSONEvents }
 
 // Form is how messages go over a connection. The zero Form is frames with text.
 type Form struct {
@@ -29,12 +36,12 @@ type Form struct {
 // Event streams have comments for pings and nothing for other control frames.
 func (f Form) Append(dst []byte, op frames.Opcode, payload []byte) []byte {
 	switch {
-	case f.Format == Events && op == frames.Ping:
+	case f.Format.IsEvents() && op == frames.Ping:
 		return append(dst, Comment...)
-	case f.Format == Events && op.IsControl():
+	case f.Format.IsEvents() && op.IsControl():
 		return dst
-	case f.Format == Events:
-		return appendEvent(dst, Message{Binary: op == frames.Binary}, payload)
+	case f.Format.IsEvents():
+		return appendEvent(dst, f.Format, Message{Binary: op == frames.Binary}, payload)
 	case f.Level > 0 && !op.IsControl():
 		return frames.AppendDeflated(dst, op, payload, f.Level, f.Bits)
 	}
@@ -52,8 +59,9 @@ func (f Form) append(dst []byte, m Message) []byte {
 		return dst
 	case f.Format == JSON:
 		return f.Append(dst, frames.Text, payload)
-	case f.Format == Events:
-		return appendEvent(dst, m, payload)
+	case f.Format.IsEvents():
+		m.Binary = m.Binary && !f.Format.isJSON() // an object is text
+		return appendEvent(dst, f.Format, m, payload)
 	}
 	return f.Append(dst, m.opcode(), payload)
 }

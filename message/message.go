@@ -49,7 +49,7 @@ type Message struct {
 	Name   string    // of an Event: what has happened, in letters that JSON need not escape
 	Number int       // of an Event, from 1, among those of its operation; 0 if it is of no single one
 	Text   []byte    // for the formats Text and Events
-	JSON   []byte    // an object, for the format JSON; nil of Published: its Text says all
+	JSON   []byte    // an object, for the formats JSON and JSONEvents; nil of Published: its Text says all
 	ID     []byte    // what the client has called its message, as JSON; only for Reply
 	Repeat bool      // the operation had counted before; only for Reply
 }
@@ -58,7 +58,7 @@ type Message struct {
 // in that format.
 func (m Message) Payload(f Format) []byte {
 	switch {
-	case f != JSON:
+	case !f.isJSON():
 		return m.Text
 	case m.Kind == Published:
 		return m.published()

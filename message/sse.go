@@ -24,13 +24,14 @@ func (m Message) EventID() string {
 
 // appendEvent appends a message as a Server-Sent Event (HTML standard, section
 // 9.2). The payload cannot forge fields: each of its lines becomes a field data of
-// its own. Binary messages are sent as base64 under the name "binary".
-func appendEvent(dst []byte, m Message, payload []byte) []byte {
+// its own. Binary messages are sent as base64 under the name "binary". A
+// JSON object names its kind itself.
+func appendEvent(dst []byte, f Format, m Message, payload []byte) []byte {
 	if id := m.EventID(); id != "" {
 		dst = appendField(dst, "id", id)
 	}
 	switch {
-	case m.Kind == Event, m.Kind == Gap:
+	case !f.isJSON() && (m.Kind == Event || m.Kind == Gap):
 		dst = appendField(dst, "event", kindNames[m.Kind])
 	case m.Binary:
 		dst = appendField(dst, "event", "binary")

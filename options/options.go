@@ -3,7 +3,7 @@
 // answered with the list of those there are. Apps of other modules may use it too.
 //
 //	var set = options.Set{"greet": options.Flag(&a.Greet)}
-//	return set.Block(d)
+//	return set.App(d)
 package options
 
 import (
@@ -24,22 +24,22 @@ type Reader func(d *caddyfile.Dispenser) error
 // Set is the options of a block by name.
 type Set map[string]Reader
 
-// Block reads the block that d stands before, if there is one. Every argument
-// and nested block must have been read by its option. Hints are added to what is
-// said of an unknown option.
-func (s Set) Block(d *caddyfile.Dispenser, hints ...string) error {
-	return s.block(d, nil, hints...)
+// Block reads the block of an app, engine or option that d stands before, if there is
+// one. Every argument and nested block must have been read by its option. Errors name
+// the owner of the block; hints are added to what is said of an unknown option.
+func (s Set) Block(d *caddyfile.Dispenser, owner string, hints ...string) error {
+	return s.block(d, owner, nil, hints...)
 }
 
 // block is Block with options that may be given several times.
-func (s Set) block(d *caddyfile.Dispenser, lists []string, hints ...string) error {
+func (s Set) block(d *caddyfile.Dispenser, owner string, lists []string, hints ...string) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		read, known := s[name]
 		switch {
 		case !known:
-			return d.Errf("unknown option %q, %s", name, strings.Join(append([]string{s.allowed()}, hints...), "; "))
+			return d.Errf("unknown option %q of %s, %s", name, owner, strings.Join(append([]string{s.allowed()}, hints...), "; "))
 		case seen[name]:
 			return d.Errf("option %q is given twice", name)
 		}
@@ -58,19 +58,27 @@ func (s Set) block(d *caddyfile.Dispenser, lists []string, hints ...string) erro
 // named as lists may be given several times; each time their Reader is called.
 func (s Set) App(d *caddyfile.Dispenser, lists ...string) error {
 	d.Next()
-	name := d.Val()
+	return s.named(d, lists)
+}
+
+// Option reads an option without arguments that has a block. It is a [Reader].
+func (s Set) Option(d *caddyfile.Dispenser) error { return s.named(d, nil) }
+
+// named reads the block of what has the name that d stands on.
+func (s Set) named(d *caddyfile.Dispenser, lists []string) error {
+	owner := d.Val()
 	if d.NextArg() {
-		return d.Errf("unexpected argument %q%s", d.Val(), s.advice(name, d.Val()))
+		return d.Errf("unexpected argument %q of %s%s", d.Val(), owner, s.advice(owner, d.Val()))
 	}
-	return s.block(d, lists)
+	return s.block(d, owner, lists)
 }
 
 // advice is the hint for an option that stands behind the name.
-func (s Set) advice(app, argument string) string {
+func (s Set) advice(owner, argument string) string {
 	if s[argument] == nil {
 		return ""
 	}
-	return fmt.Sprintf(", options stand in a block: %s { %s }", app, argument)
+	return fmt.Sprintf(", options stand in a block: %s { %s }", owner, argument)
 }
 
 func (s Set) allowed() string {

@@ -70,17 +70,17 @@ func TestOptionsSetTheirTargets(t *testing.T) {
 func TestWrongOptionsAreErrors(t *testing.T) {
 	const needs = "expected one of duration, flag, or_off, size, text, texts, word"
 	for block, want := range map[string]string{
-		"flags":                     `unknown option "flags", ` + needs,
-		"Flag":                      `unknown option "Flag", ` + needs,
-		`""`:                        `unknown option "", ` + needs,
-		"flag\nflags":               `unknown option "flags", ` + needs,
+		"flags":                     `unknown option "flags" of test, ` + needs,
+		"Flag":                      `unknown option "Flag" of test, ` + needs,
+		`""`:                        `unknown option "" of test, ` + needs,
+		"flag\nflags":               `unknown option "flags" of test, ` + needs,
 		"flag\nflag":                `option "flag" is given twice`,
 		"text a\nflag\ntext a":      `option "text" is given twice`,
 		"flag true":                 `unexpected argument "true" of option "flag"`,
 		"text":                      `option "text" needs a value`,
 		`text ""`:                   `the value behind "text" is empty`,
 		"text a b":                  `unexpected argument "b" of option "text"`,
-		"text a {\nflag\n}":         `unknown option "{", ` + needs,
+		"text a {\nflag\n}":         `unknown option "{" of test, ` + needs,
 		"text {\nflag\n}":           `option "text" needs a value`,
 		"word":                      `option "word" needs one of yes, no`,
 		"word maybe":                `option "word" needs one of yes, no`,
@@ -127,13 +127,31 @@ func TestAppTakesNoArguments(t *testing.T) {
 	for input, want := range map[string]string{
 		"test":            "",
 		"test {\n}":       "",
-		"test x":          `unexpected argument "x", at`,
-		"test x {\n}":     `unexpected argument "x"`,
-		"test {\nflag\n}": `unknown option "flag", there are none here`,
+		"test x":          `unexpected argument "x" of test, at`,
+		"test x {\n}":     `unexpected argument "x" of test`,
+		"test {\nflag\n}": `unknown option "flag" of test, there are none here`,
 	} {
 		err := Set{}.App(caddyfile.NewTestDispenser(input))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%q: got %v, want %q", input, err, want)
+		}
+	}
+}
+
+// An option with a block is named in what is wrong with it, not the app around it.
+func TestOptionsWithABlock(t *testing.T) {
+	for block, want := range map[string]string{
+		"page {\ntext a\n}":       "",
+		"page":                    "",
+		"page text a":             `unexpected argument "text" of page, options stand in a block: page { text }, at Testfile:2`,
+		"page a":                  `unexpected argument "a" of page, at Testfile:2`,
+		"page {\npage\n}":         `unknown option "page" of page, expected one of duration, flag`,
+		"page {\nflag\n}\ntext a": `unknown option "text" of test, expected one of page`,
+	} {
+		var inner values
+		err := Set{"page": inner.set().Option}.App(caddyfile.NewTestDispenser("test {\n" + block + "\n}"))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%q: got %v, want %q", block, err, want)
 		}
 	}
 }
@@ -143,7 +161,7 @@ func TestBlockLeavesTheRest(t *testing.T) {
 	var inner, outer values
 	d := caddyfile.NewTestDispenser("test {\ninner {\ntext a\n}\ntext b\n}")
 	set := outer.set()
-	set["inner"] = func(d *caddyfile.Dispenser) error { return inner.set().Block(d) }
+	set["inner"] = func(d *caddyfile.Dispenser) error { return inner.set().Block(d, "inner") }
 	if err := set.App(d); err != nil || inner.text != "a" || outer.text != "b" {
 		t.Errorf("inner %q, outer %q, %v", inner.text, outer.text, err)
 	}

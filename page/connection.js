@@ -17,8 +17,9 @@ const words = {
 	1013: "The server is overloaded, or this client too slow.",
 	1014: "A gateway got no answer from the server.",
 	1015: "The TLS handshake failed.",
+	3000: "The permission to be here has ended.",
 };
-const final = [1000, 1002, 1003, 1005, 1007, 1008, 1010]; // reconnecting unasked would not help
+const final = [1000, 1002, 1003, 1005, 1007, 1008, 1010, 3000]; // reconnecting unasked would not help
 const leastDelay = {1012: 5e3, 1013: 15e3};
 
 let socket = null, failures = 0, dueAt = 0, timer = 0;

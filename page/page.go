@@ -39,20 +39,25 @@ type Options struct {
 	// Answers tells that the app only answers the sender. The page then lists what was
 	// sent as well: nothing of it comes back otherwise.
 	Answers bool
+	// ReadOnly tells that the visitor may send nothing.
+	ReadOnly bool
 }
 
 // New returns the page of this module.
 func New(o Options) *Document {
-	subprotocol, answers := "json", ""
+	subprotocol, answers, readOnly := "json", "", ""
 	if o.TextOnly {
 		subprotocol = ""
 	}
 	if o.Answers {
 		answers = "yes"
 	}
+	if o.ReadOnly {
+		readOnly = "yes"
+	}
 	text := source
 	for _, attribute := range []struct{ name, value string }{
-		{"subprotocol", subprotocol}, {"answers", answers}, {"title", o.Title}, {"unit", o.Unit},
+		{"subprotocol", subprotocol}, {"answers", answers}, {"readonly", readOnly}, {"title", o.Title}, {"unit", o.Unit},
 	} {
 		empty := `data-` + attribute.name + `=""`
 		full := `data-` + attribute.name + `="` + html.EscapeString(attribute.value) + `"`

@@ -28,6 +28,7 @@ func documents() map[string]*page.Document {
 		"plain":   page.New(page.Options{}),
 		"text":    page.New(page.Options{TextOnly: true}),
 		"answers": page.New(page.Options{Answers: true}),
+		"reader":  page.New(page.Options{ReadOnly: true}),
 		"named":   page.New(page.Options{Title: "Guests today", Unit: "people"}),
 		"hostile": page.New(page.Options{Title: hostile, Unit: hostile}),
 	}
@@ -130,7 +131,7 @@ func TestOptionsAreAttributes(t *testing.T) {
 	body := func(o page.Options) string {
 		document := get(page.New(o), "GET", "").Body.String()
 		tag := regexp.MustCompile(`<body [^>]*>`).FindString(document)
-		if strings.Replace(document, tag, "<body>", 1) != strings.Replace(text(), `<body data-state="connecting" data-subprotocol="json" data-answers="" data-title="" data-unit="">`, "<body>", 1) {
+		if strings.Replace(document, tag, "<body>", 1) != strings.Replace(text(), `<body data-state="connecting" data-subprotocol="json" data-answers="" data-readonly="" data-title="" data-unit="">`, "<body>", 1) {
 			t.Errorf("%+v: more than the body's tag differs", o)
 		}
 		return tag
@@ -139,9 +140,10 @@ func TestOptionsAreAttributes(t *testing.T) {
 		options page.Options
 		want    string
 	}{
-		{page.Options{}, `data-subprotocol="json" data-answers="" data-title="" data-unit="">`},
-		{page.Options{TextOnly: true}, `data-subprotocol="" data-answers="" data-title="" data-unit="">`},
-		{page.Options{Answers: true}, `data-answers="yes" data-title="" data-unit="">`},
+		{page.Options{}, `data-subprotocol="json" data-answers="" data-readonly="" data-title="" data-unit="">`},
+		{page.Options{TextOnly: true}, `data-subprotocol="" data-answers="" data-readonly="" data-title="" data-unit="">`},
+		{page.Options{Answers: true}, `data-answers="yes" data-readonly="" data-title="" data-unit="">`},
+		{page.Options{ReadOnly: true}, `data-answers="" data-readonly="yes" data-title="" data-unit="">`},
 		{page.Options{Title: "Guests", Unit: "°C"}, `data-title="Guests" data-unit="°C">`},
 		{page.Options{Title: `data-unit=""`, Unit: "x"}, `data-title="data-unit=&#34;&#34;" data-unit="x">`},
 		{page.Options{Title: hostile}, `data-title="` + html.EscapeString(hostile) + `" data-unit="">`},

@@ -14,6 +14,7 @@ function receive(data, protocol) {
 		return takeReply(message);
 	case "error":
 		unanswered = Math.max(0, unanswered - 1);
+		if (message.code === "read_only") readOnly();
 		$("notice").textContent = "Error: " + message.error;
 		return;
 	case "event":

@@ -12,8 +12,16 @@ function send(text) {
 	return true;
 }
 
+// readOnly takes away what sends, and says why.
+function readOnly() {
+	for (const id of ["text", "send", "one"]) $(id).disabled = true;
+	$("text").value = "";
+	$("text").placeholder = "Read only: you may not send here";
+}
+
 $("form").onsubmit = event => {
 	event.preventDefault();
+	if ($("text").disabled) return;
 	if ($("text").value !== "" && send($("text").value)) $("text").value = "";
 	$("text").focus();
 };

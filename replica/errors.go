@@ -58,15 +58,16 @@ var (
 	ErrTooLong = NewError(CodeTooBig, false, "message is too big to be kept")
 	// ErrTooManyRooms: the room would be one too many; see Limit.
 	ErrTooManyRooms = NewError(CodeTooManyRooms, false, "no more rooms can be stored")
+	// ErrUnknownClient: what the client did before the operation is not known.
+	ErrUnknownClient = NewError(CodeUnknownClient, false, "this client is not known here: its operations may have counted")
 
 	errFailed         = NewError(CodeFailed, false, "the app failed on this operation")
 	errReused         = NewError(CodeReused, false, "this id was given to another operation")
-	errUnknownClient  = NewError(CodeUnknownClient, false, "this client is not known here: its operations may have counted")
 	errMayHaveCounted = NewError(CodeMayHaveCounted, false, "may have counted: this is too long ago to know")
 )
 
-// errExpected says which operation of a client is missing. It can be sent again
-// after that one.
-func errExpected(client string, n uint64) *Error {
+// ErrExpected says which operation of a client is missing. The one that is refused can be
+// sent again after it.
+func ErrExpected(client string, n uint64) *Error {
 	return NewError(CodeExpected, true, "expected "+client+":"+strconv.FormatUint(n, 10))
 }

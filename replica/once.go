@@ -41,11 +41,11 @@ func (r *Replica) judge(o *Once, m mark) (res Result, counts bool) {
 	case !ok && m.n <= 1:
 		return r.judgeFirst(o)
 	case !ok:
-		return Result{Err: errUnknownClient, dated: true}, false
+		return Result{Err: ErrUnknownClient, dated: true}, false
 	case m.n == known.last+1:
 		return Result{}, true
 	case m.n > known.last:
-		return Result{Err: errExpected(o.ID.Name, known.last+1), dated: true}, false
+		return Result{Err: ErrExpected(o.ID.Name, known.last+1), dated: true}, false
 	case m.n == known.last && !m.digest.fits(known.digest):
 		return Result{Err: errReused, dated: true}, false
 	}

@@ -73,6 +73,15 @@ func (r *Replica) Remind(ctx context.Context, found time.Time) (another bool, er
 	return r.storeAnew(ctx, r.stored.used)
 }
 
+// Indexed returns when the engine has the room woken, or up to indexStep before; zero if
+// never, as far as that is known.
+func (r *Replica) Indexed() time.Time {
+	if r.index.IsZero() {
+		return r.index
+	}
+	return r.index.Add(-indexStep)
+}
+
 // indexStep is how exactly an engine knows when a room is to be woken.
 const indexStep = 2 * time.Millisecond
 

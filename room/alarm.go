@@ -155,6 +155,15 @@ func (r *Room) Wake() time.Time {
 	return r.alarm.at
 }
 
+// Indexed returns when the engine has the room woken, or up to some milliseconds before; zero
+// if never, as far as that is known. No turn is under way.
+func (r *Room) Indexed() time.Time {
+	if !r.IsStored() {
+		return time.Time{}
+	}
+	return r.replica.Indexed()
+}
+
 // Remind has it stored when the state is to be woken, if the engine has the room woken at
 // another time. It does not wait. The caller has a reference.
 func (r *Room) Remind(found time.Time) { r.take(func(c *chores) { c.remind = found }) }

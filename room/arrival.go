@@ -16,7 +16,8 @@ import (
 //
 // A client that says nothing is told no events of the past, but for the names that it
 // claims: what the app says stands for them now (apps.Stander). After a gap it is told that
-// too, as far as it is not among what is kept.
+// too, as far as it is not among what is kept; and so it is, without a gap, for names that it
+// has claimed by operations since it came, which it need not have had before.
 //
 // All of this takes place in a turn, between two commits. Until then the member is told
 // nothing of commits: it would hear of them twice.
@@ -66,13 +67,13 @@ func (r *Room) welcomeOne(m *Member) {
 // past returns what m is told that has happened before it came.
 func (r *Room) past(m *Member, now snapshot) (all []message.Message) {
 	names := m.claimed()
-	seen := m.seen()
+	seen, fresh := m.seen(), m.takeFresh()
 	if !seen.said {
 		return r.standingAt(names, now, replica.Place{Version: now.version}, nil)
 	}
 	kept := now.events.After(seen.place)
 	if seen.misses(now) {
-		kept = now.events.Kept
+		kept, fresh = now.events.Kept, nil
 		all = append(all, now.gap())
 		all = append(all, r.standingAt(names, now, now.events.Dropped, kept)...)
 	}
@@ -81,7 +82,7 @@ func (r *Room) past(m *Member, now snapshot) (all []message.Message) {
 			all = append(all, now.event(e))
 		}
 	}
-	return all
+	return append(all, r.standingAt(fresh, now, replica.Place{Version: now.version}, kept)...)
 }
 
 // gap returns the message that says that events are missing, and from where on none is.

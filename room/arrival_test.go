@@ -3,6 +3,7 @@ package room_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,6 +121,10 @@ func TestAGap(t *testing.T) {
 	expectFields(t, come(e+"-0"), alarm("press", "hot", `"version":1,"number":1`), alarm("hall", "dark", `"version":2,"number":1`))
 	elsewhere := come("OTHER-5")
 	expectFields(t, elsewhere, `{"type":"gap","oldest":1}`, alarm("press", "hot", `"version":1,"number":1`))
+	for range 63 { // whatever version it had seen there
+		elsewhere.ExpectPrefix(`{"type":"event"`)
+	}
+	elsewhere.ExpectPrefix(`{"type":"state"`)
 	expectFields(t, come(e+"-65"), `{"type":"gap","oldest":1}`) // there is no such version yet
 
 	sender.Send("op", "tell all y", "tell all z") // press is not kept any more, hall neither
@@ -229,6 +234,88 @@ func TestClaimsOnJoining(t *testing.T) {
 	c.ExpectEvent("alert", `{"text":"more"}`)
 	c.ExpectJSON(`{"type":"update","n":3}`)
 	c.ExpectNothing()
+}
+
+// A client that comes back and claims, by an operation of its joining, a name that it did not
+// have is told what stands for that, though it has happened before what it says it has seen.
+func TestComingBackWithANewClaim(t *testing.T) {
+	r := appstest.NewRoom(t, joiner{hubtest.NewAlarmApp()})
+	r.Post("raise press hot").Expect("1")
+	first := r.Join(appstest.JSON)
+	first.ExpectJSON(`{"type":"state","n":1}`)
+	c := r.Join(appstest.JSON, appstest.After(first.Seen()), appstest.Query("do", "claim press"), appstest.Query("do", "tell all hello"), appstest.Query("do", "own hall dark"))
+	c.ExpectJSON(`{"type":"reply","n":2}`)
+	c.ExpectJSON(`{"type":"reply","n":3}`)
+	c.ExpectJSON(`{"type":"reply","n":4}`)
+	c.ExpectEvent("alert", `{"to":"all","text":"hello","version":3,"number":1}`)
+	c.ExpectEvent("alert", `{"to":"hall","text":"dark","version":4,"number":1}`)
+	c.ExpectEvent("alert", `{"to":"press","text":"hot","version":4}`)
+	c.ExpectJSON(`{"type":"state","n":4}`)
+	r.Post("tell press more").Expect("5")
+	c.ExpectEvent("alert", `{"text":"more"}`)
+	c.ExpectJSON(`{"type":"update","n":5}`)
+	c.ExpectNothing()
+}
+
+// The same, when the operation is being stored as the client comes into the room.
+func TestComingBackWhileAClaimIsStored(t *testing.T) {
+	e, g := hubtest.NewEngine(), hubtest.NewGate()
+	w := hubtest.New(t, e)
+	rt := hubtest.Route(patientJoiner{joiner{hubtest.NewAlarmApp()}, g.Taken})
+	sender := w.Join(rt)
+	sender.Send("raise press hot")
+	sender.Expect("1")
+	view, err := w.Hub.View(context.Background(), rt, "room")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.OnSwap(g.Swap)
+	seen, _ := room.ParseSeen(view.ID())
+	v := room.Visitor{Room: "room", Seen: seen, Subprotocol: message.Subprotocol}
+	v.Handshake.Query = url.Values{"do": {"claim press"}}
+	c := w.Enter(rt, v)
+	e.OnSwap(nil)
+	g.Pass <- nil
+	expectFields(t, c,
+		`{"type":"reply","version":2,"n":2}`,
+		`{"type":"event","event":"alert","version":2,"to":"press","text":"hot"}`,
+		`{"type":"state","version":2,"n":2}`)
+}
+
+// patientJoiner is a joiner that waits for what it applies to be taken by the engine.
+type patientJoiner struct {
+	joiner
+	taken <-chan struct{}
+}
+
+func (a patientJoiner) Join(c apps.Conn, h apps.Handshake) error {
+	defer func() {
+		if h.Query.Has("do") {
+			<-a.taken
+		}
+	}()
+	return a.joiner.Join(c, h)
+}
+
+// A client that comes with a claim, while what its app has done for it is being committed, is
+// told once what stands for its names.
+func TestClaimsOnJoiningDuringACommit(t *testing.T) {
+	e, g := hubtest.NewEngine(), hubtest.NewGate()
+	w := hubtest.New(t, e)
+	rt := hubtest.Route(patientJoiner{joiner{hubtest.NewAlarmApp()}, g.Taken})
+	e.OnSwap(g.Swap)
+	c := w.Enter(rt, room.Visitor{
+		Room: "room", Claims: []string{"press"}, Subprotocol: message.Subprotocol,
+		Handshake: apps.Handshake{Query: url.Values{"do": {"own hall dark"}}},
+	})
+	e.OnSwap(nil)
+	g.Pass <- nil
+	expectFields(t, c,
+		`{"type":"reply","version":1,"n":1}`,
+		`{"type":"event","event":"alert","version":1,"to":"hall","text":"dark"}`,
+		`{"type":"state","version":1,"n":1}`)
+	c.Send(`{"do":"op"}`)
+	expectFields(t, c, `{"type":"reply","version":2,"n":2}`)
 }
 
 // A member that takes nothing for a while, as alerts begin and end, is told each once and

@@ -15,7 +15,8 @@ import (
 // claims is the names that a member has claimed. It is guarded by Member.mu.
 type claims struct {
 	names  []string
-	warned bool // that there was one more than a member may have
+	fresh  []string // those of the names whose standing events a member that arrives is still to be told
+	warned bool     // that there was one more than a member may have
 }
 
 var errClaim = fmt.Errorf("a name that is claimed has 1 to %d of A to Z, a to z, 0 to 9 and ._:-", apps.MaxClaim)
@@ -48,6 +49,25 @@ func (m *Member) claimed() []string {
 		return nil
 	}
 	return m.extras.claims.names
+}
+
+// noteFresh notes that m, which was not in the room, is still to be told what stands for a name
+// that it has just claimed.
+func (m *Member) noteFresh(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.extras.claims.fresh = append(m.extras.claims.fresh, name)
+}
+
+// takeFresh returns the names that were noted since it was last called.
+func (m *Member) takeFresh() (names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.extras == nil || m.extras.claims == nil {
+		return nil
+	}
+	names, m.extras.claims.fresh = m.extras.claims.fresh, nil
+	return names
 }
 
 // claim has m claim a name and reports whether it did not have it, and has it now.
@@ -105,6 +125,7 @@ func (r *Room) takeClaims(batch []operation, results []replica.Result) (fresh ma
 		case !m.claim(name) || !r.replica.Stands():
 			continue
 		case m.turn.outside:
+			m.noteFresh(name)
 			r.welcomeLater(m)
 			continue
 		}

@@ -2,6 +2,7 @@ package room_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,6 +169,13 @@ func TestClaimsThatAreNone(t *testing.T) {
 		if room.CheckClaims([]string{"good", bad}) == nil {
 			t.Errorf("%q can be claimed", bad)
 		}
+	}
+	most := slices.Repeat([]string{"a"}, apps.MaxClaims)
+	if err := room.CheckClaims(most); err != nil {
+		t.Errorf("%d names: %v", len(most), err)
+	}
+	if room.CheckClaims(append(most, "a")) == nil {
+		t.Errorf("%d names can be claimed", len(most)+1)
 	}
 }
 

@@ -32,6 +32,7 @@ func resultOf(res replica.Result) tally.Result {
 // resultsByCode are those of the errors that are not by the app.
 var resultsByCode = map[replica.Code]tally.Result{
 	CodeBusy:                   tally.Busy,
+	CodeReadOnly:               tally.ReadOnly,
 	replica.CodeUnavailable:    tally.Unavailable,
 	replica.CodeUnknown:        tally.Unknown,
 	replica.CodeTooBig:         tally.Full,

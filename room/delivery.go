@@ -52,11 +52,11 @@ func letGo(senders []*Member) {
 // reply tells the sender of an operation its result.
 func (op operation) reply(res replica.Result, now snapshot) {
 	m := op.from
-	switch {
-	case res.Panicked:
+	if res.Panicked {
 		return
-	case res.Err != nil:
-		m.tellFault(res.Err, op.stamp, res.Repeat)
+	}
+	if err := m.judge(res.Err, op.stamp); err != nil {
+		m.tellFault(err, op.stamp, res.Repeat)
 		return
 	}
 	m.turn.version = res.Version
@@ -109,7 +109,23 @@ func (r *Room) newAnnouncement(before, now snapshot, batch []operation, results,
 		a.happen(e, nil)
 	}
 	a.ends[len(results)] = len(a.happened)
+	if !a.updated && isForeign(before, now, results, unasked) {
+		a.update, a.updated = now.view, true
+	}
 	return a
+}
+
+// isForeign reports whether other processes have changed the state since the commit before.
+func isForeign(before, now snapshot, own ...[]replica.Result) bool {
+	version := before.version
+	for _, results := range own {
+		for i := range results {
+			if results[i].Counts() {
+				version++
+			}
+		}
+	}
+	return now.epoch != before.epoch || now.version > version
 }
 
 // add adds what an operation leads to, behind those of the others that come before it. It

@@ -7,10 +7,11 @@
 //	room.go         a room, and what keeps it in memory; loading.go: reading its state, and
 //	                following a reload; touch.go, discard.go: its last use, and its end;
 //	                snapshot.go: the last commit; shared.go: what rooms share
-//	admission.go    entering; visitor.go: a client at the door; member.go: one in the room;
+//	admission.go    entering; visitor.go: a client at the door, and its rights; member.go: one in the room;
 //	                arrival.go, seen.go: one that comes back
 //	events.go       which members are told which events; claims.go: names that they have
-//	                claimed; outside.go: what is told outside of the room
+//	                claimed; outside.go: what is told outside of the room; dropped.go: what
+//	                is not
 //	keeping.go, recent.go   messages that are kept; catchup.go: what somebody is sent of them
 //	                who joins; history.go: what a plain request is shown
 //	opening.go      an app that acts in the room by itself
@@ -20,6 +21,8 @@
 //	                limits; settling.go: commits of which nobody knows; stamp.go: ids of
 //	                messages; outbox.go: messages that wait; delivery.go: what is told
 //	                afterwards; throttle.go: how often; alarm.go: at which time by itself
+//	hearing.go, deaf.go           what other processes do in a room; speaking.go: what they
+//	                              are told
 //	backpressure.go, patience.go  how publishers wait for members that read
 //	name.go, logging.go           names for apps and the log
 //
@@ -80,6 +83,15 @@
 // sent what came before: what is recent in a turn, and what is older beside the turns, as
 // fast as it reads; from a turn on it is a member like any other. **It hears every message
 // behind the point that it names once, in order, or is told of one gap.**
+//
+// # Other processes
+//
+// Where the engine is shared, other processes may have the same room. What they store is read
+// in a turn, and told like any other commit. What they publish is told in a turn, and what is
+// published here is told to them: the messages of a turn as one, by one goroutine for all
+// rooms. The publishers are held until that is done, but never while the engine cannot be
+// reached. **Others are told a message at most once**, and those of one publisher in their order.
+// Each process has an order of its own, which all members there see.
 //
 // # Slow members
 //

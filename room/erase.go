@@ -17,7 +17,7 @@ func (r *Room) Erase(ctx context.Context) error {
 	if !r.Stores() {
 		return nil
 	}
-	ctx, cancel := r.shared.bound(ctx)
+	ctx, cancel := r.shared.bound(ctx, loadTimeout)
 	defer cancel()
 	if err := r.lockLoading(ctx); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (r *Room) erase(done chan<- error) {
 // begin goes on with what is stored now: a new life of the room, or what another process
 // has made of it, which members are told.
 func (r *Room) begin(anew bool) {
-	ctx, cancel := r.shared.bound(context.Background())
+	ctx, cancel := r.shared.bound(context.Background(), loadTimeout)
 	defer cancel()
 	if failed := r.replica.Load(ctx, r.appOf(r.follows), r.Route().Name); failed != nil {
 		r.report(failed)

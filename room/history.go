@@ -26,7 +26,7 @@ const maxShown = 1 << 20
 // is said, the newest: at most so many, and no more than a MiB but for the last one. The room
 // is loaded, and keeps messages.
 func (r *Room) History(ctx context.Context, seen Seen, limit int) (h History, err error) {
-	ctx, cancel := r.shared.bound(ctx)
+	ctx, cancel := r.shared.bound(ctx, loadTimeout)
 	defer cancel()
 	now := r.current()
 	oldest, err := now.past.Oldest(ctx)

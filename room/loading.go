@@ -20,7 +20,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if r.current().epoch != "" {
 		return nil
 	}
-	ctx, cancel := r.shared.bound(ctx)
+	ctx, cancel := r.shared.bound(ctx, loadTimeout)
 	defer cancel()
 	if err := r.lockLoading(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -31,9 +31,23 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	}
 	config := r.config()
 	r.follows = config
-	if err := r.replica.Load(ctx, r.appOf(config), r.Route().Name); err != nil {
+	if err := r.read(ctx, config); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	r.goOn(ctx, config)
+	return nil
+}
+
+// read hears of other processes from now on, and then reads the state.
+func (r *Room) read(ctx context.Context, config *route.Config) error {
+	if err := r.listen(ctx); err != nil {
+		return err
+	}
+	return r.replica.Load(ctx, r.appOf(config), r.Route().Name)
+}
+
+// goOn hands the state that was read over to the turns, and does what is due.
+func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
 	r.mu.Lock()
@@ -49,7 +63,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if pending && wait == 0 {
 		r.wakeFirst(ctx)
 	}
-	return nil
+	r.catchUpWithOthers()
 }
 
 // loadTimeout is how long a visitor waits for the state to be read.

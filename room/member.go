@@ -3,6 +3,7 @@ package room
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -58,6 +59,7 @@ type identity struct {
 	user        string
 	subprotocol string
 	seen        Seen // what the client says it has seen already
+	rights      Rights
 }
 
 // extras is what some apps need of their connections.
@@ -67,6 +69,7 @@ type extras struct {
 	context *connContext // nil until an app asks for it
 	claims  *claims      // nil until it has claimed a name
 	past    *catchUp     // nil until it arrives in a room that keeps messages
+	missing missing      // nil until the first operation of a client is refused
 }
 
 // needExtras returns the extras, made if there are none. mu is held.
@@ -88,7 +91,7 @@ func newMember(r *Room, rt *route.Route, v Visitor) *Member {
 		format:   v.format(),
 		place:    -1,
 	}
-	if b := (identity{v.User, v.Subprotocol, v.Seen}); b != (identity{}) {
+	if b := (identity{v.User, v.Subprotocol, v.Seen, v.Rights}); b != (identity{}) {
 		m.identity = &b
 	}
 	for _, name := range v.Claims {
@@ -108,6 +111,19 @@ func (m *Member) Format() message.Format { return m.format }
 
 // ClientIP is the client's address as Caddy sees it.
 func (m *Member) ClientIP() string { return m.clientIP }
+
+// Rights is what the client may do.
+func (m *Member) Rights() Rights {
+	if m.identity == nil {
+		return Rights{}
+	}
+	return m.identity.rights
+}
+
+func (m *Member) readOnly() bool { return m.identity != nil && m.identity.rights.ReadOnly }
+
+// Expires is until when the client may be here, or zero.
+func (m *Member) Expires() time.Time { return m.Rights().Expires }
 
 // Close sends the member away. It does not wait.
 func (m *Member) Close(code frames.CloseCode, reason string) { m.conn.Close(code, reason) }
@@ -133,8 +149,12 @@ func (m *Member) Message(data []byte, binary bool) {
 	m.take(apps.Message{Data: data, Binary: binary}, s)
 }
 
-// take hands a message to the app, now or when it comes to it.
+// take hands a message to the app, now or when it comes to it, if the client may send any.
 func (m *Member) take(msg apps.Message, s *stamp) {
+	if m.readOnly() {
+		m.room.refuse(m, ErrReadOnly, s)
+		return
+	}
 	if !m.route.Inline {
 		m.deposit(msg, s)
 		return

@@ -10,12 +10,13 @@ type MemberView struct {
 	ID       string
 	User     string
 	ClientIP string
+	Rights
 	tally.Connection
 }
 
 // View shows the member as it is now.
 func (m *Member) View() MemberView {
-	return MemberView{ID: connectionID(m.number), User: m.User(), ClientIP: m.clientIP, Connection: m.conn.Stats()}
+	return MemberView{ID: connectionID(m.number), User: m.User(), ClientIP: m.clientIP, Rights: m.Rights(), Connection: m.conn.Stats()}
 }
 
 // Stats tells how the member's connection stands.

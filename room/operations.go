@@ -11,6 +11,7 @@ import (
 const (
 	CodeBusy      replica.Code = "busy"      // too much waits already
 	CodeStateless replica.Code = "stateless" // there is nothing that an operation could change
+	CodeReadOnly  replica.Code = "read_only" // the client may send no messages
 )
 
 // Why an operation is not even queued. Errors that end no connection are told to their
@@ -18,6 +19,7 @@ const (
 var (
 	ErrBusy      = replica.NewError(CodeBusy, true, "busy, try again later")
 	ErrStateless = replica.NewError(CodeStateless, false, "this room keeps no state")
+	ErrReadOnly  = replica.NewError(CodeReadOnly, false, "read only")
 )
 
 // apply queues an operation of m.
@@ -87,7 +89,7 @@ func (r *Room) refuseIn(m *Member, op operation, always bool) {
 	}
 	r.mu.Unlock()
 	r.tally.Operation(resultOfRefusal(op.Refusal))
-	m.tellFault(op.Refusal, op.stamp, false)
+	m.tellFault(m.judge(op.Refusal, op.stamp), op.stamp, false)
 }
 
 // settleAll releases the senders of a batch, if need be when the members are no

@@ -12,6 +12,8 @@ type outbox struct {
 	messages message.Batch
 	excepts  []except
 	holds    []hold
+	relay    message.Relay // those of them that others are to be told
+	heard    int           // bytes of those that others have published
 }
 
 // except is a message that some member is not sent.
@@ -46,6 +48,7 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 		}
 	}
 	r.outbox.messages.Add(said)
+	r.relay(said)
 	from.conn.Hold(len(msg.Data))
 	r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
 	r.mu.Unlock()
@@ -62,10 +65,12 @@ func (r *Room) Say(msg apps.Message) (members int) {
 		r.keep(m, msg, nil)
 		return members
 	}
+	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary}
 	r.trace(Published, nil, msg.Data, msg.Binary)
 	r.mu.Lock()
 	r.engage()
-	r.outbox.messages.Add(message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary})
+	r.outbox.messages.Add(said)
+	r.relay(said)
 	members = len(r.members)
 	r.mu.Unlock()
 	r.kick()

@@ -20,7 +20,6 @@ type outside struct {
 	noted   uint64 // how many of its events are told, wait or were dropped
 	told    uint64 // how many are told or were dropped
 	waiting []untold
-	dropped int  // events that did not find a place, and that is not reported yet
 	taken   bool // Shared.HasNews was called, and Untold is yet to say that there is no more
 	storing bool // told is about to be stored
 }
@@ -64,7 +63,7 @@ func (r *Room) handOut(now snapshot, happened []happening) {
 	}
 	r.mu.Lock()
 	o := r.needOutside(now)
-	o.note(r.shared, now, happened)
+	dropped := o.note(r.shared, now, happened)
 	call := len(o.waiting) > 0 && !o.taken
 	if call {
 		o.taken = true
@@ -73,6 +72,9 @@ func (r *Room) handOut(now snapshot, happened []happening) {
 	r.mu.Unlock()
 	if call {
 		r.shared.HasNews(r)
+	}
+	if dropped > 0 {
+		r.shared.noteDropped(r.DisplayName(), dropped)
 	}
 }
 
@@ -87,49 +89,45 @@ func (r *Room) needOutside(now snapshot) *outside {
 	return r.outside
 }
 
-// note has the events wait that are not noted.
-func (o *outside) note(s *Shared, now snapshot, happened []happening) {
+// note has the events wait that are not noted, and returns how many found no place.
+func (o *outside) note(s *Shared, now snapshot, happened []happening) (dropped int) {
 	total := now.events.Total
 	before := total - min(uint64(len(happened)), total)
-	missing := total - o.noted
+	missing, waiting := total-o.noted, len(o.waiting)
 	kept := now.events.AfterFirst(o.noted)
 	for i := range kept {
 		if count := total - uint64(len(kept)-i-1); count <= before {
-			s.wait(o, untold{kept[i], now.epoch, count})
-			missing--
+			o.add(s, untold{kept[i], now.epoch, count})
 		}
 	}
 	for i := range happened {
 		if count := before + uint64(i) + 1; count > o.noted {
-			s.wait(o, untold{happened[i].Event, now.epoch, count})
-			missing--
+			o.add(s, untold{happened[i].Event, now.epoch, count})
 		}
 	}
-	o.dropped += int(missing)
 	o.noted = total
+	return int(missing) - (len(o.waiting) - waiting)
 }
 
-// wait adds an event to those that wait, if there is place. Room.mu is held.
-func (s *Shared) wait(o *outside, u untold) {
+// add adds an event to those that wait, if there is place.
+func (o *outside) add(s *Shared, u untold) {
 	if s.untold.Add(u.size()) > maxUntold {
 		s.untold.Add(-u.size())
-		o.dropped++
 		return
 	}
 	o.waiting = append(o.waiting, u)
 }
 
-// Untold returns the oldest event that waits to be told outside, and how many were dropped
-// since it was last asked. If there is none, HasNews is called again for the next one, and
-// the caller, who has been called so, is to release the room.
-func (r *Room) Untold() (news News, dropped int, ok bool) {
+// Untold returns the oldest event that waits to be told outside. If there is none, HasNews is
+// called again for the next one, and the caller, who has been called so, is to release the
+// room.
+func (r *Room) Untold() (news News, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.outside
-	dropped, o.dropped = o.dropped, 0
 	if len(o.waiting) == 0 {
 		o.taken = false
-		return News{}, dropped, false
+		return News{}, false
 	}
 	u := &o.waiting[0]
 	m := message.Message{Kind: message.Event, At: message.Point{Epoch: u.epoch, Version: u.event.Version}, Number: u.event.Number}
@@ -140,7 +138,7 @@ func (r *Room) Untold() (news News, dropped int, ok bool) {
 		Name:  u.event.Name,
 		ID:    m.EventID(),
 		Body:  u.event.Body,
-	}, dropped, true
+	}, true
 }
 
 // Told notes that the event that Untold has returned is told.

@@ -25,7 +25,10 @@ type Room struct {
 	keeps    bool // messages are kept
 	tally    *tally.Part
 
-	refs     atomic.Int64                 // members, turns and finders; see Release
+	refs       atomic.Int64 // members, turns and finders; see Release
+	refreshing atomic.Bool  // refreshLater is under way
+	listens    atomic.Bool  // it hears of other processes, or will when they can be reached
+
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 
 	loading chan struct{} // has room for the one that reads what is stored for the first time, or deletes it; nil if nothing is
@@ -44,6 +47,8 @@ type Room struct {
 	last       snapshot  // the last commit, as members see it
 	outside    *outside  // nil until there is something to be told outside
 	open       *openRoom // nil unless an app acts in the room by itself
+	heard      uint64    // the newest revision that others have stored, as far as was told
+	ignore     func()    // has the engine tell nothing any more; nil: it tells nothing
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil if nothing is stored
@@ -56,7 +61,8 @@ type Room struct {
 	faults     faults
 	recent     recent
 
-	opening sync.Mutex // held while the app is told that the room is open
+	opening   sync.Mutex // held while the app is told that the room is open
+	listening sync.Mutex // held while the first member waits to hear of other processes
 }
 
 // New returns the room of a key, for visitors of a route, without any reference. It
@@ -117,6 +123,7 @@ func (r *Room) Retire() bool {
 	defer r.mu.Unlock()
 	if r.retired = r.refs.Load() == 0; r.retired {
 		r.alarm.stop()
+		r.ignoreOthers()
 		r.open.close()
 	}
 	return r.retired
@@ -127,6 +134,12 @@ func (r *Room) Members() []*Member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]*Member(nil), r.members...)
+}
+
+func (r *Room) isRetired() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.retired
 }
 
 func (r *Room) len() int {

@@ -78,5 +78,5 @@ func (m *Member) seen() Seen {
 // hasSeen reports whether a state that m is to be shown is one that it has. Only event
 // streams keep what they have seen.
 func (m *Member) hasSeen(state message.Message) bool {
-	return m.format == message.Events && m.seen().isStateOf(state.At)
+	return m.format.IsEvents() && m.seen().isStateOf(state.At)
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/replica"
 	"github.com/caddyws/caddy-websocket/tally"
 )
@@ -15,9 +16,11 @@ import (
 // it, and its functions may be called concurrently.
 type Shared struct {
 	tracer atomic.Pointer[Tracer] // nil if nobody traces; stands apart from waiting, which every operation writes
+	others atomic.Pointer[others] // how other processes are reached; nil: not, or not yet
 
 	Store    *replica.Store
 	Volatile bool               // the engine never waits; known before the first room that keeps something
+	Sharing  bool               // other processes use the rooms, too, and are reached once the engine is open
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired
@@ -28,6 +31,19 @@ type Shared struct {
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
 	untold  atomic.Int64 // size of the events that are to be told outside
+	dropped dropped
+	warned  atomic.Int64 // when warn has last written a line; Unix seconds
+
+	deaf    deaf
+	speaker speaker
+}
+
+// warn writes a line to the log, but not twice within a minute.
+func (s *Shared) warn(what string, key engines.Key, err error) {
+	now, last := time.Now().Unix(), s.warned.Load()
+	if now-last >= 60 && s.warned.CompareAndSwap(last, now) {
+		s.Log().Warn(what, zap.String("app", key.App), zap.String("room", displayName(key.Room)), zap.Error(err))
+	}
 }
 
 // isClosing reports whether everybody has to go.
@@ -40,9 +56,9 @@ func (s *Shared) isClosing() bool {
 	}
 }
 
-// bound returns a context that also ends after loadTimeout, and when it is time to give up.
-func (s *Shared) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+// bound returns a context that also ends after a time, and when it is time to give up.
+func (s *Shared) bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, d)
 	stop := context.AfterFunc(s.Context, cancel)
 	return ctx, func() { stop(); cancel() }
 }

@@ -27,7 +27,7 @@ var (
 	errAt     = replica.NewError(replica.CodeBadID, false, `the field "at" of a message with an id is no text`)
 	errSecond = replica.NewError(replica.CodeBadID, false, "a message with an id can have one operation only")
 	errLongID = replica.NewError(replica.CodeBadID, false, "the id of a message has at most 256 bytes")
-	errNoIDs  = replica.NewError(replica.CodeBadID, false, "this room keeps nothing and cannot tell repeats: send no id of the form <client>:<n>, and no Idempotency-Key")
+	errNoIDs  = replica.NewError(CodeStateless, false, "this room keeps nothing and cannot tell repeats: send no id of the form <client>:<n>, and no Idempotency-Key")
 )
 
 // stampOf returns the stamp of a message of a client that speaks JSON, or nil if it has

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/apps/sum"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
@@ -59,4 +60,33 @@ func TestThePaceTellsTheLastUpdate(t *testing.T) {
 			return
 		}
 	}
+}
+
+// updatingApp is a counter whose updates are not its view.
+type updatingApp struct{ *hubtest.CounterApp }
+
+func (a updatingApp) NewState() apps.State { return updating{a.CounterApp.NewState()} }
+
+type updating struct{ apps.State }
+
+func (s updating) Apply(op apps.Op) (apps.Outcome, error) {
+	out, err := s.State.Apply(op)
+	out.Update.Text = append([]byte("now "), out.Update.Text...)
+	return out, err
+}
+
+// What waits for its time is the last update, as the app has made it.
+func TestPacedUpdatesAreThoseOfTheApp(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	app := updatingApp{hubtest.NewCounterApp()}
+	app.Pace = func() time.Duration { return time.Minute }
+	rt := hubtest.Route(app)
+	listener, sender := w.Join(rt), w.Join(rt)
+	for _, reply := range []string{"1", "2", "3"} {
+		sender.Send("op")
+		sender.Expect(reply)
+	}
+	listener.Expect("now 1")
+	room.Wake(sender.Member.Room())
+	listener.Expect("now 3")
 }

@@ -25,6 +25,8 @@ type chores struct {
 	touch  bool // what is stored of the last use
 	told   bool // what is stored of events that were told outside
 
+	refresh bool // the state, if other processes have stored another
+
 	wake    bool          // the state, if its time has come
 	overdue chan struct{} // nil, or to be closed after this turn
 	remind  time.Time     // zero, or when the engine has the room woken
@@ -34,17 +36,29 @@ type chores struct {
 
 // kick sees to it that somebody carries out what waits.
 func (r *Room) kick() {
-	r.mu.Lock()
-	if r.running || !r.busy() {
-		r.mu.Unlock()
-		return
-	}
-	r.running = true
-	inline := len(r.members) <= inlineMembers && (!r.Stores() || r.shared.Volatile)
-	r.mu.Unlock()
-	if !inline || !r.run(maxInline) {
+	run, inline := r.mayRun()
+	if run && (!inline || !r.run(maxInline)) {
 		r.shared.Go(r.runOn)
 	}
+}
+
+// kickAside is kick for a caller that must not be held up.
+func (r *Room) kickAside() {
+	if run, _ := r.mayRun(); run {
+		r.shared.Go(r.runOn)
+	}
+}
+
+// mayRun reports whether the caller has to see to it that turns are taken, and whether it may
+// take some itself.
+func (r *Room) mayRun() (run, inline bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running || !r.busy() {
+		return false, false
+	}
+	r.running = true
+	return true, len(r.members) <= inlineMembers && (!r.Stores() || r.shared.Volatile)
 }
 
 // runOn takes turns until nothing is left to do.
@@ -156,6 +170,9 @@ func (r *Room) finish(todo chores) {
 	if todo.touch {
 		r.touch()
 	}
+	if todo.refresh {
+		r.refresh()
+	}
 	if todo.told {
 		r.storeTold()
 	}
@@ -176,17 +193,31 @@ func (r *Room) finish(todo chores) {
 	}
 }
 
-// sendMessages sends what was published to the members. A panic ends the sending, and
-// nothing else: the publishers are let go in any case.
+// sendMessages sends what was published to the members, and has others told. A panic ends the
+// sending, and nothing else: the publishers are let go in any case.
 func (r *Room) sendMessages(b *outbox) {
 	var behind []*Member
 	defer func() {
 		if p := recover(); p != nil {
 			r.reportPanic(p)
 		}
+		r.speak(b, len(behind) == 0)
 		r.letGo(b.holds, b.messages.Size(), behind)
 	}()
 	behind = b.send(r.recipients)
+}
+
+// speak has others told what is to be relayed. The publishers are held up until that is so,
+// if they are not for other reasons.
+func (r *Room) speak(b *outbox, hold bool) {
+	if b.relay.Size() == 0 {
+		return
+	}
+	sp := speech{key: r.key, relay: b.relay}
+	if hold {
+		sp.holds, b.holds = b.holds, nil
+	}
+	r.shared.speak(sp)
 }
 
 // carryOut commits a batch, behind a wake if the state is to be woken, and tells everybody

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
@@ -36,5 +37,28 @@ func TestAPanicOfSendingLetsThePublisherGo(t *testing.T) {
 	defer r.mu.Unlock()
 	if r.running || r.busy() {
 		t.Errorf("the room is still running: %v, or busy: %v", r.running, r.busy())
+	}
+}
+
+// A panic that nobody has caught closer by is logged, and the room goes on.
+func TestAPanicInATurn(t *testing.T) {
+	r, all := emptyRoom(1)
+	core, logs := observer.New(zap.ErrorLevel)
+	log := zap.New(core)
+	r.shared.Log = func() *zap.Logger { return log }
+	r.Retain()
+	all[0].Enter()
+	r.mu.Lock()
+	r.arrivals = []*Member{nil} // which there never is
+	r.engage()
+	r.mu.Unlock()
+	r.kick()
+	if n := r.Say(apps.Text("hello")); n != 1 || logs.Len() != 1 {
+		t.Errorf("%d members, %d lines", n, logs.Len())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running || r.busy() || r.refs.Load() != 1 {
+		t.Errorf("the room is still running: %v, or busy: %v, with %d references", r.running, r.busy(), r.refs.Load())
 	}
 }

@@ -35,6 +35,9 @@ type Handler interface {
 	// the members that they come from are held up until the client catches up. It
 	// must not call the connection.
 	Excused() int
+	// Expires returns until when the client may be here, or zero. It is always the same,
+	// and must not call the connection.
+	Expires() time.Time
 	// Closed is called once, last. Other connections may have to wait for it to
 	// return.
 	Closed(End)
@@ -91,14 +94,14 @@ type Conn struct {
 
 // New returns a connection before its handshake: what is sent is kept until it
 // starts. Settings are looked up when they are needed, so that they can be replaced.
-// Batches of messages are sent in the format; with message.Events the connection
+// Batches of messages are sent in the format; with one of events the connection
 // must be served by ServeEvents.
 func New(settings *atomic.Pointer[Settings], format message.Format, handler Handler) *Conn {
 	return &Conn{handler: handler, settings: settings, format: format, out: sending{corks: 1}}
 }
 
 // oneWay reports whether the client cannot answer, since it reads an event stream.
-func (c *Conn) oneWay() bool { return c.format == message.Events }
+func (c *Conn) oneWay() bool { return c.format.IsEvents() }
 
 // Transport is the connection below a [Conn] once its handshake was answered.
 type Transport struct {

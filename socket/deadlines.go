@@ -47,7 +47,7 @@ type deadlines struct{ *Conn }
 // enforce applies all rules and sets the alarm for the next that can become due.
 func (d deadlines) enforce(now moment) {
 	s := d.settings.Load()
-	next := min(d.close(now), d.write(now, s), d.message(now), d.ping(now, s), d.age(now, s))
+	next := min(d.close(now), d.write(now, s), d.message(now), d.ping(now, s), d.age(now, s), d.expire(now))
 	if next < never {
 		d.wakeAt(now.add(next))
 	}
@@ -130,6 +130,24 @@ func (d deadlines) age(now moment, s *Settings) time.Duration {
 		return wait
 	}
 	d.wantClose(frames.GoingAway, "connection has reached its age")
+	return never
+}
+
+// expire closes the connection of a client that may not be here any longer. The time is
+// one of the clock, which may be set: it is compared whenever some rule can become due.
+func (d deadlines) expire(now moment) time.Duration {
+	by := d.handler.Expires()
+	if by.IsZero() || d.closing.queued {
+		return never
+	}
+	if wait := time.Until(by); wait > 0 {
+		return wait
+	}
+	d.wantClose(frames.Unauthorized, "permission has ended")
+	if !d.closing.queued {
+		d.closing.by = min(d.closing.by, now.add(expiryTimeout))
+		d.wakeAt(d.closing.by)
+	}
 	return never
 }
 

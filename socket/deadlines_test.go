@@ -289,6 +289,81 @@ func TestTimerCutsAnEndlessGoodbye(t *testing.T) {
 	})
 }
 
+// A connection ends when the permission does, to the nanosecond, whether or not anything
+// else is watched, and whatever the client does meanwhile.
+func TestTimerEndsAConnectionThatExpires(t *testing.T) {
+	for name, change := range map[string]func(*Settings){
+		"alone":      func(s *Settings) { *s = *testSettings() },
+		"with pings": func(*Settings) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, s *session) {
+				s.change(change)
+				start := time.Now()
+				s.expires = start.Add(24*time.Hour + 1)
+				s.start()
+				for range 24 * 60 * 3 {
+					time.Sleep(20 * time.Second)
+					s.expectAlive()
+				}
+				s.expect(frames.Close, "\x0b\xb8permission has ended")
+				if got := time.Since(start); got != 24*time.Hour+1 {
+					t.Errorf("closed after %v", got)
+				}
+				s.say(closeFrame(frames.Unauthorized, ""))
+				if e := s.expectEnd(); e.Code != frames.Unauthorized || e.Err != nil || e.ByPeer {
+					t.Errorf("ended with %+v", e)
+				}
+			})
+		})
+	}
+}
+
+// One that has expired before it starts is told so.
+func TestTimerEndsAConnectionThatHasExpired(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, s *session) {
+		s.expires = time.Now().Add(-time.Hour)
+		s.start()
+		s.expectClose(frames.Unauthorized)
+	})
+}
+
+// A time that is beyond what a duration can tell is no time at which anything happens.
+func TestTimerOfAConnectionThatExpiresInThousandsOfYears(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, s *session) {
+		s.expires = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+		s.start()
+		s.expectPing(25 * time.Second)
+		s.expectAlive()
+	})
+}
+
+// Answers that are owed hold up the end for half a second, also if the connection was to be
+// closed before and waits for them.
+func TestTimerDoesNotWaitForAnswersOfAConnectionThatHasExpired(t *testing.T) {
+	for name, closes := range map[string]bool{"open": false, "closing": true} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, s *session) {
+				_, flushed := s.holding()
+				start := time.Now()
+				s.expires = start.Add(time.Second)
+				s.start()
+				s.say(clientText("held"))
+				<-flushed
+				want := frames.Unauthorized
+				if closes {
+					want = frames.GoingAway
+					s.Close(want, "")
+				}
+				s.expectClose(want)
+				if got := time.Since(start); got != time.Second+expiryTimeout {
+					t.Errorf("closed after %v", got)
+				}
+			})
+		})
+	}
+}
+
 // slowReader takes 4 KiB at most, and its time.
 type slowReader struct{ io.Reader }
 

@@ -62,4 +62,7 @@
 // A client that goes on taking what was queued before the close frame has a minute
 // more to answer it than the usual 3 s, since otherwise a large answer would break off
 // in the middle of a frame.
+//
+// A client may be here for a time only (Handler.Expires). Then answers that are owed are
+// waited for half a second at most: a client that has asked something slow does not stay.
 package socket

@@ -122,6 +122,7 @@ type session struct {
 
 	caughtUps atomic.Int32 // how often CaughtUp was called
 	excuse    atomic.Int32 // what Excused says
+	expires   time.Time    // what Expires says
 
 	looped net.Conn      // to be served by Start
 	over   chan struct{} // closed by Closed, then
@@ -158,6 +159,7 @@ func (s *session) Flush()                           { s.flush() }
 func (s *session) HungUp()                          {}
 func (s *session) CaughtUp()                        { s.caughtUps.Add(1) }
 func (s *session) Excused() int                     { return int(s.excuse.Load()) }
+func (s *session) Expires() time.Time               { return s.expires }
 func (s *session) Closed(e End) {
 	if s.closed.Add(1); s.looped != nil {
 		close(s.over)

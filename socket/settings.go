@@ -25,6 +25,7 @@ const (
 	minFragments    = 4096             // frames of one message, if it may not have more
 	assemblyTimeout = time.Minute      // from a message's first byte to its last; longer closes 1008
 	settleTimeout   = 10 * time.Second // for held messages, once a close frame is wanted
+	expiryTimeout   = time.Second / 2  // for held messages, once the client may not be here any longer
 	closeTimeout    = 3 * time.Second  // for the client's half of the closing handshake
 	lastTimeout     = time.Minute      // in addition, for a client that still takes what was queued before the close frame
 	maxHeldMessages = 64               // messages that are held; then reading stops

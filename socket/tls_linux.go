@@ -40,6 +40,7 @@ type tlsLink struct {
 	// Guarded by Conn.mu.
 	parked bool
 	room   sendRoom
+	guard  *writeGuard
 }
 
 // parkAfter is the silence after which a connection is parked.
@@ -60,7 +61,7 @@ func newTLSLink(conn net.Conn, d *goroutineDriver) link {
 	if err != nil || l == nil {
 		return nil
 	}
-	return &tlsLink{netConn: netConn{conn: conn}, driver: d, loop: l, raw: raw}
+	return &tlsLink{netConn: netConn{conn: conn}, driver: d, loop: l, raw: raw, guard: newWriteGuard(conn)}
 }
 
 // read returns what arrives before the connection is to be parked. The first read
@@ -157,29 +158,18 @@ func (l *tlsLink) tryWrite(p []byte) (int, error) {
 	if !l.room.reserve(l.raw, len(p)) {
 		return 0, nil
 	}
-	return l.writeSoon(p)
-}
-
-// writeSoonTimeout is how long a write may wait although there was room: the kernel
-// takes room back that it has told, for example from the connection of a client that
-// has vanished. Whatever sends to the client waits meanwhile, be it the loop that
-// other connections share.
-const writeSoonTimeout = 200 * time.Millisecond
-
-// errStuck ends a connection whose socket had no room after all: the rest of a TLS
-// record that was begun could only be sent by waiting.
-var errStuck = errors.New("the socket stopped taking what it had room for")
-
-// writeSoon writes p without waiting for long, or fails.
-func (l *tlsLink) writeSoon(p []byte) (int, error) {
-	_ = l.conn.SetWriteDeadline(time.Now().Add(writeSoonTimeout)) // fails if it is closed, and then so does writing
-	n, err := l.conn.Write(p)
+	n, err := l.guard.write(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, errStuck
 	}
-	_ = l.conn.SetWriteDeadline(time.Time{})
 	return n, err
 }
+
+// errStuck ends a connection whose socket had no room after all: the kernel takes room
+// back that it has told, for example from the connection of a client that has vanished.
+// The rest of a TLS record that was begun could only be sent by waiting, and whatever
+// sends to the client would wait with it, be it the loop that other connections share.
+var errStuck = errors.New("the socket stopped taking what it had room for")
 
 func (l *tlsLink) sendBuffered() int { return l.room.ask(l.raw, sendBufferedOf) }
 

@@ -147,6 +147,8 @@ func (v *victim) CaughtUp() {}
 
 func (v *victim) Excused() int { return 0 }
 
+func (v *victim) Expires() time.Time { return time.Time{} }
+
 func (v *victim) Closed(End) {
 	v.server.served.Add(1)
 	v.server.open.Done()

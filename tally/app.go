@@ -34,6 +34,7 @@ const (
 	Repeated                  // it had counted before
 	Refused                   // by the app
 	BadID                     // its id is wrong, out of order or too old
+	ReadOnly                  // its sender may send nothing
 	Busy                      // too much waits already
 	Full                      // the room or the number of rooms is at its limit
 	Unavailable               // the engine or the state fails: it has not counted
@@ -41,7 +42,7 @@ const (
 	Failed                    // the app panicked
 )
 
-var resultNames = [...]string{"stored", "repeated", "refused", "bad_id", "busy", "full", "unavailable", "unknown", "failed"}
+var resultNames = [...]string{"stored", "repeated", "refused", "bad_id", "read_only", "busy", "full", "unavailable", "unknown", "failed"}
 
 // Operation counts an operation.
 func (p *Part) Operation(r Result) { p.operations[r].Add(1) }

@@ -24,7 +24,7 @@ func TestOperationsOfAnApp(t *testing.T) {
 	}
 	rooms.Wait()
 	got := s.App("sum").Operations()
-	if len(got) != 9 || got["stored"] != 3000 || got["refused"] != 1000 || got["busy"] != 100 || got["failed"] != 0 {
+	if len(got) != 10 || got["stored"] != 3000 || got["refused"] != 1000 || got["busy"] != 100 || got["failed"] != 0 {
 		t.Errorf("%v", got)
 	}
 	batches, durations := s.Work()

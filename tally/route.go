@@ -33,8 +33,9 @@ const OtherCode = 0
 
 // The close codes that are counted each by itself.
 const (
-	firstCode = 1000
-	lastCode  = 1015
+	firstCode    = 1000
+	lastCode     = 1015
+	unauthorized = 3000
 )
 
 // Accepted is the result of a handshake after which there is a connection.
@@ -75,7 +76,7 @@ func (r *Route) AppError() { r.appErrors.Add(1) }
 // End counts a connection that has ended, with its close code and what has passed. It is
 // not among those that Counts is told of any more.
 func (r *Route) End(code uint16, t Traffic, replaced uint64) {
-	if code < firstCode || code > lastCode {
+	if (code < firstCode || code > lastCode) && code != unauthorized {
 		code = OtherCode
 	}
 	r.mu.Lock()

@@ -65,7 +65,7 @@ func TestCountsOfARoute(t *testing.T) {
 	if got.Sockets != 2 || got.Streams != 0 || got.AppErrors != 1 || len(got.Handshakes) != 2 || got.Handshakes["origin"] != 2 || got.Handshakes[tally.Accepted] != 1 {
 		t.Errorf("%+v", got)
 	}
-	if len(got.Closes) != 17 || got.Closes[1000] != 1 || got.Closes[1015] != 1 || got.Closes[tally.OtherCode] != 5000-16 {
+	if len(got.Closes) != 18 || got.Closes[1000] != 1 || got.Closes[1015] != 1 || got.Closes[3000] != 1 || got.Closes[tally.OtherCode] != 5000-17 {
 		t.Errorf("%v", got.Closes)
 	}
 }

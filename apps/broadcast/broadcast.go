@@ -60,9 +60,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("the format %q looks like a matcher", a.Format)
 	}
 	if d.NextArg() {
-		return d.Errf("unexpected argument %q, put a format with blanks into quotes", d.Val())
+		return d.Errf("unexpected argument %q of broadcast, put a format with blanks into quotes", d.Val())
 	}
-	return options.Set{"others": options.Flag(&a.Others)}.Block(d)
+	return options.Set{"others": options.Flag(&a.Others)}.Block(d, "broadcast")
 }
 
 var (

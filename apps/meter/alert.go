@@ -76,7 +76,7 @@ func (a *Alert) unmarshal(d *caddyfile.Dispenser) error {
 		"cooldown": options.Duration(&a.Cooldown),
 		"to":       options.Word(&a.To, toRoom, toKey),
 		"message":  options.Text(&a.Message),
-	}.Block(d)
+	}.Block(d, "alert")
 }
 
 const alertSyntax = "<name> [each] <fold> above|below <threshold>, such as: alert warning max above 900"

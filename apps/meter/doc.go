@@ -13,8 +13,8 @@
 //
 // The arithmetic, the sliding window and the alerts are those of package aggregate. The
 // options are in meter.go and alert.go, what may be said in them in validate.go, and what
-// they come to in rules.go. The state of a room is in state.go, what it says in view.go
-// and events.go.
+// they come to in rules.go. The state of a room is in state.go, what it says in view.go,
+// keys.go and events.go.
 //
 // # Reading a message
 //
@@ -44,10 +44,19 @@
 // leaps forward, readings leave as they would have left in that time, and do not come back
 // if the clock does.
 //
+// # When the options change
+//
+// A reload has the state decoded under the new options. Alerts that these do not have any
+// more end, and the others are judged anew. If that makes any alert begin or end the state
+// is to be woken at once, so that it is committed and told like any other: in a room that is
+// in memory with the reload, in another when it is next loaded. Until that is done the stored
+// bytes stay as they were, so that no end of an alert is lost.
+//
 // # What a reading can lead to
 //
 // One reading, or one moment in which many leave the window, changes each alert of all
 // keys once and each alert of a key once for each key. So the number of alerts is bounded,
 // and so is the number of those for each key times max_keys: there are never more than
-// 1,032 events at once, each of a bounded length.
+// 1,032 events at once, each of a bounded length, and as many ends of alerts once after a
+// reload.
 package meter

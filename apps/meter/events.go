@@ -19,15 +19,40 @@ func (r *rules) events(changes []aggregate.Change) (events []apps.Event) {
 // appendEvent appends what is told of a change. An alert for the connections of a key is
 // told to nobody where there is no key.
 func (r *rules) appendEvent(events []apps.Event, c aggregate.Change) []apps.Event {
-	alert := &r.alerts[c.Threshold]
-	event := apps.Event{Name: "alert", Body: alert.body(c)}
-	if alert.To == toKey {
+	event, threshold := apps.Event{Name: "alert"}, c.Removed
+	if threshold != nil {
+		event.Body = removedBody(threshold.Name, c.Key)
+	} else {
+		threshold = &r.counting.Thresholds[c.Threshold]
+		event.Body = r.alerts[c.Threshold].body(c)
+	}
+	if threshold.ToKey {
 		if c.Key == "" {
 			return events
 		}
 		event.To = apps.ToClaim(c.Key)
 	}
 	return append(events, event)
+}
+
+// removedBody is what is told of an alert that has ended because the options do not have it
+// any more. Of what led to it only the key is known.
+//
+//	{"alert":"warning","raised":false,"removed":true,"key":"press-4","message":"…"}
+func removedBody(name, key string) apps.Body {
+	text := over(name, key) + ": the configuration has changed"
+	p := append(make([]byte, 0, 192+len(text)), `{"alert":"`...)
+	p = append(append(p, name...), `","raised":false,"removed":true`...)
+	p = appendString(append(appendKey(p, key), `,"message":`...), text)
+	return apps.Body{Text: []byte(text), JSON: append(p, '}')}
+}
+
+// appendKey appends the field of a key, if there is one.
+func appendKey(p []byte, key string) []byte {
+	if key == "" {
+		return p
+	}
+	return append(append(append(p, `,"key":"`...), key...), '"') // has nothing to be escaped
 }
 
 // body is what is told of a change: the sentence, and in JSON what led to it as well.
@@ -48,10 +73,7 @@ func (a *Alert) body(c aggregate.Change) apps.Body {
 		p = appendNumber(append(p, `,"value":`...), c.Value)
 	}
 	p = appendNumber(append(p, `,"threshold":`...), a.threshold().Number)
-	if c.Key != "" {
-		p = append(append(append(p, `,"key":"`...), c.Key...), '"')
-	}
-	p = appendString(append(p, `,"message":`...), text)
+	p = appendString(append(appendKey(p, c.Key), `,"message":`...), text)
 	return apps.Body{Text: []byte(text), JSON: append(p, '}')}
 }
 
@@ -60,10 +82,18 @@ func (a *Alert) sentence(c aggregate.Change) string {
 	switch {
 	case c.Raised:
 		return a.say(c.Key, c.Value.String())
-	case a.Each && c.Key != "":
-		return a.Name + " is over for " + c.Key
+	case a.Each:
+		return over(a.Name, c.Key)
 	}
-	return a.Name + " is over"
+	return over(a.Name, "")
+}
+
+// over says that an alert has ended, of a key if it is not empty.
+func over(name, key string) string {
+	if key == "" {
+		return name + " is over"
+	}
+	return name + " is over for " + key
 }
 
 // appendString appends a text as a JSON string.

@@ -110,7 +110,7 @@ func TestWrongSyntaxIsRefused(t *testing.T) {
 		"alert a max above 5 {\nmessage\n}":         `option "message" needs a value`,
 		"alert a max above 5 {\ncooldown 0\n}":      `duration 0 is not positive`,
 		"alert a max above 5 {\nto key\nto room\n}": `option "to" is given twice`,
-		"alert a max above 5 {\nevery 1s\n}":        `unknown option "every", expected one of clear, cooldown, message, to`,
+		"alert a max above 5 {\nevery 1s\n}":        `unknown option "every" of alert, expected one of clear, cooldown, message, to`,
 		"alert a max above 5 {\nclear 4 5\n}":       `unexpected argument "5" of option "clear"`,
 		"latest 1m":                                 `unexpected argument "1m" of option "latest"`,
 		"window":                                    `option "window" needs a value`,
@@ -121,7 +121,7 @@ func TestWrongSyntaxIsRefused(t *testing.T) {
 		"value":                                     `option "value" needs a value`,
 		"value a b":                                 `unexpected argument "b" of option "value"`,
 		"value a\nvalue b":                          `option "value" is given twice`,
-		"keys 5":                                    `unknown option "keys", expected one of alert, every, greet, key, latest, max_keys, value, window`,
+		"keys 5":                                    `unknown option "keys" of meter, expected one of alert, every, greet, key, latest, max_keys, value, window`,
 	} {
 		err := new(meter.App).UnmarshalCaddyfile(caddyfile.NewTestDispenser("meter {\n" + block + "\n}"))
 		if err == nil || !strings.HasPrefix(err.Error(), want+", at Testfile:") {
@@ -129,7 +129,7 @@ func TestWrongSyntaxIsRefused(t *testing.T) {
 		}
 	}
 	err := new(meter.App).UnmarshalCaddyfile(caddyfile.NewTestDispenser("meter latest"))
-	if want := `unexpected argument "latest", options stand in a block: meter { latest }`; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := `unexpected argument "latest" of meter, options stand in a block: meter { latest }`; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

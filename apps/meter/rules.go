@@ -34,5 +34,6 @@ func (a *Alert) rule() aggregate.Threshold {
 	return aggregate.Threshold{
 		Name: a.Name, Fold: fold, Each: a.Each, Below: a.Below != nil,
 		Level: a.threshold().Number, Clear: a.clear().Number, Cooldown: int64(a.Cooldown),
+		ToKey: a.To == toKey,
 	}
 }

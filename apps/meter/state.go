@@ -16,6 +16,7 @@ type state struct {
 
 	stored []byte // memory for the binary form
 	shown  int    // bytes of the view when it was last asked for
+	keys   keysField
 }
 
 func newState(r *rules) *state {
@@ -55,7 +56,8 @@ func (s *state) add(at int64, r reading) ([]aggregate.Change, error) {
 	return changes, err
 }
 
-// Wake is when the next reading leaves the window, or an alert may begin again.
+// Wake is when the next reading leaves the window, or an alert may begin again. It has come
+// if other options than before make an alert begin or end.
 func (s *state) Wake() time.Time {
 	at, ok := s.readings.Next()
 	if !ok {

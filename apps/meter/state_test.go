@@ -1,8 +1,13 @@
 package meter_test
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +127,75 @@ func TestViewsAreKept(t *testing.T) {
 	}
 }
 
+// A view is that of the same readings read anew, whatever came since the view before, and
+// it is not changed by what comes later.
+func TestViewsOfRandomReadings(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, block := range []string{"", "alert a each last above 900", "window 1m", "window 1m\nlatest\nalert a max above 900"} {
+		app := valid(t, block)
+		state, at := app.NewState(), noon
+		var views, copies []apps.Body
+		for range 300 {
+			for range r.IntN(2) + r.IntN(2)*r.IntN(80) {
+				at = at.Add(time.Duration(r.IntN(2000)) * time.Millisecond)
+				apply(t, state, at, randomReading(r))
+			}
+			view := state.View()
+			views = append(views, view)
+			copies = append(copies, apps.Body{Text: bytes.Clone(view.Text), JSON: bytes.Clone(view.JSON)})
+			if again := readAnew(t, app, state); !reflect.DeepEqual(view, again) {
+				t.Fatalf("%q: shown is\n%s\n%s, want\n%s\n%s", block, view.JSON, view.Text, again.JSON, again.Text)
+			}
+		}
+		if !reflect.DeepEqual(views, copies) {
+			t.Errorf("%q: views have changed", block)
+		}
+	}
+}
+
+// randomReading returns an operation, with numbers and keys of many lengths.
+func randomReading(r *rand.Rand) string {
+	number := []string{"0", "-1", "5", "12.5", "1000", "-0.000001", strings.Repeat("9", 30) + "." + strings.Repeat("1", 30)}[r.IntN(7)]
+	return number + " " + strings.Repeat("k", 1+r.IntN(5)) + strconv.Itoa(r.IntN(8))
+}
+
+// readAnew returns the view of a state that has been stored and read.
+func readAnew(t *testing.T, app *meter.App, state apps.State) apps.Body {
+	t.Helper()
+	p, err := state.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := app.NewState()
+	if err := again.UnmarshalBinary(p); err != nil {
+		t.Fatal(err)
+	}
+	return again.View()
+}
+
+// The newest readings are shown as they were sent, in their order.
+func TestKeysAreShown(t *testing.T) {
+	state := valid(t, "").NewState()
+	for _, step := range []struct{ op, want string }{
+		{"5 b", `{"b":5}`},
+		{"7", `{"b":5}`},
+		{"1 a", `{"a":1,"b":5}`},
+		{"123456 a", `{"a":123456,"b":5}`},
+		{"0.5 b", `{"a":123456,"b":0.5}`},
+		{"8", `{"a":123456,"b":0.5}`},
+		{"2 a", `{"a":2,"b":0.5}`},
+		{"3 c", `{"a":2,"b":0.5,"c":3}`},
+		{"4.25 c", `{"a":2,"b":0.5,"c":4.25}`},
+	} {
+		apply(t, state, noon, step.op)
+		if view := string(state.View().JSON); !strings.Contains(view, `,"keys":`+step.want+`,"alerts":`) {
+			t.Errorf("after %s: %s, want keys %s", step.op, view, step.want)
+		}
+	}
+}
+
 // One reading, or one moment, leads to a bounded number of events of bounded length.
 func TestEventsAreBounded(t *testing.T) {
 	state := valid(t, "window 1m\n"+alerts(10, "each")+alerts(22, "")).NewState()
@@ -199,6 +273,15 @@ func BenchmarkState(b *testing.B) {
 			b.Run("View/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
+					state.View()
+				}
+			})
+			b.Run("Show/"+name, func(b *testing.B) { // a reading, and what is shown of it
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if _, err := state.Apply(ops[i%keys]); err != nil {
+						b.Fatal(err)
+					}
 					state.View()
 				}
 			})

@@ -33,11 +33,12 @@ func (s *state) reply(r reading) apps.Body {
 //	count 1 sum 5 min 5 max 5 mean 5 last 5
 func (s *state) View() apps.Body {
 	summary := s.readings.Summary()
-	p := make([]byte, 0, s.shown+256)
-	p = s.appendAlerts(s.appendKeys(appendFolds(p, &summary)))
+	p, text := appendFolds(make([]byte, 0, s.shown+256), make([]byte, 0, 128), &summary)
+	s.keys.follow(s.readings)
+	p = s.appendAlerts(s.keys.appendTo(p))
 	p = append(append(p, s.rules.thresholds...), '}')
 	s.shown = len(p)
-	return apps.Body{Text: foldsText(&summary), JSON: p}
+	return apps.Body{Text: text, JSON: p}
 }
 
 // shownFolds are the folds in the order in which they are shown.
@@ -45,57 +46,26 @@ var shownFolds = [...]aggregate.Fold{
 	aggregate.FoldCount, aggregate.FoldSum, aggregate.FoldMin, aggregate.FoldMax, aggregate.FoldMean, aggregate.FoldLast,
 }
 
-// appendFolds appends the folds as fields of an object that begins. What has no value is
-// null.
-func appendFolds(p []byte, s *aggregate.Summary) []byte {
-	before := `{"`
+// appendFolds appends the folds to p, as fields of an object that begins, and to text, on one
+// line. What has no value is null in the one, and left out in the other.
+func appendFolds(p, text []byte, s *aggregate.Summary) (object, line []byte) {
+	before, blank := `{"`, ""
 	for _, f := range shownFolds {
-		p = append(append(p, before...), f.String()...)
-		p = append(p, `":`...)
-		if value, ok := s.Value(f); ok {
-			p = appendNumber(p, value)
-		} else {
-			p = append(p, "null"...)
-		}
+		name := f.String()
+		p = append(append(append(p, before...), name...), `":`...)
 		before = `,"`
-	}
-	return p
-}
-
-// foldsText returns the folds that have a value, on one line.
-func foldsText(s *aggregate.Summary) []byte {
-	p := make([]byte, 0, 128)
-	for _, f := range shownFolds {
 		value, ok := s.Value(f)
 		if !ok {
+			p = append(p, "null"...)
 			continue
 		}
-		if len(p) > 0 {
-			p = append(p, ' ')
-		}
-		p = append(append(p, f.String()...), ' ')
+		begin := len(p)
 		p = appendNumber(p, value)
+		text = append(append(append(text, blank...), name...), ' ')
+		text = append(text, p[begin:]...)
+		blank = " "
 	}
-	return p
-}
-
-// appendKeys appends the newest reading of each key as a field. Those without a key are
-// not shown.
-func (s *state) appendKeys(p []byte) []byte {
-	p = append(p, `,"keys":{`...)
-	first := true
-	for key, newest := range s.readings.Keys() {
-		if key == "" {
-			continue
-		}
-		if !first {
-			p = append(p, ',')
-		}
-		first = false
-		p = append(append(p, '"'), key...) // has nothing to be escaped
-		p = appendNumber(append(p, `":`...), newest)
-	}
-	return append(p, '}')
+	return p, text
 }
 
 // appendAlerts appends the names of the alerts that are raised as a field.

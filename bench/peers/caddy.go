@@ -2,19 +2,26 @@ package peers
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"io"
+	"maps"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy" // a peer
 	_ "github.com/caddyserver/caddy/v2/modules/caddytls"               // its certificates
 	_ "github.com/caddyserver/caddy/v2/modules/logging"                // its log formats
+	_ "github.com/caddyserver/caddy/v2/modules/metrics"                // its metrics
 
 	_ "github.com/caddyws/caddy-websocket" // what is measured
 )
@@ -27,19 +34,64 @@ func serveOurs(addr string, secure *tls.Config) error {
 	return serveEngine(addr, secure, object{"name": "memory"})
 }
 
+// serveOursMetrics is serveOurs with the option metrics of Caddy, and with somebody who
+// reads the metrics once a second, which is often.
+func serveOursMetrics(addr string, secure *tls.Config) error {
+	go readMetrics(addr, secure != nil)
+	return serveCaddy(addr, secure, object{
+		"websocket": object{"engine": object{"name": "memory"}},
+		"http":      object{"metrics": object{}},
+	}, append(ourRoutes(), route(metricsPath, object{"handler": "metrics"}))...)
+}
+
+const metricsPath = "/metrics"
+
+// readMetrics reads the metrics of a server for as long as this process runs. An answer
+// without them ends the process: what is measured would not be what the report says.
+func readMetrics(addr string, secure bool) {
+	url := "http://" + addr + metricsPath
+	if secure {
+		url = "https://" + addr + metricsPath
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // this process
+	for range time.Tick(time.Second) {
+		if err := readOnce(client, url); err != nil {
+			fmt.Fprintln(os.Stderr, "reading metrics:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func readOnce(client *http.Client, url string) error {
+	answer, err := client.Get(url) //nolint:noctx // for as long as this process runs
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close() // it was read
+	if err == nil && !bytes.Contains(text, []byte("caddy_websocket_connections{")) {
+		err = fmt.Errorf("%s: there are none of this module", answer.Status)
+	}
+	return err
+}
+
 func serveOursBolt(addr string, secure *tls.Config) error {
 	return serveEngine(addr, secure, object{"name": "bolt", "path": filepath.Join(Data, "rooms.db")})
 }
 
 // serveEngine serves this module over an engine.
 func serveEngine(addr string, secure *tls.Config, engine object) error {
-	return serveCaddy(addr, secure, object{"websocket": object{"engine": engine}},
+	return serveCaddy(addr, secure, object{"websocket": object{"engine": engine}}, ourRoutes()...)
+}
+
+func ourRoutes() []object {
+	return []object{
 		route("/echo", object{"handler": "websocket", "app": object{"name": "echo"}}),
 		route("/chat", object{"handler": "websocket", "app": object{"name": "broadcast"}}),
 		route("/sum*", object{"handler": "websocket", "app": object{"name": "sum"}}),
 		route("/paced", object{"handler": "websocket", "app": object{"name": "sum", "every": pace.String()}}),
 		route("/power", object{"handler": "websocket", "app": object{"name": "meter", "every": pace.String(), "max_keys": MaxKeys}}),
-	)
+	}
 }
 
 func serveGorillaCaddy(addr string, secure *tls.Config) error {
@@ -70,7 +122,11 @@ func serveCaddy(addr string, secure *tls.Config, running object, routes ...objec
 		"routes":          routes,
 		"automatic_https": object{"disable": true},
 	}
-	running["http"] = object{"servers": object{"bench": server}}
+	web := object{"servers": object{"bench": server}}
+	if more, ok := running["http"].(object); ok {
+		maps.Copy(web, more)
+	}
+	running["http"] = web
 	if secure != nil {
 		certificate, err := pemOf(secure.Certificates[0])
 		if err != nil {

@@ -58,6 +58,7 @@ var Data string
 var All = []Peer{
 	{Name: "ours", What: "this module in Caddy, engine memory", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Serve: serveOurs},
 	{Name: "ours-bolt", What: "this module in Caddy, engine bolt", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Stores: true, Serve: serveOursBolt},
+	{Name: "ours-metrics", What: "this module in Caddy, engine memory, metrics on", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Serve: serveOursMetrics},
 	{Name: "raw-epoll", What: "raw epoll, no checks: the floor", Serve: serveEpoll},
 	{Name: "raw-net", What: "raw Go net.Conn, no checks", Serve: serveNet},
 	{Name: "gws", What: "gws", TLS: true, Serve: serveGWS},

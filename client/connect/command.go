@@ -32,25 +32,27 @@ func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "connect <url>",
 		Short: "Sends lines to a WebSocket endpoint and prints what comes",
-		Long: `Connects to a WebSocket endpoint, sends each line of the standard input as a text
-message, and prints each message that comes. The URL begins with ws:// or wss://, or as
-in a browser with http:// or https://.
+		Long: `Connects to a WebSocket endpoint. Sends each line of the standard input as a text message,
+and prints each message that comes. The URL begins with ws:// or wss://, or as in a
+browser with http:// or https://.
 
-At a terminal you type lines; ^D or ^C closes. If the input is a pipe or a file, the
-connection is closed once the input has ended and then nothing has come for the time
---wait. What the server still sends before it closes is printed, too.
+At a terminal you type lines. Ctrl+D or Ctrl+C closes. If the input is a pipe or a file,
+the command waits after its end until nothing has come for the time --wait, and then
+closes. What the server still sends before it closes is printed, too.
 
-With --binary the messages are binary: all of the input is one, and at a terminal each
-line is one in hexadecimal. Binary messages that come are written as they are to a pipe or
-a file, and in hexadecimal to a terminal. With --json each message is a line such as
-{"type":"text","time":"…","data":"7"}, binary ones in base64.
+With --binary the messages are binary. All of the input is one message; at a terminal each
+line is one, in hexadecimal. A binary message that comes is written as it is to a pipe or
+a file, and in hexadecimal to a terminal.
+
+With --json each message is printed as a line such as
+{"type":"text","time":"…","data":"7"}. Binary messages are in base64.
 
 Exit status:
   0  the connection was closed with code 1000
   1  anything else went wrong
   2  the server refused the handshake
   3  the connection was closed with another code
-  4  the connection was cut`,
+  4  the connection was cut: it ended without a close code`,
 		Example: `  echo 6 | caddy websocket connect ws://localhost:8080/sum
   caddy websocket connect --user alice wss://example.com/chat
   caddy websocket connect --wait forever --json ws://localhost:8080/chat < /dev/null`,
@@ -61,8 +63,8 @@ Exit status:
 	f.AddFlags(cmd)
 	cmd.Flags().BoolVarP(&f.binary, "binary", "b", false, "Send binary messages")
 	cmd.Flags().BoolVar(&f.json, "json", false, "Print a line of JSON for each message")
-	cmd.Flags().DurationVar(&f.ping, "ping", 0, "Ping this often, and give up if nothing comes in that time (default never)")
-	cmd.Flags().VarP(&f.wait, "wait", "w", `How long nothing must have come before it closes, once the input has ended, or "forever"`)
+	cmd.Flags().DurationVar(&f.ping, "ping", 0, "Ping this often, 10ms to 24h, and give up if nothing comes in that time (default never)")
+	cmd.Flags().VarP(&f.wait, "wait", "w", `After the end of the input: how long nothing must have come before it closes, or "forever"`)
 	cmd.Flags().Var(&f.limit, "max-message-size", "The largest message that is sent or taken, up to 1GiB")
 	return cmd
 }

@@ -26,23 +26,26 @@ func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench <url>",
 		Short: "Loads a WebSocket endpoint and tells how fast it answers",
-		Long: `Opens connections to a WebSocket endpoint, sends messages over them for a while, and
-tells how many were answered and how long that took. Without --yes the endpoint must be on
-this machine.
+		Long: `Opens connections to a WebSocket endpoint and sends messages over them for a while. Then it
+tells how many were answered, and how long that took. Without --yes the endpoint must be
+on this machine.
 
-A message is answered when one comes on its connection that contains it, or its id. So
-endpoints that send messages back (echo, lowercase, broadcast) need nothing more. For
-others write the message and where its id belongs:
+Each message has an id in it. It is answered when a message with the same id comes back on
+its connection. Endpoints that send messages back (echo, lowercase, broadcast) need nothing
+more. For others give the message with --message. Write {id} where the endpoint repeats it
+in its answer: each message then has an id of its own there.
 
   caddy websocket bench --subprotocol json \
       --message '{"value":1,"id":"{id}"}' ws://localhost:8080/sum
 
-With --rate messages are due at that pace, whether answers come or not, and the time of an
-answer counts from when its message was due: what waits because the server is slow counts.
+With --rate messages are due at that pace, whether answers come or not. The time of an
+answer counts from when its message was due. So it shows how long users wait under that
+load.
+
 Without --rate each connection sends its next message when it has its answer. That shows
 how much a server can do, but not how long users wait under a given load.
 
-The load comes from one process, and if the server is on the same machine, both share it.
+The load comes from one process. If the server is on the same machine, both share it.
 
 Exit status:
   0  all was done that was planned
@@ -59,7 +62,7 @@ Exit status:
 	cmd.Flags().IntVarP(&f.connections, "connections", "c", 10, "How many connections, up to 100000")
 	cmd.Flags().Float64VarP(&f.rate, "rate", "r", 0, "Messages a second, over all connections (default as many as are answered)")
 	cmd.Flags().IntVar(&f.size, "size", 64, "Bytes of a message, 32 to 16777216")
-	cmd.Flags().StringVarP(&f.text, "message", "m", "", "Message to send; {id} in it stands for the id of each")
+	cmd.Flags().StringVarP(&f.text, "message", "m", "", "Message to send; in each message {id} stands for an id of its own")
 	cmd.Flags().BoolVarP(&f.binary, "binary", "b", false, "Send binary messages")
 	cmd.Flags().DurationVarP(&f.duration, "duration", "d", 10*time.Second, "How long messages are sent, 100ms to 24h")
 	cmd.Flags().DurationVarP(&f.wait, "wait", "w", 5*time.Second, "How long answers are waited for after that")

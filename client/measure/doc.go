@@ -25,8 +25,9 @@
 // sent: while a server, or this machine, is too slow for the schedule, the wait counts.
 // (To leave it out is known as coordinated omission.) The schedule goes on whatever
 // comes: message k is due k/rate after the beginning. A message that was due and could
-// not be sent until the time --wait after the end is counted as not sent. How late messages left is told
-// beside, so that it shows when this command, rather than the server, was the slow part.
+// not be sent until the time --wait after the end is counted as not sent. How late
+// messages left is told beside, so that it shows when this command, rather than the
+// server, was the slow part.
 //
 // Without a rate each connection sends when its answer has come, as often as it can. Then
 // a server that stops for a second is asked nothing in that second: such times are those

@@ -45,7 +45,7 @@ func (p plan) check() error {
 	expect(p.duration >= minDuration && p.duration <= maxDuration, "--duration %s: expected %s to %s", p.duration, minDuration, maxDuration)
 	expect(p.wait >= 0 && p.wait <= maxDuration, "--wait %s: expected 0s to %s", p.wait, maxDuration)
 	expect(len(p.text) <= maxSize, "--message has more than %d bytes", maxSize)
-	expect(p.marked() || p.rate > 0, "--message has no %s, so that answers cannot be told from other messages: give --rate, too", placeholder)
+	expect(p.marked() || p.rate > 0, "--message has no %s, so answers cannot be told from other messages: write it where the endpoint repeats it, or give --rate to send without knowing answers", placeholder)
 	return errors.Join(wrong...)
 }
 

@@ -116,6 +116,14 @@ func newReport(r *run, sending time.Duration) *Report {
 	return report
 }
 
+// plural is a number and what is counted.
+func plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return humanize.Comma(n) + " " + what + "s"
+}
+
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // note adds what a reader has to know of the figures.
@@ -126,8 +134,10 @@ func (p *Report) note(r *run) {
 		}
 	}
 	note(r.rate == 0, "without --rate each connection waits for its answer: these are times of patient clients, and a server that stops is asked nothing meanwhile")
-	note(!r.marked(), "no times of answers: the message has no %s to know them by", placeholder)
-	note(p.Messages.Unanswered > 0, "the times are of the messages that were answered: those without answer would make them worse")
+	note(!r.marked(), "no times of answers: --message has no %s to know them by", placeholder)
+	note(p.Messages.Unanswered > 0 && p.Messages.Others > 0, "%s came without the id of a message, so they do not count as answers: give a --message with %s where the endpoint repeats it, such as --subprotocol json --message '{\"value\":1,\"id\":\"%s\"}'",
+		plural(p.Messages.Others, "message"), placeholder, placeholder)
+	note(p.Messages.Unanswered > 0 && p.Messages.Answered > 0, "the times are of the messages that were answered: those without answer would make them worse")
 	if late := p.Late; late != nil {
 		note(late.P99 > 5, "1 in 100 messages was sent %s late or later, which is in the times of answers: either the server did not take it, or this machine is too slow for the rate", ms(late.P99))
 	}

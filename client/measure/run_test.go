@@ -226,6 +226,33 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// Answers that do not repeat the id of a message are none that can be known. The report
+// says what to write instead, with whatever rate.
+func TestAnswersWithoutTheID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, rate := range []float64{0, 10} {
+			p := paced()
+			p.rate = rate
+			report := measured(t, p, clienttest.Serve(t, func(conn *websocket.Conn) {
+				for {
+					if _, _, err := conn.ReadMessage(); err != nil {
+						return
+					}
+					if conn.WriteMessage(websocket.TextMessage, []byte("7")) != nil {
+						return
+					}
+				}
+			}))
+			if m := report.Messages; m.Answered != 0 || m.Unanswered != m.Sent || m.Others != m.Sent || m.Sent == 0 {
+				t.Errorf("at rate %v: messages: %+v", rate, m)
+			}
+			if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, "--message with {id}") || strings.Contains(notes, "the times are of") {
+				t.Errorf("at rate %v: notes: %s", rate, notes)
+			}
+		}
+	})
+}
+
 // A message without marker has no times, but is counted.
 func TestMessagesWithoutMarker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (o *Opener) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("unexpected argument %q behind the path of the engine bolt", d.Val())
 	}
-	return options.Set{}.Block(d)
+	return options.Set{}.Block(d, "bolt")
 }
 
 // Identity is the file's absolute path with symbolic links resolved.

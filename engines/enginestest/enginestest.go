@@ -23,11 +23,13 @@ import (
 // their rooms are gone.
 func Run(t *testing.T, place func(t *testing.T) engines.Opener) {
 	tests := make(map[string]func(*testing.T, *subject))
-	for _, part := range []map[string]func(*testing.T, *subject){values, keys, concurrency, unused, due, lifecycle, forLogs()} {
+	for _, part := range []map[string]func(*testing.T, *subject){values, keys, concurrency, unused, due, lifecycle, shared, forLogs()} {
 		maps.Copy(tests, part)
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, func(t *testing.T) {
+			watch := time.AfterFunc(testTimeout, func() { panic(t.Name() + " has not ended in time: an engine waits for ever") })
+			defer watch.Stop()
 			s := &subject{t: t, opener: place(t)}
 			s.open()
 			defer s.close()
@@ -43,6 +45,9 @@ type subject struct {
 	opener engines.Opener
 	closed bool
 }
+
+// testTimeout is how long one test may take.
+const testTimeout = 3 * time.Minute
 
 // openTimeout is how long an engine may take to open.
 const openTimeout = time.Minute

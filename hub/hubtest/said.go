@@ -13,6 +13,7 @@ type Said struct {
 	Total   json.Number
 	N       int
 	Error   string
+	Code    string
 }
 
 // ReadSaid reads a message of the subprotocol json.

@@ -1,0 +1,104 @@
+package blackbox
+
+import (
+	"net"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// cutter stands between clients and a server, and takes their connections away.
+type cutter struct {
+	net.Listener
+	target string
+
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	frozen map[net.Conn]bool // forward nothing any more
+	seen   int               // connections so far
+}
+
+// newCutter forwards to the server until the test ends.
+func newCutter(t *testing.T, s *server) *cutter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cutter{Listener: l, target: s.address(), conns: make(map[net.Conn]bool), frozen: make(map[net.Conn]bool)}
+	var serving sync.WaitGroup
+	serving.Go(func() { c.serve(&serving) })
+	t.Cleanup(func() {
+		l.Close()
+		c.cut()
+		serving.Wait()
+	})
+	return c
+}
+
+// url is an address that is forwarded.
+func (c *cutter) url(path string) string {
+	return "http://localhost:" + strconv.Itoa(c.Addr().(*net.TCPAddr).Port) + path
+}
+
+func (c *cutter) serve(serving *sync.WaitGroup) {
+	for {
+		client, err := c.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", c.target)
+		if err != nil { // the server is away
+			client.Close()
+			continue
+		}
+		c.mu.Lock()
+		c.conns[client], c.conns[server] = true, true
+		c.seen++
+		c.mu.Unlock()
+		serving.Go(func() { c.forward(client, server) })
+		serving.Go(func() { c.forward(server, client) })
+	}
+}
+
+func (c *cutter) forward(from, to net.Conn) {
+	defer from.Close()
+	defer to.Close()
+	p := make([]byte, 4<<10)
+	for {
+		n, err := from.Read(p)
+		if n > 0 && !c.isFrozen(from) {
+			if _, err := to.Write(p[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *cutter) isFrozen(conn net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frozen[conn]
+}
+
+// freeze has all connections that there are forward nothing any more.
+func (c *cutter) freeze() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		c.frozen[conn] = true
+	}
+}
+
+// cut ends all connections that there are.
+func (c *cutter) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		conn.Close()
+		delete(c.conns, conn)
+	}
+}

@@ -1,0 +1,164 @@
+package blackbox
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// clientConfig is a site whose page does nothing by itself. No WebSocket comes through
+// to blocked.
+const clientConfig = `:PORT {
+	header /page Content-Type text/html
+	respond /page "<!doctype html><title>room</title><p id=shown></p>"
+	@blocked {
+		path /blocked/*
+		header Upgrade websocket
+	}
+	respond @blocked 403
+	websocket /sum/* {
+		app sum
+		room {path}
+	}
+	websocket /blocked/* {
+		app sum
+		room {path}
+	}
+	websocket /echo echo
+}`
+
+// enter opens a page that has a Room, and counts what is told there.
+func (c *cutter) enter(t *testing.T, browser window, path, options string) window {
+	t.Helper()
+	browser.run(fmt.Sprintf(`(async () => {
+		const {Room} = await import(%q);
+		window.room = new Room(%q, %s);
+		window.told = [];
+		for (const name of ["state", "update", "reply", "text"]) room.addEventListener(name, e => told.push(e.detail));
+		const open = () => room.status === "open";
+		window.opened = () => open() ? Promise.resolve() : new Promise(done =>
+			room.addEventListener("status", function see() { if (open()) { room.removeEventListener("status", see); done(); } }));
+		await opened();
+		return "";
+	})()`, path+"?client.js", path, options))
+	return browser
+}
+
+// page opens the empty page over the cutter.
+func (c *cutter) page(t *testing.T) window { return openWindow(t, chromium(t), c.url("/page")) }
+
+// The module is a file like any other.
+func TestTheModuleOfABrowser(t *testing.T) {
+	s := start(t, clientConfig)
+	a := s.ask(t, http.MethodGet, "/echo?client.js", "")
+	if a.status != http.StatusOK || a.header.Get("Content-Type") != "text/javascript; charset=utf-8" || !strings.Contains(a.body, "export class Room") {
+		t.Fatalf("answered with %d %v", a.status, a.header)
+	}
+	a = s.ask(t, http.MethodGet, "/echo?client.js", "", "If-None-Match: "+a.header.Get("ETag"))
+	if a.status != http.StatusNotModified || a.body != "" {
+		t.Errorf("the second time: %d %q", a.status, a.body)
+	}
+}
+
+// Whatever happens to the connections, and to the server, each number counts once, and
+// each promise is kept.
+func TestRoomsOfABrowserComeBack(t *testing.T) {
+	s := start(t, clientConfig)
+	c := newCutter(t, s)
+	w := c.enter(t, c.page(t), "/sum/back", "{}")
+	w.run(`(window.sums = Promise.all(Array.from({length: 100}, (_, i) => room.send(i % 2 ? 1 : {value: 1}))), "")`)
+	for i := range 10 {
+		switch i % 3 {
+		case 0:
+			c.cut()
+		case 1:
+			c.freeze()
+			w.run(`(dispatchEvent(new Event("online")), "")`)
+		case 2:
+			s.kill(t)
+			s.again(t)
+		}
+		w.run(`opened().then(() => { sums = Promise.all([sums, ...Array.from({length: 20}, () => room.send(1))]); return ""; })`)
+	}
+	if got := w.run(`sums.then(() => room.send(0)).then(reply => reply.total + " " + room.state.total)`); got != "300 300" {
+		t.Errorf("the total is %s", got)
+	}
+	if got := w.run(`told.filter((m, i) => i > 0 && !m.repeat && told[i - 1].version > m.version && !told[i - 1].repeat).length + ""`); got != "0" {
+		t.Errorf("%s states were told after newer ones", got)
+	}
+	if total := s.state(t, "/sum/back").Total.String(); total != "300" {
+		t.Errorf("the server has %s", total)
+	}
+}
+
+// The page of the README works as it stands there.
+func TestThePageOfTheReadme(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n### In a browser\n")
+	_, section, _ = strings.Cut(section, "```html\n")
+	page, _, found := strings.Cut(section, "```")
+	if !found {
+		t.Fatal("the README has no page")
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "index.html"), []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, ":PORT {\n websocket /sum sum\n root "+folder+"\n file_server\n}")
+	w := openWindow(t, chromium(t), s.url("/"))
+	w.waitFor("total", "0")
+	w.run(`String(document.getElementById("add").click())`)
+	w.waitFor("total", "1")
+	s.post(t, "/sum", "5", "6")
+	w.waitFor("total", "6")
+}
+
+// Where WebSockets are blocked, events and POSTs do as well.
+func TestRoomsOfABrowserWithoutWebSockets(t *testing.T) {
+	s := start(t, clientConfig)
+	c := newCutter(t, s)
+	w := c.enter(t, c.page(t), "/blocked/sum", "{}")
+	w.run(`(window.sums = Promise.all(Array.from({length: 30}, () => room.send(1))), "")`)
+	c.cut()
+	if got := w.run(`sums.then(() => room.state.total + "")`); got != "30" {
+		t.Errorf("the total is %s", got)
+	}
+	s.ask(t, http.MethodPost, "/blocked/sum", "5")
+	if got := w.run(`new Promise(done => {
+		if (room.state.total === 35) return done("35");
+		room.addEventListener("update", e => done(e.detail.total + ""));
+	})`); got != "35" {
+		t.Errorf("then it is told %s", got)
+	}
+}
+
+// An app without JSON is told texts, and tells some.
+func TestRoomsOfABrowserWithTexts(t *testing.T) {
+	c := newCutter(t, start(t, clientConfig))
+	w := c.enter(t, c.page(t), "/echo", `{protocol: ""}`)
+	if got := w.run(`new Promise(done => {
+		room.addEventListener("text", e => done(e.detail));
+		room.send("{}");
+	})`); got != "{}" {
+		t.Errorf("the echo is %q", got)
+	}
+	if got := w.run(`(room.close(), room.send("x").catch(e => e.code + " " + room.status + " " + room.reason))`); got != "closed closed closed by the page" {
+		t.Errorf("after the end: %s", got)
+	}
+}
+
+// What the app refuses is an error with a code, and no hindrance.
+func TestRefusalsInABrowser(t *testing.T) {
+	c := newCutter(t, start(t, clientConfig))
+	w := c.enter(t, c.page(t), "/sum/refused", "{}")
+	if got := w.run(`Promise.allSettled([room.send(1), room.send("x"), room.send(2)]).then(all =>
+		all.map(({value, reason}) => value?.total ?? reason.code + reason.retry).join(" "))`); got != "1 refusedfalse 3" {
+		t.Errorf("answered with %s", got)
+	}
+}

@@ -1,0 +1,60 @@
+// Package nats is the engine that keeps rooms in a NATS JetStream cluster, so that several
+// nodes share them.
+//
+// # The bucket
+//
+// Rooms are the records of a key-value bucket: a stream that keeps the newest message of
+// each subject. A room's subject is made of its names (subject.go). The message has the
+// state as its data and, in a header, what the indexes need to know (record.go). State and
+// index are one message, so a crash cannot come between them.
+//
+//	Swap   -> publish, if the subject's last message has this sequence -> acknowledgement
+//	Load   -> ask the stream's leader for the subject's last message
+//	Delete -> publish a marker, if the last message has this sequence; it vanishes by itself
+//
+// The revision of a room is the sequence of its message in the stream. Sequences rise as
+// long as the stream exists, whatever is deleted in it.
+//
+// **Acknowledged is what a majority of the stream's replicas has.** When their disks have it
+// is the matter of the servers' option sync_interval (servers.go looks it up if it may).
+//
+// # Outcomes
+//
+// A Swap is certainly not done only if nothing was sent, since there was no connection;
+// if the server says that nobody listens to the subject; or if JetStream itself answers that
+// the sequence is another one, that the bucket is full or that the message is too large
+// (outcome.go). While nothing has been sent, it is tried again until the context ends. After
+// it was sent, whatever goes wrong leaves the outcome unknown, and the caller settles it.
+//
+// Reads are simply repeated until their context ends.
+//
+// # The index
+//
+// List, Count, Unused and Due are answered from memory (index.go): per room its names, its
+// revision and two times. The index is brought up to date by each of these calls
+// (follow.go): a consumer reads the headers of all messages behind the last one known. Since
+// the stream keeps only the newest message of a subject, a room that has changed a thousand
+// times is read once, and what nobody asks for costs nothing. What this engine itself
+// has stored it enters at once. So of the changes of other nodes a call knows those from
+// before it began.
+//
+// Markers of deleted rooms live for a day. An index that has not been brought up to date for
+// half of that is read anew; so is one with a room that is not there any more although nobody
+// has deleted it, since an operator has purged the stream.
+//
+// # Other nodes
+//
+// The stream republishes the headers of what it stores, and nodes publish messages that are
+// not kept (shared.go). A node subscribes to the rooms that it is asked to, so that the servers
+// send it nothing else. The index makes up for hints that are lost; messages that are lost are
+// lost. A record names the engine that wrote it, so that nobody is told of its own changes.
+//
+// Of nodes that change a room at the same time the one nearest to the servers would always be
+// first. One that is beaten again and again asks for its turn (turns.go).
+//
+// # The connection
+//
+// There is one (link.go). It reconnects for ever and buffers nothing: what could not be
+// sent was not sent. Closing the engine ends what still waits to be sent, and waits a moment
+// for answers.
+package nats

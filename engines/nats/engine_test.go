@@ -1,0 +1,28 @@
+package nats
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/enginestest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyws/caddy-websocket/socket.(*loop).run"))
+} // which live as long as the process
+
+func TestContract(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	enginestest.Run(t, func(*testing.T) engines.Opener {
+		return &Opener{URLs: []string{url}, Bucket: newBucket()}
+	})
+}
+
+func TestContractInACluster(t *testing.T) {
+	urls := startCluster(t).urls()
+	enginestest.Run(t, func(*testing.T) engines.Opener {
+		return &Opener{URLs: urls, Bucket: newBucket(), Replicas: 3}
+	})
+}

@@ -1,0 +1,213 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// How the connection is kept.
+const (
+	dialTimeout   = 2 * time.Second
+	reconnectWait = 250 * time.Millisecond // between two tries of a server, and up to as much again
+	pingInterval  = 3 * time.Second        // a connection without answers is given up after three of these
+	flushTimeout  = 5 * time.Second        // a server that takes nothing for so long is left
+
+	// answerTimeout is how long one answer is waited for. A server that leads nothing any
+	// more, or not yet, may not give one: what may be repeated is repeated sooner at first.
+	answerTimeout = 5 * time.Second
+	firstTimeout  = 500 * time.Millisecond
+
+	// The pause before a request is tried again grows.
+	shortestPause = 20 * time.Millisecond
+	longestPause  = time.Second
+)
+
+// errUnsent is of a request that no server has taken, so that it has no effect.
+var errUnsent = errors.New("NATS has not taken it")
+
+var errClosed = errors.New("engine is closed")
+
+// link is the connection to the servers.
+type link struct {
+	// Immutable.
+	conn *nats.Conn
+	over context.Context // ends when what is not sent shall not be sent any more
+	end  context.CancelFunc
+
+	mu sync.Mutex
+	// Guarded by mu.
+	back  chan struct{} // closed when a connection is there again
+	doubt func()        // called when what was sent to here may be lost
+}
+
+// dial connects to one of the servers, unless ctx ends before.
+func dial(ctx context.Context, settings []nats.Option, urls string) (*link, error) {
+	l := &link{back: make(chan struct{}), doubt: func() {}}
+	l.over, l.end = context.WithCancel(context.Background())
+	d := &dialer{over: l.over}
+	goOn := context.AfterFunc(ctx, func() {
+		l.end()
+		d.cut()
+	})
+	conn, err := nats.Connect(urls, append(settings, l.options(d)...)...)
+	switch {
+	case !goOn():
+		if err == nil {
+			conn.Close()
+		}
+		return nil, ctx.Err()
+	case err != nil:
+		l.end()
+		return nil, err
+	}
+	l.conn = conn
+	return l, nil
+}
+
+func (l *link) options(d *dialer) []nats.Option {
+	return []nats.Option{
+		nats.Name("caddy-websocket"),
+		nats.NoEcho(), // messages are for other nodes
+		nats.SetCustomDialer(d),
+		nats.Timeout(dialTimeout),
+		nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.IgnoreAuthErrorAbort(), // rights may come back
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(flushTimeout),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if l.over.Err() == nil {
+				logger().Warn("connection to NATS lost, trying to come back", zap.Error(err))
+			}
+		}),
+		nats.ReconnectHandler(func(conn *nats.Conn) {
+			logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
+			l.announce()
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			logger().Error("NATS", zap.Error(err))
+			l.suspect()
+		}),
+	}
+}
+
+// announce wakes those that wait for a connection.
+func (l *link) announce() {
+	l.mu.Lock()
+	close(l.back)
+	l.back = make(chan struct{})
+	l.mu.Unlock()
+	l.suspect()
+}
+
+// listen has a function called when what was sent to here may be lost.
+func (l *link) listen(doubt func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubt = doubt
+}
+
+func (l *link) suspect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubt()
+}
+
+// returning returns a channel that is closed when a connection is there again.
+func (l *link) returning() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.back
+}
+
+// close ends the connection.
+func (l *link) close() {
+	l.end()
+	l.conn.Close()
+}
+
+// write sends a request and returns the answer. It is tried again as long as certainly no
+// server has taken it. An error is errUnsent, or leaves open what has become of it.
+func (l *link) write(ctx context.Context, request *nats.Msg) (*nats.Msg, error) {
+	return l.ask(ctx, request, answerTimeout, func(err error) bool { return isUnsent(err) && !errors.Is(err, nats.ErrMaxPayload) })
+}
+
+// read sends a request that may be repeated, until it is answered or ctx ends.
+func (l *link) read(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
+	return l.ask(ctx, &nats.Msg{Subject: subject, Data: data}, firstTimeout, func(error) bool { return true })
+}
+
+// ask sends a request, again after an error that allows to. The first answer is waited for up
+// to a limit, which grows.
+func (l *link) ask(ctx context.Context, request *nats.Msg, limit time.Duration, again func(error) bool) (*nats.Msg, error) {
+	for pause := shortestPause; ; pause, limit = min(2*pause, longestPause), min(2*limit, answerTimeout) {
+		back := l.returning()
+		if err := l.ended(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnsent, err)
+		}
+		answer, err := l.attempt(ctx, request, limit)
+		if err == nil {
+			return answer, nil
+		}
+		if isUnsent(err) {
+			err = fmt.Errorf("%w: %w", errUnsent, err)
+		}
+		if !again(err) || !l.wait(ctx, back, pause) {
+			return nil, err
+		}
+	}
+}
+
+// ended returns why nothing is to be sent any more, if so.
+func (l *link) ended(ctx context.Context) error {
+	if l.over.Err() != nil {
+		return errClosed
+	}
+	return ctx.Err()
+}
+
+// attempt sends a request once.
+func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Duration) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return l.conn.RequestMsgWithContext(ctx, request)
+}
+
+// wait waits for a connection, or for a while, and reports whether to try again.
+func (l *link) wait(ctx context.Context, back <-chan struct{}, pause time.Duration) bool {
+	t := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // not a secret
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-l.over.Done():
+		return false
+	case <-back:
+	case <-t.C:
+	}
+	return true
+}
+
+// unsent is what the client says when it has sent nothing, or the server when nobody was
+// there to take it. ErrConnectionClosed is not among them: it is also said of what was sent.
+var unsent = []error{nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload, errUnsent}
+
+// isUnsent reports whether an error says that no server has taken the request.
+func isUnsent(err error) bool {
+	for _, e := range unsent {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,65 @@
+package nats
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// The bucket has one record that is no room's: a random text, and when the bucket was
+// created. A restored backup has the text of its original, but it was created by restoring
+// it: the first engine that finds this out writes another text.
+
+// markToken is the subject of that record, behind that of the bucket.
+const markToken = "mark"
+
+// restoreTime is how much times of one creation may differ. The servers of a cluster tell
+// when restoring has begun or when it has ended.
+const restoreTime = time.Hour
+
+// markRecord is the data of the record.
+type markRecord struct {
+	Text    string    `json:"mark"`
+	Created time.Time `json:"created"`
+}
+
+// fits reports whether the mark was made for a bucket that was created at a time.
+func (m markRecord) fits(created time.Time) bool {
+	return m.Text != "" && isSameCreation(m.Created, created)
+}
+
+func isSameCreation(a, b time.Time) bool { return a.Sub(b).Abs() <= restoreTime }
+
+// mark returns the text of the bucket's mark, which is written if it is not there or of the
+// bucket that this one is a copy of. Several nodes may do that at once.
+func (b *bucket) mark(ctx context.Context) (string, error) {
+	subject := b.prefix + markToken
+	for {
+		s, err := b.get(ctx, subject)
+		if err != nil {
+			return "", err
+		}
+		var m markRecord
+		if err := json.Unmarshal(s.data, &m); err == nil && m.fits(b.created) {
+			return m.Text, nil
+		}
+		m = markRecord{rand.Text(), b.created}
+		data, err := json.Marshal(m)
+		if err != nil {
+			return "", err
+		}
+		// Whatever comes of it, the record tells. A bucket that takes nothing is not opened.
+		if _, err := b.put(ctx, subject, s.seq, nats.Header{}, data); errors.Is(err, engines.ErrRefused) {
+			return "", err
+		}
+		if err := b.link.ended(ctx); err != nil {
+			return "", err
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Someone who puts an older copy of a bucket back makes the rooms run backwards, which a mark
+// has to show.
+func TestARestoredBucketHasAnotherMark(t *testing.T) {
+	n := newNode(t, serverOptions(t))
+	n.start()
+	testRestore(t, []string{n.url()}, func() {
+		n.stop()
+		n.start()
+	})
+}
+
+func TestABucketRestoredInAClusterHasAnotherMark(t *testing.T) {
+	c := startCluster(t)
+	testRestore(t, c.urls(), func() {
+		for _, n := range c {
+			n.stop()
+			n.start()
+		}
+	})
+}
+
+func testRestore(t *testing.T, urls []string, restart func()) {
+	o := &Opener{URLs: urls, Bucket: newBucket()}
+	e := openEngine(t, o)
+	old, err := e.Swap(bounded(t), key(1), 0, value("old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, js := connect(t, urls[0])
+	backdate(t, e, 2*restoreTime)
+	backup := snapshot(t, conn, e.bucket.name)
+	if _, err := e.Swap(bounded(t), key(1), old, value("new")); err != nil {
+		t.Fatal(err)
+	}
+	mark := e.Mark()
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(bounded(t), e.bucket.name); err != nil {
+		t.Fatal(err)
+	}
+	backup.restore(t, conn, e.bucket.name)
+	restored := openEngine(t, o)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if p, _, err := restored.Load(ctx, key(1)); err != nil || string(p) != "old" {
+		t.Errorf("%q, %v", p, err)
+	}
+	first := restored.Mark()
+	if first == mark {
+		t.Error("the mark is still the same")
+	}
+	if err := restored.Close(); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	if again := openEngine(t, o).Mark(); again != first {
+		t.Errorf("after a restart of the servers the mark is another one")
+	}
+}
+
+// backdate makes the bucket as old as one that is restored usually is.
+func backdate(t *testing.T, e *Engine, by time.Duration) {
+	t.Helper()
+	subject := e.bucket.prefix + markToken
+	s, err := e.bucket.get(bounded(t), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(markRecord{e.mark, e.bucket.created.Add(-by)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.bucket.put(bounded(t), subject, s.seq, nats.Header{}, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copied is a copy of a stream, as `nats stream backup` makes it.
+type copied struct {
+	about struct {
+		Config json.RawMessage `json:"config"`
+		State  json.RawMessage `json:"state"`
+	}
+	chunks [][]byte
+}
+
+func snapshot(t *testing.T, conn *nats.Conn, stream string) (c copied) {
+	t.Helper()
+	inbox := conn.NewInbox()
+	sub, err := conn.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about, err := conn.Request("$JS.API.STREAM.SNAPSHOT."+stream, []byte(`{"no_consumers":true,"deliver_subject":"`+inbox+`"}`), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(about.Data, &c.about); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := sub.NextMsg(5 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Data) == 0 {
+			return c
+		}
+		c.chunks = append(c.chunks, m.Data)
+		if m.Reply != "" {
+			if err := m.Respond(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (c copied) restore(t *testing.T, conn *nats.Conn, stream string) {
+	t.Helper()
+	request, err := json.Marshal(c.about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := conn.Request("$JS.API.STREAM.RESTORE."+stream, request, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		To    string          `json:"deliver_subject"`
+		Error json.RawMessage `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil || answer.To == "" {
+		t.Fatalf("%s, %v", m.Data, err)
+	}
+	for _, chunk := range append(c.chunks, nil) {
+		if m, err = conn.Request(answer.To, chunk, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil || answer.Error != nil {
+		t.Fatalf("%s, %v", m.Data, err)
+	}
+}

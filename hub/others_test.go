@@ -1,0 +1,269 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/memory"
+	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/room"
+)
+
+// common is what the engines of several nodes have in common: rooms, and who wants to hear of
+// them.
+type common struct {
+	memory.Engine
+	mu     sync.Mutex
+	hear   map[*func(engines.Event)]listener
+	faults int           // so many times Load fails
+	broken bool          // Publish and Subscribe fail
+	pause  chan struct{} // nil, or Publish waits until it is closed
+}
+
+// listener is somebody who wants to hear of a room.
+type listener struct {
+	key  engines.Key
+	node *node
+}
+
+// node is the engine of one node. It is not Volatile.
+type node struct {
+	engines.Engine
+	common *common
+	opened time.Time // before that it cannot be reached
+}
+
+func newCommon() *common { return &common{hear: make(map[*func(engines.Event)]listener)} }
+
+func (c *common) node() *node { return &node{Engine: &c.Engine, common: c} }
+
+// MaxState is small.
+func (*node) MaxState() int { return 4 << 10 }
+
+func (*node) Identity() string { return "" }
+
+// IsShared reports that other nodes use the rooms.
+func (*node) IsShared() bool { return true }
+
+// Open returns the engine itself once it can be reached.
+func (n *node) Open(context.Context) (engines.Engine, error) {
+	if time.Now().Before(n.opened) {
+		return nil, errAway
+	}
+	return n, nil
+}
+
+// longestSleep is how long a node does not look by itself.
+const longestSleep = time.Minute
+
+var errFault = errors.New("cable")
+
+func (n *node) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	n.common.mu.Lock()
+	fails := n.common.faults > 0
+	if fails {
+		n.common.faults--
+	}
+	n.common.mu.Unlock()
+	if fails {
+		return nil, 0, errFault
+	}
+	return n.Engine.Load(ctx, key)
+}
+
+func (n *node) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
+	now, err := n.Engine.Swap(ctx, key, rev, v)
+	if err == nil {
+		n.common.tell(nil, key, engines.Event{Rev: now})
+	}
+	return now, err
+}
+
+// tell tells all nodes but one.
+func (c *common) tell(except *node, key engines.Key, event engines.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for hear, l := range c.hear {
+		if l.key == key && l.node != except {
+			(*hear)(event)
+		}
+	}
+}
+
+func (n *node) Subscribe(_ context.Context, key engines.Key, hear func(engines.Event)) (func(), error) {
+	c := n.common
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken {
+		return nil, errFault
+	}
+	c.hear[&hear] = listener{key, n}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.hear, &hear)
+	}, nil
+}
+
+func (n *node) Publish(_ context.Context, key engines.Key, message []byte) error {
+	n.common.mu.Lock()
+	broken, pause := n.common.broken, n.common.pause
+	n.common.mu.Unlock()
+	if pause != nil {
+		<-pause
+	}
+	if broken {
+		return errFault
+	}
+	n.common.tell(n, key, engines.Event{Message: message})
+	return nil
+}
+
+func (c *common) set(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+}
+
+// listening waits until so many want to hear of rooms.
+func (c *common) listening(t *testing.T, want int) {
+	t.Helper()
+	hubtest.Until(t, fmt.Sprint(want, " rooms are heard of"), func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.hear) == want
+	})
+}
+
+func (*node) Close() error { return nil }
+
+// nodes returns the worlds of two nodes.
+func nodes(t *testing.T) (a, b *hubtest.World, c *common) {
+	c = newCommon()
+	return hubtest.New(t, c.node()), hubtest.New(t, c.node()), c
+}
+
+// Members on one node are told what comes in over another, and both count into one total.
+func TestMembersHearOfOtherNodes(t *testing.T) {
+	a, b, c := nodes(t)
+	ra, rb := hubtest.Route(hubtest.NewCounterApp()), hubtest.Route(hubtest.NewCounterApp())
+	here, there := a.Join(ra), b.Join(rb)
+	for i, want := range []string{"1", "2", "3", "4"} {
+		sender, other := here, there
+		if i%2 == 1 {
+			sender, other = there, here
+		}
+		sender.Send("1")
+		sender.Expect(want)
+		other.Expect(want)
+	}
+	here.Leave()
+	there.Leave()
+	c.listening(t, 0)
+	hubtest.Post(t, a.Hub, ra, "room", "1", "5")
+	view, err := b.Hub.View(t.Context(), rb, "room")
+	if err != nil || view.Version != 5 {
+		t.Errorf("%+v, %v", view, err)
+	}
+}
+
+// What could not be read when it was heard of is read later.
+func TestWhatWasHeardOfIsReadLater(t *testing.T) {
+	a, b, c := nodes(t)
+	ra, rb := hubtest.Route(hubtest.NewCounterApp()), hubtest.Route(hubtest.NewCounterApp())
+	here, there := a.Join(ra), b.Join(rb)
+	here.Send("1")
+	here.Expect("1")
+	there.Expect("1")
+	c.set(func() { c.faults = 1 })
+	here.Send("1")
+	here.Expect("2")
+	there.Expect("2")
+}
+
+// pollNodes returns the processes of two nodes.
+func pollNodes(t *testing.T) (a, b *pollHouse) {
+	c := newCommon()
+	return &pollHouse{t: t, engine: c.node()}, &pollHouse{t: t, engine: c.node()}
+}
+
+// A poll that was opened on a node that has died since closes on another, which has heard
+// nothing of it; also if the clock of the first was behind, so that it should have closed
+// before the other last looked.
+func TestPollOfANodeThatHasDiedCloses(t *testing.T) {
+	for _, behind := range []time.Duration{0, longestSleep - time.Second} {
+		for _, lasts := range []time.Duration{time.Second, time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := pollNodes(t)
+				a.start(pollRoute("poll", pollApp{lasts: lasts}))
+				defer a.stop()
+				time.Sleep(time.Hour)
+				b.set(-behind)
+				rt := pollRoute("poll", pollApp{lasts: lasts})
+				b.start(rt)
+				b.vote(rt, "room")
+				synctest.Wait()
+				b.stop()
+				time.Sleep(lasts + longestSleep + time.Millisecond)
+				a.expectPrefix("room", "1 closed after ")
+			})
+		}
+	}
+}
+
+// A node that has looked many times finds what was stored since, and in time.
+func TestNodeLooksForWakesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pollNodes(t)
+		app := pollApp{lasts: 2 * longestSleep}
+		a.start(pollRoute("poll", app))
+		defer a.stop()
+		time.Sleep(10*longestSleep + time.Second)
+		rt := pollRoute("poll", app)
+		b.start(rt)
+		b.vote(rt, "room")
+		synctest.Wait()
+		b.stop()
+		time.Sleep(app.lasts + time.Millisecond)
+		a.expect("room", "1 closed after 2m0s")
+	})
+}
+
+// A poll that is in memory on two nodes when its time comes closes once, and the members of
+// both are told.
+func TestPollOnTwoNodesClosesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pollNodes(t)
+		var members []*hubtest.Client
+		for _, p := range []*pollHouse{a, b} {
+			rt := pollRoute("poll", hourly)
+			p.start(rt)
+			defer p.stop()
+			c, err := hubtest.Dial(t, p.Hub, rt, room.Visitor{Room: "room"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			members = append(members, c)
+		}
+		members[0].Send("vote")
+		for _, c := range members {
+			c.Expect("1")
+		}
+		time.Sleep(time.Hour + time.Minute)
+		a.expect("room", "1 closed after 1h0m0s")
+		for _, c := range members {
+			c.Expect("1 closed after 1h0m0s")
+			c.Send("vote")
+			c.Expect("error: closed")
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,166 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/message"
+)
+
+// Other processes may have the same room in memory. An engine that is engines.Shared tells
+// what they do in it: what they store, and what is published there. See speaking.go for what
+// they are told.
+//
+// A room that keeps something hears from before its state is loaded until it leaves memory.
+// What others store is read in a turn, and told to all members if it is another state. A room
+// that keeps nothing hears from its first member on. It goes on without others where they
+// cannot be heard, and then tries again (deaf.go).
+
+// listenPatience is how long a member of a room that keeps nothing waits until others are
+// heard.
+const listenPatience = 500 * time.Millisecond
+
+// errDeaf is of an engine that cannot be reached.
+var errDeaf = errors.New("the engine is not open")
+
+// Listen has a room that keeps nothing hear what is published in it elsewhere. It returns
+// when that is so, unless it takes long. The caller has a reference.
+func (r *Room) Listen(ctx context.Context) {
+	if r.stateful || !r.shared.Sharing || r.listens.Load() {
+		return
+	}
+	r.listening.Lock() // others wait for the first one
+	defer r.listening.Unlock()
+	if r.listens.Load() {
+		return
+	}
+	defer r.listens.Store(true)
+	ctx, cancel := r.shared.bound(ctx, listenPatience)
+	defer cancel()
+	if r.shared.deaf.any() || r.subscribe(ctx) != nil {
+		r.shared.listenLater(r)
+	}
+}
+
+// listen has a room that keeps something hear of what others do in it. It is called before
+// the state is read, so that nothing comes between.
+func (r *Room) listen(ctx context.Context) error {
+	if !r.shared.HasOthers() || r.listens.Load() {
+		return nil
+	}
+	err := r.subscribe(ctx)
+	r.listens.Store(err == nil)
+	return err
+}
+
+// catchUpWithOthers is for what was told while the state was loaded.
+func (r *Room) catchUpWithOthers() {
+	if r.shared.HasOthers() {
+		r.take(func(c *chores) { c.refresh = true })
+	}
+}
+
+// subscribe has the engine tell what others do, until the room leaves memory.
+func (r *Room) subscribe(ctx context.Context) error {
+	o := r.shared.others.Load()
+	if o == nil {
+		return errDeaf
+	}
+	ignore, err := o.engine.Subscribe(ctx, r.key, r.hear)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ignore = ignore; r.retired {
+		r.ignoreOthers()
+	}
+	return nil
+}
+
+// ignoreOthers ends what subscribe has begun. mu is held, so it does not wait.
+func (r *Room) ignoreOthers() {
+	if r.ignore != nil {
+		r.shared.Go(r.ignore)
+	}
+}
+
+// hear is told what other processes do. It does not wait.
+func (r *Room) hear(event engines.Event) {
+	switch {
+	case event.Message != nil:
+		r.hearMessages(event.Message)
+	case r.stateful:
+		r.mu.Lock()
+		r.heard = max(r.heard, event.Rev)
+		r.mu.Unlock()
+		r.take(func(c *chores) { c.refresh = true })
+	}
+}
+
+// hearMessages has the members told what is published elsewhere. Its publishers cannot be held
+// up: what is too much is lost.
+func (r *Room) hearMessages(relayed []byte) {
+	all, err := message.ParseRelayed(relayed)
+	if err != nil {
+		r.shared.warn("what another process says is not understood", r.key, err)
+		return
+	}
+	for _, said := range all {
+		r.trace(Published, nil, said.Text, said.Binary)
+	}
+	if !r.deliver(all, len(relayed)) {
+		r.shared.warn("messages of other processes are lost", r.key, errTooMuch)
+		return
+	}
+	r.kickAside()
+}
+
+// errTooMuch is of more than may wait.
+var errTooMuch = errors.New("too much waits")
+
+// deliver queues messages of others for the members, unless too much of that waits already.
+func (r *Room) deliver(all []message.Message, size int) (fits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.retired, r.stateful && r.last.epoch == "": // nobody is there
+		return true
+	case r.outbox.heard+size > maxRoomBytes:
+		return false
+	}
+	r.outbox.heard += size
+	for _, said := range all {
+		r.outbox.messages.Add(said)
+	}
+	r.engage()
+	return true
+}
+
+// refresh makes the state what other processes have stored, as far as was heard of it.
+func (r *Room) refresh() {
+	r.mu.Lock()
+	rev := r.heard
+	r.mu.Unlock()
+	another, err := r.replica.Refresh(r.shared.Context, rev)
+	r.stored(another, err)
+	if err != nil {
+		r.refreshLater()
+	}
+}
+
+// refreshLater tries again. Until then the room stays in memory.
+func (r *Room) refreshLater() {
+	if r.shared.isClosing() || !r.refreshing.CompareAndSwap(false, true) {
+		return
+	}
+	r.Retain()
+	r.shared.Go(func() {
+		defer r.Release()
+		r.shared.sleep(settlePause)
+		r.refreshing.Store(false)
+		r.take(func(c *chores) { c.refresh = true })
+	})
+}
