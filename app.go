@@ -20,7 +20,7 @@ import (
 	"github.com/caddyws/caddy-websocket/route"
 )
 
-func init() { caddy.RegisterModule(App{}) }
+func init() { caddy.RegisterModule(new(App)) }
 
 // App is what all websocket routes of the process share. It need not be
 // configured.
@@ -69,7 +69,7 @@ const (
 )
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "websocket",
 		New: func() caddy.Module { return new(App) },

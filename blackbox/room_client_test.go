@@ -15,7 +15,7 @@ const clientConfig = `:PORT {
 	header /page Content-Type text/html
 	respond /page "<!doctype html><title>room</title><p id=shown></p>"
 	@blocked {
-		path /blocked/*
+		path /blocked/* /readers/blocked
 		header Upgrade websocket
 	}
 	respond @blocked 403
@@ -26,6 +26,15 @@ const clientConfig = `:PORT {
 	websocket /blocked/* {
 		app sum
 		room {path}
+	}
+	websocket /readers/* {
+		app sum
+		room {path}
+		write /elsewhere
+	}
+	websocket /small {
+		app sum
+		max_message_size 100B
 	}
 	websocket /echo echo
 }`
@@ -160,5 +169,65 @@ func TestRefusalsInABrowser(t *testing.T) {
 	if got := w.run(`Promise.allSettled([room.send(1), room.send("x"), room.send(2)]).then(all =>
 		all.map(({value, reason}) => value?.total ?? reason.code + reason.retry).join(" "))`); got != "1 refusedfalse 3" {
 		t.Errorf("answered with %s", got)
+	}
+}
+
+// A page may close a room and connect again, and send what it likes: no message is left
+// without an answer.
+func TestEachMessageOfABrowserHasAnAnswer(t *testing.T) {
+	c := newCutter(t, start(t, clientConfig))
+	w := c.enter(t, c.page(t), "/sum/again", "{}")
+	if got := w.run(`(async () => {
+		await room.send(1);
+		const lost = [room.send(1), room.send(1)].map(sent => sent.catch(e => e.code));
+		room.close();
+		room.connect();
+		const kept = await Promise.all([room.send(1), room.send({value: 1})]);
+		return (await Promise.all(lost)).join(" ") + " " + (kept[1].total - kept[0].total);
+	})()`); got != "closed closed 1" {
+		t.Errorf("over another connection: %s", got)
+	}
+	if got := w.run(`(async () => {
+		const mine = {value: 1}, sent = room.send(mine);
+		mine.value = 1000;
+		const loop = {};
+		loop.loop = loop;
+		return (await room.send(loop).catch(e => e.constructor.name)) + " " + (await room.send(0)).total + " " + (await sent).total;
+	})()`); got != "TypeError 4 4" && got != "TypeError 5 5" && got != "TypeError 6 6" {
+		t.Errorf("what is no JSON: %s", got)
+	}
+	c.enter(t, w, "/small", "{}")
+	if got := w.run(`(async () => {
+		const sent = [room.send(1), room.send({value: 1, text: "x".repeat(200)}), room.send(1)].map(sent => sent.then(() => "counted", e => e.code));
+		const codes = await Promise.all(sent);
+		room.connect();
+		return codes.join(" ") + " " + (await room.send(0)).total + " " + room.reason;
+	})()`); got != "counted closed closed 1 " {
+		t.Errorf("what is too large: %s", got)
+	}
+}
+
+// A page that may only read is told so, over each way.
+func TestReadersInABrowser(t *testing.T) {
+	c := newCutter(t, start(t, clientConfig))
+	w := c.page(t)
+	for _, path := range []string{"/readers/open", "/readers/blocked"} {
+		c.enter(t, w, path, "{}")
+		if got := w.run(`Promise.allSettled([room.send(1), room.send(2)]).then(all => all.map(({reason}) => reason.code).join(" "))`); got != "read_only read_only" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
+// A server that has forgotten the client, and all, counts what it is sent from then on.
+func TestABrowserWhoseServerForgets(t *testing.T) {
+	s := start(t, "GLOBAL\n websocket {\n engine memory\n }\nEND\n"+clientConfig)
+	c := newCutter(t, s)
+	w := c.enter(t, c.page(t), "/sum/forgets", "{}")
+	w.run(`room.send(5).then(() => room.send(5)).then(() => "")`)
+	s.kill(t)
+	s.again(t)
+	if got := w.run(`opened().then(() => Promise.all([room.send(1), room.send(1)])).then(all => all.map(({total}) => total).join(" "))`); got != "1 2" {
+		t.Errorf("counted to %s", got)
 	}
 }

@@ -73,14 +73,14 @@ type Opener interface {
 	Open(ctx context.Context) (Engine, error)
 }
 
-// Essential is an Opener that tells whether a configuration is of any use while its engine
+// Essential is an Opener that reports whether a configuration is of any use while its engine
 // is unavailable, see [ErrUnavailable]. Without this ability it is.
 type Essential interface {
 	// IsRequired reports whether a configuration must not be loaded without the engine.
 	IsRequired() bool
 }
 
-// Sharing is an Opener that tells whether its Engine is [Shared]. Then it is opened also for
+// Sharing is an Opener that reports whether its Engine is [Shared]. Then it is opened also for
 // rooms that keep nothing, which go on without it while it is not open.
 type Sharing interface {
 	// IsShared reports whether other processes use the rooms.

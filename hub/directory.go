@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"errors"
+
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
@@ -18,6 +20,7 @@ type entry struct {
 	room     *room.Room
 	unloaded *unloadedRoom // what the room was before it came into memory; nil if it was not stored
 	visited  bool          // by anybody but forget and wake
+	leaving  bool          // the forgetter is about to delete the room
 	seats    int           // members, and visitors that are about to become one
 }
 
@@ -50,16 +53,21 @@ func (h *Hub) acquire(key engines.Key, rt *route.Route, s stay) (r *room.Room, f
 	return e.room, first, nil
 }
 
-// acquireQuietly is acquire for nobody who uses the room. It returns nil when the hub is
-// closed.
-func (h *Hub) acquireQuietly(key engines.Key, rt *route.Route) *room.Room {
+// errLeaving: the room is about to be forgotten, which a wake must not prevent.
+var errLeaving = errors.New("the room is about to be forgotten")
+
+// acquireQuietly is acquire for the waker, which does not use the room.
+func (h *Hub) acquireQuietly(key engines.Key, rt *route.Route) (*room.Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if e, ok := h.rooms.entries[key]; ok && e.leaving {
+		return nil, errLeaving
+	}
 	e, err := h.acquireLocked(key, rt, passes)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return e.room
+	return e.room, nil
 }
 
 func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, error) {

@@ -124,6 +124,7 @@ func (f *forgetter) forget(r *unloadedRoom) {
 	}
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
+	e.leaving = false
 	switch {
 	case err != nil:
 		r.again = time.Now().Add(retryAfter)
@@ -153,5 +154,6 @@ func (f *forgetter) acquireUnloaded(r *unloadedRoom) *entry {
 	if err != nil {
 		return nil // only when it is closed
 	}
+	e.leaving = true
 	return e
 }

@@ -285,7 +285,7 @@ func (w *waker) wakeAll(page []engines.Wake) (well bool) {
 	for _, wake := range page {
 		loading.Go(func() error {
 			err := w.wake(wake)
-			if err != nil {
+			if err != nil && err != errLeaving {
 				w.hub.log().Error("waking a room", zap.String("app", wake.Key.App), zap.String("room", wake.Key.Room), zap.Error(err))
 			}
 			return err
@@ -302,9 +302,13 @@ func (w *waker) wake(due engines.Wake) (err error) {
 	if rt == nil || err != nil {
 		return err
 	}
-	r := w.hub.acquireQuietly(due.Key, rt)
-	if r == nil {
+	r, err := w.hub.acquireQuietly(due.Key, rt)
+	switch err {
+	case nil:
+	case ErrClosed:
 		return nil
+	default:
+		return err
 	}
 	defer r.Release()
 	ctx, cancel := context.WithTimeout(w.hub.over, wakeTimeout)

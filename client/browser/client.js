@@ -6,10 +6,11 @@
  * @typedef {{type: string, epoch?: string, version?: number, [field: string]: any}} Message
  */
 
-const final = [1000, 1002, 1003, 1005, 1007, 1008, 1010, 3000]; // close codes after which coming back would not help
+const final = [1000, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 3000]; // close codes after which coming back would not help
 const leastDelay = {1012: 5e3, 1013: 15e3};
 const most = 1000; // messages that wait for their answers
 const patience = 1e4; // ms that an answer, or a connection, may take
+const mostCuts = 9; // of connections that end without an answer to the same message
 const random = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), n => n.toString(36)).join("");
 
 /**
@@ -19,7 +20,7 @@ const random = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), n =>
  * of `status` there is an event "status".
  */
 export class Room extends EventTarget {
-	/** @type {?Message} The newest state; null before it is known. */
+	/** @type {?Message} The newest "state", "update" or "reply"; null before there is one. */
 	state = null;
 	/** @type {"connecting" | "open" | "waiting" | "closed"} */
 	status = "closed";
@@ -27,7 +28,7 @@ export class Room extends EventTarget {
 	reason = "";
 
 	#url; #protocol; #way; #timer; #ticker; #point; #at; #event = [0, 0];
-	#failures = 0; #refusals = 0; #opened = 0; #seen = Date.now();
+	#failures = 0; #refusals = 0; #opened = 0; #seen = Date.now(); #hidden = false; #slept = false; #answered = 0;
 	#client = random(); #number = 0; #counts = true; #waiting = []; #retry = 0;
 
 	/**
@@ -82,7 +83,8 @@ export class Room extends EventTarget {
 			if (this.status === "closed" || !this.#protocol && this.status !== "open") return reject(failure("not connected", "closed"));
 			if (!this.#protocol) return resolve(this.#way.send(value));
 			if (this.#waiting.length === most) return reject(failure("too much waits for an answer", "busy", true));
-			const message = {body: Object(value) === value ? value : {value}, at: this.#at, resolve, reject};
+			const body = JSON.parse(JSON.stringify(Object(value) === value ? value : {value})); // as it is now
+			const message = {body, at: this.#at, tries: 0, cuts: 0, resolve, reject};
 			this.#name(message);
 			this.#waiting.push(message);
 			this.#write(message);
@@ -99,7 +101,8 @@ export class Room extends EventTarget {
 		if (this.status !== "open") return;
 		const {body, id, at, n} = message;
 		message.sent = Date.now();
-		this.#way.send(JSON.stringify(at && n === 1 && this.#counts ? {...body, id, at} : {...body, id}));
+		message.tries++;
+		this.#way.send(JSON.stringify(at && n === 1 && this.#counts ? {...body, id, at} : {...body, id}), message);
 	}
 
 	#dial() {
@@ -115,14 +118,22 @@ export class Room extends EventTarget {
 	#follow() {
 		const url = new URL(this.#url), source = new EventSource(this.#pointed(url, "subprotocol", this.#protocol));
 		let last = Promise.resolve();
-		const post = async body => {
+		const post = async (body, message) => {
+			if (this.#way !== way || this.#waiting[0] !== message) return; // it is sent again behind the first one
+			const {status, text} = await fetch(this.#url, {method: "POST", body, headers: {Accept: "application/json", "Content-Type": "application/json"}})
+				.then(async r => ({status: r.status, text: await r.text()}), () => ({status: 0}));
 			if (this.#way !== way) return;
-			const r = await fetch(this.#url, {method: "POST", body, headers: {Accept: "application/json", "Content-Type": "application/json"}});
-			this.#take(await r.text());
+			const {id} = message;
+			if (text?.startsWith('{"type":')) this.#take(JSON.stringify({id, ...JSON.parse(text)}));
+			else if (status > 199 && status < 300) this.#answer({type: "reply", id, text});
+			else this.#answer({
+				type: "error", id, error: "HTTP " + status, code: status === 403 ? "read_only" : "http",
+				retry: [0, 408, 429, 502, 503, 504].includes(status),
+			});
 		};
 		const way = this.#way = {
 			close: () => source.close(),
-			send: body => { last = last.then(() => post(body)).catch(() => {}); }, // without an answer it is sent again
+			send: (body, message) => { last = last.then(() => post(body, message)); },
 		};
 		source.onopen = () => this.#began();
 		source.onmessage = e => this.#take(e.data);
@@ -139,15 +150,18 @@ export class Room extends EventTarget {
 		clearTimeout(this.#timer);
 		this.#opened = Date.now();
 		this.#refusals = 0;
-		this.#show("open", "");
-		if (!this.#counts) this.#refuseAll("the connection was lost: this may have been done", "unknown");
+		this.status = "open";
+		if (!this.#counts) this.#refuse(({tries}) => tries, "the connection was lost: this may have been done", "unknown");
 		this.#again();
+		this.#show("open", "");
 	}
 
 	#ended(code, reason) {
 		const opened = this.#opened;
 		this.#leave();
 		if (!opened) this.#refusals++;
+		const first = this.#waiting[0];
+		if (opened && first?.sent && ++first.cuts > mostCuts) this.#refuseAll("many connections were cut over this: it may have been done", "unknown");
 		if (opened && Date.now() - opened > 5e3) this.#failures = 0;
 		const why = opened ? `${code} ${reason || ""}`.trim() : "the server cannot be reached, or refuses";
 		if (opened && final.includes(code)) return this.#stop(why);
@@ -167,12 +181,14 @@ export class Room extends EventTarget {
 	// A page that has slept, or whose network has changed, cannot know that its connection
 	// lives: it makes another one.
 	#look = event => {
-		if (document.visibilityState === "hidden") return;
 		const now = Date.now(), first = this.#waiting[0];
-		const slept = now - this.#seen > patience || event?.type === "online" || event?.persisted;
-		const mute = first?.sent && now - first.sent > patience;
+		this.#slept ||= now - this.#seen > (this.#hidden ? 7e4 : patience) || event?.type === "online" || event?.persisted; // hidden pages look once a minute
 		this.#seen = now;
-		if (this.status === "open" ? slept || mute : slept && this.status !== "closed") this.connect();
+		this.#hidden = document.visibilityState === "hidden";
+		if (this.#hidden || this.status === "closed") return;
+		const mute = this.status === "open" && first?.sent && now - Math.max(first.sent, this.#answered) > patience;
+		if (this.#slept || mute) this.connect();
+		this.#slept = false;
 	};
 
 	#take(data) {
@@ -181,9 +197,10 @@ export class Room extends EventTarget {
 		if (!message?.type) return this.#tell("text", data);
 		const {type, epoch, version, number} = message;
 		if (type === "event" && number && !this.#isNew(version, number, epoch)) return;
-		if (version !== undefined && !message.repeat) this.#at = epoch + "-" + version;
-		if (["state", "update", "message"].includes(type)) this.#point = this.#at;
-		if (["state", "update", "reply"].includes(type) && !message.repeat) this.state = message;
+		const old = message.repeat || this.state?.epoch === epoch && version < this.state.version;
+		if (version !== undefined && !old) this.#at = epoch + "-" + version;
+		if (["state", "update", "message"].includes(type) && epoch) this.#point = epoch + "-" + version;
+		if (["state", "update", "reply"].includes(type) && !old) this.state = message;
 		if (message.id !== undefined) this.#answer(message);
 		this.#tell(type, message);
 	}
@@ -200,12 +217,17 @@ export class Room extends EventTarget {
 	#answer(message) {
 		const i = this.#waiting.findIndex(({id}) => id === message.id);
 		if (i < 0) return;
+		this.#answered = Date.now();
 		const {type, error, code, retry} = message;
 		if (code === "stateless" && this.#counts) {
 			this.#counts = false; // the room keeps nothing: ids only say which answer is to what
 			return this.#renumber();
 		}
+		if (this.#counts && (code === "expected" && i === 0 || code === "unknown_client" && this.#waiting.every(({tries}) => tries < 2))) {
+			return this.#renumber(); // nothing that waits has counted
+		}
 		if (type === "error" && retry) {
+			if (code === "unknown") this.#waiting[i].tries++;
 			this.#retry ||= setTimeout(() => { this.#retry = 0; this.#again(); }, 200 + Math.random() * 800);
 			return;
 		}
@@ -213,20 +235,31 @@ export class Room extends EventTarget {
 		if (type !== "error") return resolve(message);
 		reject(failure(error, code, retry));
 		if (code === "unknown_client" || code === "may_have_counted") this.#refuseAll(error, code);
-		if (code !== "refused" && code !== "failed") this.#renumber(); // its number is not used up
 	}
 
 	#renumber() {
 		this.#client = random();
 		this.#number = 0;
-		for (const message of this.#waiting) this.#name(message);
+		for (const message of this.#waiting) {
+			message.at = this.#at;
+			message.tries = 0;
+			this.#name(message);
+		}
 		this.#again();
 	}
 
 	#again() { for (const message of this.#waiting) this.#write(message); }
 
+	#refuse(which, text, code) {
+		const all = this.#waiting;
+		this.#waiting = all.filter(message => !which(message));
+		for (const message of all.filter(which)) message.reject(failure(text, code));
+	}
+
 	#refuseAll(text, code) {
-		for (const {reject} of this.#waiting.splice(0)) reject(failure(text, code));
+		this.#refuse(() => true, text, code);
+		this.#client = random(); // it is not known which numbers are used up
+		this.#number = 0;
 	}
 
 	#show(status, reason = this.reason) {

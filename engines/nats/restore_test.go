@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -103,15 +104,12 @@ func snapshot(t *testing.T, conn *nats.Conn, stream string) (c copied) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	about, err := conn.Request("$JS.API.STREAM.SNAPSHOT."+stream, []byte(`{"no_consumers":true,"deliver_subject":"`+inbox+`"}`), 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
+	about := ask(t, conn, "$JS.API.STREAM.SNAPSHOT."+stream, []byte(`{"no_consumers":true,"deliver_subject":"`+inbox+`"}`))
 	if err := json.Unmarshal(about.Data, &c.about); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		m, err := sub.NextMsg(5 * time.Second)
+		m, err := sub.NextMsg(patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,10 +131,7 @@ func (c copied) restore(t *testing.T, conn *nats.Conn, stream string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := conn.Request("$JS.API.STREAM.RESTORE."+stream, request, 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := ask(t, conn, "$JS.API.STREAM.RESTORE."+stream, request)
 	var answer struct {
 		To    string          `json:"deliver_subject"`
 		Error json.RawMessage `json:"error"`
@@ -145,11 +140,23 @@ func (c copied) restore(t *testing.T, conn *nats.Conn, stream string) {
 		t.Fatalf("%s, %v", m.Data, err)
 	}
 	for _, chunk := range append(c.chunks, nil) {
-		if m, err = conn.Request(answer.To, chunk, 10*time.Second); err != nil {
-			t.Fatal(err)
-		}
+		m = ask(t, conn, answer.To, chunk)
 	}
 	if err := json.Unmarshal(m.Data, &answer); err != nil || answer.Error != nil {
 		t.Fatalf("%s, %v", m.Data, err)
 	}
+}
+
+// ask returns the answer to a request. A server of a cluster may not know yet that another
+// one listens to its subject.
+func ask(t *testing.T, conn *nats.Conn, subject string, data []byte) (m *nats.Msg) {
+	t.Helper()
+	eventually(t, "an answer of "+subject, func() bool {
+		var err error
+		if m, err = conn.Request(subject, data, patience); err != nil && !errors.Is(err, nats.ErrNoResponders) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	return m
 }
