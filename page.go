@@ -118,7 +118,8 @@ func (h *Handler) pageOfApp(readOnly bool) (document *page.Document, err error) 
 	pager, ok := h.app.(apps.Pager)
 	if !ok {
 		_, pure := h.app.(apps.Pure)
-		return page.New(page.Options{Title: h.Page.Title, Unit: h.Page.Unit, TextOnly: !h.speaksJSON(), Answers: pure, ReadOnly: readOnly}), nil
+		_, stateful := h.app.(apps.Stateful) // the page takes messages that are published as text
+		return page.New(page.Options{Title: h.Page.Title, Unit: h.Page.Unit, TextOnly: !stateful || !h.speaksJSON(), Answers: pure, ReadOnly: readOnly}), nil
 	}
 	defer func() {
 		if p := recover(); p != nil {

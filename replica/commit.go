@@ -22,6 +22,7 @@ type Operation struct {
 	ByApp   bool   // Refusal is the app's answer: with an id it is kept like any other
 	Wake    bool   // it is the room's own, since its state is to be woken; without Data
 	Once    *Once  // nil: it has no id
+	Said    *Said  // what is published, in a room that keeps messages
 }
 
 // Result is what came of one operation.
@@ -46,6 +47,7 @@ func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
 	defer cancel()
 	results := make([]Result, len(batch))
 	r.commit(ctx, batch, results)
+	r.entering = nil // they are large, and have been handed on
 	return results
 }
 
@@ -90,7 +92,10 @@ func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) 
 	if next.version == r.stored.version && !r.ids.changed {
 		return r.confirm(ctx, results)
 	}
-	a, err := r.newAttempt(ctx, next)
+	if _, keeps := r.journal(); keeps && r.rev == 0 {
+		return r.found(ctx, next)
+	}
+	a, err := r.newAttemptOf(ctx, next)
 	if err != nil {
 		r.undo()
 		return r.unavailable(err)
@@ -131,11 +136,11 @@ func (r *Replica) confirm(ctx context.Context, results []Result) error {
 	if !slices.ContainsFunc(results, func(res Result) bool { return res.dated }) {
 		return nil
 	}
-	found, rev, err := r.store.read(ctx, r.key)
+	found, rev, err := r.read(ctx)
 	switch {
 	case err != nil:
 		return r.unavailable(err)
-	case rev == r.rev:
+	case rev == r.rev && found.version == r.stored.version:
 		return nil
 	}
 	r.adopt(found, rev)
@@ -146,7 +151,7 @@ func (r *Replica) confirm(ctx context.Context, results []Result) error {
 // one for them.
 func (r *Replica) unavailable(err error) error {
 	switch err {
-	case nil, ErrTooBig, ErrTooManyRooms:
+	case nil, ErrTooBig, ErrTooManyRooms, ErrUnavailable:
 		return err
 	}
 	r.report(err)
@@ -163,6 +168,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 		next.used = time.Now().Unix()
 	}
 	var panics map[int]error
+	r.entering = r.entering[:0]
 	for i := 0; i < len(batch); i++ {
 		results[i] = r.applyOne(&batch[i], panics[i], &next)
 		if !results[i].Panicked || panics[i] != nil {
@@ -196,8 +202,12 @@ func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result
 	switch {
 	case op.Refusal != nil && !op.ByApp:
 		return Result{Err: op.Refusal}
+	case op.Said != nil && op.Said.size() > r.store.Engine.MaxState()-maxEntryHeader:
+		return Result{Err: ErrTooLong}
 	case op.Once == nil:
-		return r.answer(op, panicked, next)
+		res := r.answer(op, panicked, next)
+		r.enter(op, nil, &res, next)
+		return res
 	}
 	m := op.mark()
 	res, counts := r.judge(op.Once, m)
@@ -205,6 +215,7 @@ func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result
 		return res
 	}
 	res = r.answer(op, panicked, next)
+	r.enter(op, &m, &res, next)
 	r.remember(op.Once, m, next.version, res)
 	return res
 }

@@ -23,7 +23,7 @@ import (
 // their rooms are gone.
 func Run(t *testing.T, place func(t *testing.T) engines.Opener) {
 	tests := make(map[string]func(*testing.T, *subject))
-	for _, part := range []map[string]func(*testing.T, *subject){values, keys, concurrency, unused, due, lifecycle, shared} {
+	for _, part := range []map[string]func(*testing.T, *subject){values, keys, concurrency, unused, due, lifecycle, shared, forLogs()} {
 		maps.Copy(tests, part)
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
