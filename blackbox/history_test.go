@@ -1,21 +1,14 @@
 package blackbox
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 const historyConfig = `GLOBAL
@@ -224,165 +217,17 @@ func TestRepeatAThousandMessagesLater(t *testing.T) {
 	}
 }
 
-// newspaper is a producer of numbered messages, and readers that come and go.
-type newspaper struct {
-	s     *server
-	path  string
-	epoch string
-	last  uint64 // the number of the last message
-
-	printed atomic.Uint64 // how many are acknowledged
-}
-
-var errWrong = errors.New("wrong")
-
-// print publishes the numbers from 1 to last, each until it is acknowledged, at its place.
-func (n *newspaper) print() error {
-	client := &http.Client{Timeout: patience}
-	defer client.CloseIdleConnections()
-	for i := uint64(1); i <= n.last; {
-		r, _ := http.NewRequest(http.MethodPost, n.s.url(n.path), strings.NewReader(strconv.FormatUint(i, 10)))
-		r.Header.Set("Idempotency-Key", fmt.Sprint("press:", i))
-		answer, err := client.Do(r)
-		if err != nil {
-			time.Sleep(5 * time.Millisecond) // it is down
-			continue
-		}
-		body, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		switch {
-		case err != nil, answer.StatusCode >= http.StatusInternalServerError:
-		case answer.StatusCode != http.StatusOK || string(body) != fmt.Sprintf("%s-%d", n.epoch, i):
-			return fmt.Errorf("%w: message %d is answered with %d %s", errWrong, i, answer.StatusCode, body)
-		default:
-			n.printed.Store(i)
-			i++
-		}
-	}
-	return nil
-}
-
-// read reads all messages by one way of reading, which is begun anew whenever it ends. Each
-// is told the point that is reached, and returns it, moved on by accept.
-func (n *newspaper) read(once func(at uint64, accept func(version uint64, text string) error) error) error {
-	for at := uint64(0); at < n.last; {
-		err := once(at, func(version uint64, text string) error {
-			if version != at+1 || text != strconv.FormatUint(version, 10) {
-				return fmt.Errorf("%w: %d %q behind %d", errWrong, version, text, at)
-			}
-			if at++; at == n.last || rand.IntN(100) == 0 {
-				return io.EOF // enough for now
-			}
-			return nil
-		})
-		if errors.Is(err, errWrong) {
-			return err
-		}
-	}
-	return nil
-}
-
-// bySocket reads over a WebSocket.
-func (n *newspaper) bySocket(at uint64, accept func(uint64, string) error) error {
-	d := &websocket.Dialer{Subprotocols: []string{"json"}, HandshakeTimeout: patience}
-	c, _, err := d.Dial(fmt.Sprintf("ws://%s%s?after=%s-%d", n.s.address(), n.path, n.epoch, at), nil)
-	if err != nil {
-		time.Sleep(5 * time.Millisecond)
-		return err
-	}
-	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(patience))
-	for {
-		_, p, err := c.ReadMessage()
-		if err != nil {
-			return err
-		}
-		var m kept
-		if err := json.Unmarshal(p, &m); err != nil || m.Epoch != n.epoch {
-			return fmt.Errorf("%w: %s", errWrong, p)
-		}
-		switch {
-		case m.Type == "state" && m.Version == at:
-		case m.Type == "message" && m.Data != nil:
-			if err := accept(m.Version, *m.Data); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("%w: %s behind %d", errWrong, p, at)
-		}
-	}
-}
-
-// byEvents reads an event stream.
-func (n *newspaper) byEvents(at uint64, accept func(uint64, string) error) error {
-	r, _ := http.NewRequest(http.MethodGet, n.s.url(n.path), nil)
-	r.Header.Set("Accept", "text/event-stream")
-	r.Header.Set("Last-Event-ID", fmt.Sprint(n.epoch, "-", at))
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	answer, err := client.Do(r)
-	if err != nil {
-		time.Sleep(5 * time.Millisecond)
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return errors.New(answer.Status)
-	}
-	for e := (&stream{t: n.s.t, r: bufio.NewReader(answer.Body)}); ; {
-		got, err := e.read()
-		if err != nil {
-			return err
-		}
-		epoch, version, _ := strings.Cut(got.id, "-")
-		v, err := strconv.ParseUint(version, 10, 64)
-		if epoch != n.epoch || got.name != "" || err != nil {
-			return fmt.Errorf("%w: %+v behind %d", errWrong, got, at)
-		}
-		if err := accept(v, got.data); err != nil {
-			return err
-		}
-	}
-}
-
-// byGet asks again and again.
-func (n *newspaper) byGet(at uint64, accept func(uint64, string) error) error {
-	r, _ := http.NewRequest(http.MethodGet, n.s.url(fmt.Sprintf("%s?after=%s-%d&limit=%d", n.path, n.epoch, at, 1+rand.IntN(300))), nil)
-	r.Header.Set("Accept", "application/json")
-	answer, err := plain.Do(r)
-	time.Sleep(5 * time.Millisecond)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	var h keptHistory
-	switch err := json.NewDecoder(answer.Body).Decode(&h); {
-	case answer.StatusCode != http.StatusOK, err != nil:
-		return err
-	case h.Gap || h.Epoch != n.epoch:
-		return fmt.Errorf("%w: %+v behind %d", errWrong, h, at)
-	}
-	for _, m := range h.Messages {
-		if err := accept(m.Version, *m.Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // A producer that posts each message until it is acknowledged, a server that is killed and
 // reloaded, and readers that are cut and come back: every reader has all messages in their
 // order, once, whatever way it reads; and none is published twice.
 func TestReadersHaveAllMessages(t *testing.T) {
 	s := start(t, historyConfig)
-	n := &newspaper{s: s, path: "/long/a", last: 3000}
+	last := uint64(3000)
 	if testing.Short() || race {
-		n.last = 1000
+		last = 1000
 	}
-	first := s.ask(t, "POST", n.path, "1", "Idempotency-Key: press:1") // from here on a crash cannot change the epoch
-	var ok bool
-	if n.epoch, ok = strings.CutSuffix(first.body, "-1"); !ok {
-		t.Fatalf("%+v", first)
-	}
+	n := found(t, s, "/long/a")
+	n.last.Store(last)
 	var done sync.WaitGroup
 	go1 := func(do func() error) {
 		done.Go(func() {
@@ -392,12 +237,12 @@ func TestReadersHaveAllMessages(t *testing.T) {
 		})
 	}
 	go1(n.print)
-	for _, way := range []func(uint64, func(uint64, string) error) error{n.bySocket, n.bySocket, n.byEvents, n.byEvents, n.byGet} {
-		go1(func() error { return n.read(way) })
+	for _, way := range []way{bySocket, bySocket, byEvents, byEvents, byGet} {
+		go1(func() error { return (&subscriber{paper: n}).read(way) })
 	}
 	rounds := 0
-	for ; n.printed.Load() < n.last && !t.Failed(); rounds++ {
-		next := min(n.printed.Load()+1+rand.Uint64N(n.last/10), n.last)
+	for ; n.printed.Load() < last && !t.Failed(); rounds++ {
+		next := min(n.printed.Load()+1+rand.Uint64N(last/10), last)
 		for n.printed.Load() < next && !t.Failed() {
 			time.Sleep(time.Millisecond)
 		}
@@ -405,8 +250,8 @@ func TestReadersHaveAllMessages(t *testing.T) {
 		s.again(t)
 	}
 	done.Wait()
-	t.Logf("%d messages, %d kills", n.last, rounds)
-	if h := s.history(t, n.path+"?limit=1"); h.Last != n.last || h.First != 1 {
+	t.Logf("%d messages, %d kills", last, rounds)
+	if h := s.history(t, n.path+"?limit=1"); h.Last != last || h.First != 1 {
 		t.Errorf("%+v", h)
 	}
 }
