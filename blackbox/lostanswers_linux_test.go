@@ -40,4 +40,9 @@ func TestAnswersOfNATSAreLost(t *testing.T) {
 		})
 	})
 	t.Logf("%d operations of %d clients in %d rounds", c.finish(), clients, rounds)
+	if lost := links[0].lost.Load(); lost == 0 {
+		t.Error("no answer was lost")
+	} else {
+		t.Logf("%d answers to one node were lost", lost)
+	}
 }

@@ -14,6 +14,7 @@ import (
 type natsLink struct {
 	*cutter
 	loss atomic.Int32
+	lost atomic.Int64 // how much was lost
 }
 
 // What a link loses of what a server says.
@@ -49,6 +50,7 @@ func (l *natsLink) pass(from, to net.Conn) {
 			return
 		}
 		if loss == everything || loss == replies && isAnswer {
+			l.lost.Add(1)
 			continue
 		}
 		if _, err := to.Write(said); err != nil {

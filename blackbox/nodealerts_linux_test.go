@@ -10,7 +10,7 @@ import (
 // came to: also those whose node is killed, and who go on at another one. The log, where each
 // Caddy event stands, has every alert, too.
 func TestAlertsOverNodes(t *testing.T) {
-	const path, each = "/power/nodes", 20
+	const path, each = "/power/nodes", 10
 	url := urls(startNATS(t, 1))
 	nodes := startNodes(t, url, url, url)
 	var all []*listener
