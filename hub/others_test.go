@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +39,7 @@ type node struct {
 	engines.Engine
 	common *common
 	opened time.Time // before that it cannot be reached
+	loads  atomic.Int64
 }
 
 func newCommon() *common { return &common{hear: make(map[*func(engines.Event)]listener)} }
@@ -59,12 +62,17 @@ func (n *node) Open(context.Context) (engines.Engine, error) {
 	return n, nil
 }
 
-// longestSleep is how long a node does not look by itself.
-const longestSleep = time.Minute
+const (
+	// longestSleep is how long a node does not look by itself.
+	longestSleep = time.Minute
+	// longestStagger is how much later than a room is due a node looks for it.
+	longestStagger = 500 * time.Millisecond
+)
 
 var errFault = errors.New("cable")
 
 func (n *node) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	n.loads.Add(1)
 	n.common.mu.Lock()
 	fails := n.common.faults > 0
 	if fails {
@@ -210,7 +218,7 @@ func TestPollOfANodeThatHasDiedCloses(t *testing.T) {
 				b.vote(rt, "room")
 				synctest.Wait()
 				b.stop()
-				time.Sleep(lasts + longestSleep + time.Millisecond)
+				time.Sleep(lasts + longestSleep + longestStagger + time.Millisecond)
 				a.expectPrefix("room", "1 closed after ")
 			})
 		}
@@ -230,8 +238,47 @@ func TestNodeLooksForWakesOfOthers(t *testing.T) {
 		b.vote(rt, "room")
 		synctest.Wait()
 		b.stop()
-		time.Sleep(app.lasts + time.Millisecond)
-		a.expect("room", "1 closed after 2m0s")
+		time.Sleep(app.lasts + longestStagger + time.Millisecond)
+		a.expectPrefix("room", "1 closed after 2m0")
+	})
+}
+
+// Of several nodes that know of rooms that are due, in which nobody is, one loads and wakes
+// them. The others find nothing to do.
+func TestOneNodeWakesWhatIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rooms = 100
+		c := newCommon()
+		var nodes []*node
+		for range 3 {
+			nodes = append(nodes, c.node())
+			p, rt := &pollHouse{t: t, engine: nodes[len(nodes)-1]}, pollRoute("poll", hourly)
+			p.start(rt)
+			defer p.stop()
+			for n := range rooms {
+				if len(nodes) == 1 {
+					p.vote(rt, fmt.Sprint(n))
+				}
+			}
+		}
+		time.Sleep(time.Hour - time.Second)
+		for _, n := range nodes {
+			n.loads.Store(0)
+		}
+		time.Sleep(time.Second + longestStagger)
+		synctest.Wait()
+		var loads []int64
+		for _, n := range nodes {
+			loads = append(loads, n.loads.Load())
+		}
+		slices.Sort(loads)
+		if want := []int64{0, 0, 2 * rooms}; !slices.Equal(loads, want) { // the route of each, and then its state
+			t.Errorf("the nodes have loaded %d times", loads)
+		}
+		due, err := c.Due(t.Context(), time.Now().Add(time.Hour), engines.Wake{}, 1)
+		if err != nil || len(due) > 0 {
+			t.Errorf("still due: %v, %v", due, err)
+		}
 	})
 }
 

@@ -34,7 +34,7 @@ type Result struct {
 	Repeat   bool   // it had counted before: this is its first answer, or the present state as the reply
 
 	present bool // the reply is to be the present state
-	dated   bool // it is refused by what was known, which others may have changed
+	dated   bool // it is refused by what was known, or is to show it, and others may have changed that
 }
 
 // Commit applies operations and stores the state. The results stand in the order
@@ -130,8 +130,9 @@ func (r *Replica) ready(ctx context.Context) error {
 	return r.unavailable(r.load(ctx))
 }
 
-// confirm sees to it that nothing is refused for an id by what another process has
-// changed, when there is nothing to store that would show it.
+// confirm sees to it that nothing is refused for an id by what another process has changed,
+// or answered with a state that is not the present one, when there is nothing to store that
+// would show it.
 func (r *Replica) confirm(ctx context.Context, results []Result) error {
 	if !slices.ContainsFunc(results, func(res Result) bool { return res.dated }) {
 		return nil

@@ -71,7 +71,7 @@ func (r *Replica) repeat(m mark) Result {
 	a, ok := r.ids.answers.find(m.name, m.n)
 	switch {
 	case !ok:
-		return Result{Repeat: true, present: true}
+		return Result{Repeat: true, present: true, dated: true}
 	case !m.digest.fits(a.digest):
 		return Result{Err: errReused, dated: true}
 	}
