@@ -60,6 +60,42 @@ func (w window) wear(l look) {
 var scenes = map[string]func(*testing.T, context.Context) window{
 	"sum": sceneOfSum, "chat": sceneOfChat, "meter": sceneOfMeter, "table": sceneOfTable,
 	"crowded": sceneOfManyKeys, "long": sceneOfLongTexts, "refused": sceneOfRefusal, "reader": sceneOfAReader,
+	"history": sceneOfHistory, "ended": sceneOfAPermissionThatEnded,
+}
+
+// sceneOfHistory is a chat that somebody has come back to.
+func sceneOfHistory(t *testing.T, browser context.Context) window {
+	stage := newStageOf(t, chatConfig)
+	w := openWindow(t, browser, stage.url)
+	w.at(0)
+	c := stage.connected(t)
+	says := func(version int, who, clock, text string) {
+		c.say(t, fmt.Sprintf(`{"type":"message","epoch":"AAAAAAAA","version":%d,"from":{"id":"%[2]s","user":"%[2]s"},"time":"2026-05-%[3]sZ","data":"%[4]s"}`, version, who, clock, text))
+	}
+	c.say(t, `{"type":"state","epoch":"AAAAAAAA","version":812}`)
+	c.say(t, `{"type":"presence","event":"state","count":5,"members":[{"user":"alice","connections":2},{"user":"bob","connections":1},{"user":"Chloé","connections":1},{"id":"K5JVKDCLYPHB"},{"id":"K5JVKDCLYPHC"}]}`)
+	says(813, "alice", "11T21:40:00", "Who opens tomorrow?")
+	says(814, "bob", "11T21:44:00", "I do, at six.")
+	w.waitFor("here", "5 here: Chloé, alice, bob, 2 guests")
+	w.send("I bring the flowers.")
+	says(815, "Chloé", "12T12:02:00", "I bring the flowers.")
+	c.answer(t, `{"data":"I bring the flowers."}`, `{"type":"reply","epoch":"AAAAAAAA","version":815}`)
+	w.texts("#messages .own span", "I bring the flowers.")
+	c.say(t, `{"type":"gap","epoch":"AAAAAAAA","oldest":902}`)
+	says(902, "alice", "12T12:18:00", "All tables are set. The card reader at the bar does not work, please use the one in the kitchen.")
+	w.waitForMessages("alice Who opens tomorrow?|bob I do, at six.|You I bring the flowers.|" + gapOfChat + "|alice All tables are set. The card reader at the bar does not work, please use the one in the kitchen.")
+	return w
+}
+
+func sceneOfAPermissionThatEnded(t *testing.T, browser context.Context) window {
+	stage := newStage(t)
+	w := openWindow(t, browser, stage.url)
+	w.at(0)
+	c := stage.enter(t)
+	w.waitFor("value", "5")
+	c.end(t, 3000, "permission has ended")
+	w.waitFor("state", "Closed")
+	return w
 }
 
 func sceneOfAReader(t *testing.T, browser context.Context) window {
@@ -71,9 +107,10 @@ func sceneOfAReader(t *testing.T, browser context.Context) window {
 	return w
 }
 
-// at sets the page's clock, in seconds after a moment of the afternoon.
+// at sets the page's clock, in seconds after a moment of the afternoon. The connection, which
+// would take the leaps for a sleep, does not look at it any more.
 func (w window) at(second int) {
-	w.run(fmt.Sprintf(`Date.now = () => new Date(2026, 4, 12, 14, 20).getTime() + %d * 1000, ""`, second))
+	w.run(fmt.Sprintf(`for (let i = 1; i < 100; i++) clearInterval(i); Date.now = () => new Date(2026, 4, 12, 14, 20).getTime() + %d * 1000, ""`, second))
 }
 
 func sceneOfSum(t *testing.T, browser context.Context) window {
@@ -88,7 +125,7 @@ func sceneOfSum(t *testing.T, browser context.Context) window {
 		w.waitFor("value", fmt.Sprint(total))
 	}
 	c.say(t, `{"type":"presence","count":14}`)
-	w.waitFor("members", "14")
+	w.waitFor("here", "14 here")
 	return w
 }
 
@@ -219,8 +256,9 @@ func sceneOfRefusal(t *testing.T, browser context.Context) window {
 	w := openWindow(t, browser, stage.url)
 	w.at(0)
 	c := stage.enter(t)
+	w.waitFor("value", "5")
 	w.send("six")
-	c.answer(t, "six", `{"type":"error","error":"not a number","code":"refused","retry":false}`)
+	c.answer(t, `{"value":"six"}`, `{"type":"error","error":"not a number","code":"refused","retry":false}`)
 	w.waitFor("notice", "Error: not a number")
 	c.end(t, 1008, "")
 	w.waitFor("state", "Closed")

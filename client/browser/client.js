@@ -11,13 +11,14 @@ const leastDelay = {1012: 5e3, 1013: 15e3};
 const most = 1000; // messages that wait for their answers
 const patience = 1e4; // ms that an answer, or a connection, may take
 const mostCuts = 9; // of connections that end without an answer to the same message
+const wakes = ["online", "pageshow", "visibilitychange"];
 const random = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), n => n.toString(36)).join("");
 
 /**
  * A connection to a room that comes back by itself, until it is closed. It is an
  * EventTarget: each message of the server is an event named by its type, with the Message
- * as its `detail`; a text of an app without JSON is an event "text"; and after each change
- * of `status` there is an event "status".
+ * as its `detail`, and as its `data` the text it came as; a text of an app without JSON is
+ * an event "text"; and after each change of `status` there is an event "status".
  */
 export class Room extends EventTarget {
 	/** @type {?Message} The newest "state", "update" or "reply"; null before there is one. */
@@ -48,8 +49,7 @@ export class Room extends EventTarget {
 		this.#leave();
 		if (!this.#ticker) {
 			this.#ticker = setInterval(this.#look, 2e3);
-			for (const name of ["online", "pageshow"]) addEventListener(name, this.#look);
-			document.addEventListener("visibilitychange", this.#look);
+			for (const name of wakes) addEventListener(name, this.#look);
 		}
 		this.#opened = 0;
 		this.#timer = setTimeout(() => this.#ended(1006), patience);
@@ -64,24 +64,21 @@ export class Room extends EventTarget {
 		this.#leave();
 		clearInterval(this.#ticker);
 		this.#ticker = 0;
-		for (const name of ["online", "pageshow"]) removeEventListener(name, this.#look);
-		document.removeEventListener("visibilitychange", this.#look);
+		for (const name of wakes) removeEventListener(name, this.#look);
 		this.#refuseAll("the room was closed", "closed");
 		this.#show("closed", reason);
 	}
 
 	/**
 	 * Sends a message, and sends it again after a cut: in a room that keeps something it
-	 * counts once.
+	 * counts once. Without JSON it is as `say`.
 	 * @param {any} value an object as the app wants it; anything else is its field "value".
-	 * Without JSON: a text, which is sent at once or not at all.
 	 * @returns {Promise<Message | void>} the reply. It is rejected with an Error that has the
 	 * `code` of the server, and `retry`.
 	 */
 	send(value) {
 		return new Promise((resolve, reject) => {
-			if (this.status === "closed" || !this.#protocol && this.status !== "open") return reject(failure("not connected", "closed"));
-			if (!this.#protocol) return resolve(this.#way.send(value));
+			if (this.status === "closed" || !this.#protocol) return resolve(this.say(value));
 			if (this.#waiting.length === most) return reject(failure("too much waits for an answer", "busy", true));
 			const body = JSON.parse(JSON.stringify(Object(value) === value ? value : {value})); // as it is now
 			const message = {body, at: this.#at, tries: 0, cuts: 0, resolve, reject};
@@ -89,6 +86,15 @@ export class Room extends EventTarget {
 			this.#waiting.push(message);
 			this.#write(message);
 		});
+	}
+
+	/**
+	 * Sends a text as it is, at once or not at all. The answer is an event.
+	 * @param {string} text
+	 */
+	say(text) {
+		if (this.status !== "open") throw failure("not connected", "closed");
+		this.#way.send(text);
 	}
 
 	#name(message) {
@@ -109,6 +115,7 @@ export class Room extends EventTarget {
 		const url = new URL(this.#url);
 		url.protocol = url.protocol.replace("http", "ws");
 		const way = this.#way = new WebSocket(this.#pointed(url), this.#protocol ? [this.#protocol] : []);
+		way.binaryType = "arraybuffer";
 		way.onopen = () => this.#began();
 		way.onmessage = e => this.#take(e.data);
 		way.onclose = e => this.#ended(e.code, e.reason);
@@ -119,17 +126,17 @@ export class Room extends EventTarget {
 		const url = new URL(this.#url), source = new EventSource(this.#pointed(url, "subprotocol", this.#protocol));
 		let last = Promise.resolve();
 		const post = async (body, message) => {
-			if (this.#way !== way || this.#waiting[0] !== message) return; // it is sent again behind the first one
+			if (this.#way !== way || message && this.#waiting[0] !== message) return; // it is sent again behind the first one
 			const {status, text} = await fetch(this.#url, {method: "POST", body, headers: {Accept: "application/json", "Content-Type": "application/json"}})
 				.then(async r => ({status: r.status, text: await r.text()}), () => ({status: 0}));
 			if (this.#way !== way) return;
-			const {id} = message;
+			const id = message?.id;
 			if (text?.startsWith('{"type":')) this.#take(JSON.stringify({id, ...JSON.parse(text)}));
 			else if (status > 199 && status < 300) this.#answer({type: "reply", id, text});
-			else this.#answer({
+			else this.#take(JSON.stringify({
 				type: "error", id, error: "HTTP " + status, code: status === 403 ? "read_only" : "http",
 				retry: [0, 408, 429, 502, 503, 504].includes(status),
-			});
+			}));
 		};
 		const way = this.#way = {
 			close: () => source.close(),
@@ -161,7 +168,7 @@ export class Room extends EventTarget {
 		this.#leave();
 		if (!opened) this.#refusals++;
 		const first = this.#waiting[0];
-		if (opened && first?.sent && ++first.cuts > mostCuts) this.#refuseAll("many connections were cut over this: it may have been done", "unknown");
+		if (opened && first?.sent && ++first.cuts > mostCuts) this.#refuseAll("the connection was lost too often: this may have been done", "unknown");
 		if (opened && Date.now() - opened > 5e3) this.#failures = 0;
 		const why = opened ? `${code} ${reason || ""}`.trim() : "the server cannot be reached, or refuses";
 		if (opened && final.includes(code)) return this.#stop(why);
@@ -197,12 +204,12 @@ export class Room extends EventTarget {
 		if (!message?.type) return this.#tell("text", data);
 		const {type, epoch, version, number} = message;
 		if (type === "event" && number && !this.#isNew(version, number, epoch)) return;
-		const old = message.repeat || this.state?.epoch === epoch && version < this.state.version;
+		const old = message.repeat || version < this.state?.version && epoch === this.state.epoch;
 		if (version !== undefined && !old) this.#at = epoch + "-" + version;
 		if (["state", "update", "message"].includes(type) && epoch) this.#point = epoch + "-" + version;
 		if (["state", "update", "reply"].includes(type) && !old) this.state = message;
 		if (message.id !== undefined) this.#answer(message);
-		this.#tell(type, message);
+		this.#tell(type, message, data);
 	}
 
 	// An event that was told before the cut, and comes again.
@@ -251,9 +258,7 @@ export class Room extends EventTarget {
 	#again() { for (const message of this.#waiting) this.#write(message); }
 
 	#refuse(which, text, code) {
-		const all = this.#waiting;
-		this.#waiting = all.filter(message => !which(message));
-		for (const message of all.filter(which)) message.reject(failure(text, code));
+		this.#waiting = this.#waiting.filter(message => !which(message) || message.reject(failure(text, code)));
 	}
 
 	#refuseAll(text, code) {
@@ -268,7 +273,7 @@ export class Room extends EventTarget {
 		this.#tell("status", status);
 	}
 
-	#tell(name, detail) { this.dispatchEvent(new CustomEvent(name, {detail})); }
+	#tell(name, detail, data) { this.dispatchEvent(Object.assign(new CustomEvent(name, {detail}), {data})); }
 }
 
 const failure = (text, code, retry = false) => Object.assign(new Error(text), {code, retry});
