@@ -9,7 +9,7 @@ function post(text) {
 	const message = {text};
 	posted.push(message);
 	if (posted.length > keptMessages) posted.shift();
-	sendOnce({data: text}).then(({version}) => confirm(message, version), error => lose(message, error));
+	sendOnce({data: text}).then(reply => confirm(message, reply?.version), error => lose(message, error));
 	setTimeout(() => stopExpecting(message), backWithin);
 }
 

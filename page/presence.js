@@ -26,7 +26,7 @@ function sayPresent() {
 }
 
 function names() {
-	const users = [...people.values()].filter(user => user !== undefined).sort();
+	const users = [...people.values()].filter(user => user !== undefined).sort((a, b) => a.localeCompare(b));
 	const parts = users.slice(0, namesShown), more = present - parts.length;
 	const areGuests = parts.length === users.length && people.size === present;
 	if (more > 0) parts.push(!areGuests ? more + " more" : more === 1 ? "1 guest" : more + " guests");

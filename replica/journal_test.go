@@ -525,6 +525,60 @@ func TestDeletedMessages(t *testing.T) {
 	other.hears("1 d")
 }
 
+// Messages of a life that has ended are not told in the next, and it is tidied as if nothing had
+// been before.
+func TestMessagesOfALifeThatHasEnded(t *testing.T) {
+	for name, end := range map[string]func(c *chat) error{
+		"by another process": func(c *chat) error {
+			_, rev, _ := c.engine.Engine.Load(c.Context(), key)
+			return c.engine.Engine.Delete(c.Context(), key, rev)
+		},
+		"by this one": func(c *chat) error { return c.Delete(c.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChat(t, Journal{Messages: 10})
+			c.say(leastStep-1, "x")
+			c.engine.alwaysSwap = refuse
+			c.Commit(t.Context(), parseSaid(t, "a", "b"))
+			if _, err := c.Tidy(t.Context()); err == nil || c.tidyAgain == 0 {
+				t.Fatalf("%v, to be tried again at %d", err, c.tidyAgain)
+			}
+			c.engine.alwaysSwap = nil
+			if err := end(c); err != nil {
+				t.Fatal(err)
+			}
+			c.says(do("b"), "1")
+			c.hears("1 b")
+			c.say(leastStep, "x")
+			if checked := c.Replica.stored.checkpoint; checked == 0 {
+				t.Error("the new life is not tidied")
+			}
+		})
+	}
+}
+
+// A room that is not loaded, or not stored, has nothing to tidy.
+func TestTidyingNothing(t *testing.T) {
+	c := newChat(t, Journal{Messages: 10})
+	tidy := func() {
+		t.Helper()
+		calls := len(c.engine.calls)
+		if another, err := c.Tidy(t.Context()); another || err != nil || len(c.engine.calls) > calls {
+			t.Errorf("%v, %v, %q", another, err, c.engine.calls[calls:])
+		}
+	}
+	tidy()
+	c.say(2*leastStep, "x")
+	c.Unload()
+	tidy()
+	c.says(do("a"), fmt.Sprint(2*leastStep+1))
+	if err := c.Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tidy()
+	c.says(do("b"), "1")
+}
+
 // What is stored of a room tells its newest version, also if no checkpoint has it.
 func TestLookAtARoomWithMessages(t *testing.T) {
 	c := newChat(t, Journal{Messages: 10})

@@ -24,6 +24,9 @@ const (
 // Tidy stores a checkpoint and removes messages that are not kept any more, when enough has
 // come together. It reports what Touch does.
 func (r *Replica) Tidy(ctx context.Context) (another bool, err error) {
+	if r.state == nil || r.rev == 0 { // what is stored is not known, or nothing is
+		return false, nil
+	}
 	past := r.Past()
 	if r.unsettled != nil || past.Last < r.tidyAgain || !r.isUntidy(past) {
 		return false, nil

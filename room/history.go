@@ -37,7 +37,11 @@ func (r *Room) History(ctx context.Context, seen Seen, limit int) (h History, er
 	version, known := asks.wanted(now, limit)
 	h = History{Epoch: now.epoch, First: oldest, Last: now.version, Gap: !known || seen.said && version < oldest}
 	h.gap = now.gapBefore(oldest)
-	version = max(version, oldest)
+	if version = max(version, oldest); !seen.said {
+		if version, err = now.past.Newest(ctx, oldest, limit, maxShown); err != nil {
+			return h, err
+		}
+	}
 	for size := 0; version <= now.version && len(h.messages) < limit && size < maxShown; {
 		page, err := now.past.Read(ctx, version-1, limit-len(h.messages), maxShown-size)
 		if err != nil || len(page) == 0 {

@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -32,13 +33,23 @@ func (r *Room) keep(from *Member, msg apps.Message, excepts []apps.Conn) {
 		r.refuse(from, err, s)
 		return
 	}
-	said := &replica.Said{Binary: msg.Binary, Text: bytes.Clone(msg.Data), JSON: bytes.Clone(msg.JSON)}
+	said := newSaid(msg)
 	if _, none := from.conn.(nobody); !none {
 		said.From, said.User = from.ID(), from.User()
 	}
-	op := operation{replica.Operation{Data: said.Text, Once: s.count(), Said: said}, from, s, excepts}
-	if said.JSON != nil { // the text may name the connection, and a repeat comes by another
-		op.Data = said.JSON
+	r.enqueueSaid(operation{replica.Operation{Once: s.count(), Said: said}, from, s, excepts})
+}
+
+// newSaid returns a message by nobody.
+func newSaid(msg apps.Message) *replica.Said {
+	return &replica.Said{Binary: msg.Binary, Text: bytes.Clone(msg.Data), JSON: bytes.Clone(msg.JSON)}
+}
+
+// enqueueSaid queues the operation of a message.
+func (r *Room) enqueueSaid(op operation) {
+	op.Data = op.Said.Text
+	if op.Said.JSON != nil { // the text may name the connection, and a repeat comes by another
+		op.Data = op.Said.JSON
 	}
 	r.mu.Lock()
 	if r.retired {
@@ -47,12 +58,36 @@ func (r *Room) keep(from *Member, msg apps.Message, excepts []apps.Conn) {
 	}
 	if r.full(len(op.Data)) {
 		r.mu.Unlock()
-		r.refuse(from, ErrBusy, s)
+		r.refuse(op.from, ErrBusy, op.stamp)
 		return
 	}
 	r.enqueue(op)
 	r.mu.Unlock()
-	r.kickUnless(from)
+	r.kickUnless(op.from)
+}
+
+// sayKept is Say in a room that keeps messages.
+func (r *Room) sayKept(ctx context.Context, msg apps.Message) (members int, err error) {
+	x, m := NewExchange(), newMember(r, r.Route(), Visitor{})
+	x.member, m.conn = m, x
+	members = r.len()
+	x.Hold(0)
+	r.enqueueSaid(operation{replica.Operation{Said: newSaid(msg)}, m, nil, nil})
+	x.Release(0)
+	select {
+	case <-x.Done():
+	case <-ctx.Done():
+		return 0, replica.ErrUnknown
+	case <-r.shared.Context.Done():
+		return 0, replica.ErrUnknown
+	}
+	switch answer := x.Answer(); {
+	case answer.Err != nil:
+		return 0, answer.Err
+	case answer.Data == nil: // a panic has cut the commit short
+		return 0, replica.ErrUnknown
+	}
+	return members, nil
 }
 
 // carryOutKept stores a batch of messages, and tells everybody.
@@ -111,8 +146,8 @@ func (r *Room) tellKept(batch []operation, results []replica.Result, told *annou
 // POST; or why the message is not kept.
 func (op operation) confirm(res replica.Result, now snapshot) {
 	m := op.from
-	if res.Err != nil {
-		m.tellFault(res.Err, op.stamp, res.Repeat)
+	if err := m.judge(res.Err, op.stamp); err != nil {
+		m.tellFault(err, op.stamp, res.Repeat)
 		return
 	}
 	reply := now.said(message.Reply, res.Version, apps.Body{})
@@ -214,16 +249,10 @@ func (s snapshot) kept(k replica.Kept) message.Message {
 	m := s.said(message.Published, k.Version, apps.Body{Text: k.Text, JSON: k.JSON})
 	m.Binary, m.Sent = k.Binary, k.At
 	if k.From != "" || k.User != "" {
-		m.From = &sender{k.From, k.User}
+		m.From = message.Known(k.From, k.User)
 	}
 	return m
 }
-
-// sender is who has said something that is kept.
-type sender struct{ id, user string }
-
-func (s *sender) ID() string   { return s.id }
-func (s *sender) User() string { return s.user }
 
 // tidy has messages removed that are not kept any more.
 func (r *Room) tidy() {

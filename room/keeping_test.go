@@ -76,6 +76,24 @@ func TestRefusedMessages(t *testing.T) {
 	})
 }
 
+// What a client sends behind a first message that was refused is told which one is missing, and
+// not that it may have counted.
+func TestMessagesBehindARefusedFirstOne(t *testing.T) {
+	chatInBubble(t, func(t *testing.T, e *hubtest.Engine, _ hubtest.Bubble, _ *route.Route, c, other *hubtest.Client) {
+		e.OnAppend(func(func() error) error { return engines.ErrRefused })
+		c.Send(`{"data":"two","id":"c:1"}`)
+		hears(t, c, "error 0unavailable")
+		e.OnAppend(nil)
+		c.Send(`{"data":"three","id":"c:2"}`)
+		hears(t, c, "error 0expected")
+		c.Send(`{"data":"two","id":"c:1"}`, `{"data":"three","id":"c:2"}`)
+		hears(t, c, "2 two", "reply 2 to c:1", "3 three", "reply 3 to c:2")
+		hears(t, other, "2 two", "3 three")
+		c.Send(`{"data":"five","id":"d:2"}`) // of which no first one has come
+		hears(t, c, "error 0unknown_client")
+	})
+}
+
 // A message that cannot be settled in ten seconds is answered as unknown. When it is found
 // stored everybody is told it, the sender too, also if nothing else happens; and a retry has
 // its place.
