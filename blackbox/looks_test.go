@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -70,13 +71,17 @@ func sceneOfHistory(t *testing.T, browser context.Context) window {
 	w.at(0)
 	c := stage.connected(t)
 	says := func(version int, who, clock, text string) {
-		c.say(t, fmt.Sprintf(`{"type":"message","epoch":"AAAAAAAA","version":%d,"from":{"id":"%[2]s","user":"%[2]s"},"time":"2026-05-%[3]sZ","data":"%[4]s"}`, version, who, clock, text))
+		at, err := time.ParseInLocation("2006-01-02T15:04:05", "2026-05-"+clock, time.Local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.say(t, fmt.Sprintf(`{"type":"message","epoch":"AAAAAAAA","version":%d,"from":{"id":"%[2]s","user":"%[2]s"},"time":"%[3]s","data":"%[4]s"}`, version, who, at.Format(time.RFC3339), text))
 	}
 	c.say(t, `{"type":"state","epoch":"AAAAAAAA","version":812}`)
 	c.say(t, `{"type":"presence","event":"state","count":5,"members":[{"user":"alice","connections":2},{"user":"bob","connections":1},{"user":"Chloé","connections":1},{"id":"K5JVKDCLYPHB"},{"id":"K5JVKDCLYPHC"}]}`)
 	says(813, "alice", "11T21:40:00", "Who opens tomorrow?")
 	says(814, "bob", "11T21:44:00", "I do, at six.")
-	w.waitFor("here", "5 here: Chloé, alice, bob, 2 guests")
+	w.waitFor("here", "5 here: alice, bob, Chloé, 2 guests")
 	w.send("I bring the flowers.")
 	says(815, "Chloé", "12T12:02:00", "I bring the flowers.")
 	c.answer(t, `{"data":"I bring the flowers."}`, `{"type":"reply","epoch":"AAAAAAAA","version":815}`)
@@ -130,29 +135,30 @@ func sceneOfSum(t *testing.T, browser context.Context) window {
 }
 
 func sceneOfChat(t *testing.T, browser context.Context) window {
-	s := start(t, `:PORT {
-		websocket /kitchen broadcast {
-			page
-		}
-	}`)
-	w := openWindow(t, browser, s.url("/kitchen"))
-	w.waitFor("state", "Live")
-	ann := s.dial(t, "/kitchen")
+	stage := newStageOf(t, strings.Replace(chatConfig, "page\n", "page {\ntitle Kitchen\n}\n", 1))
+	w := openWindow(t, browser, stage.url)
+	w.at(0)
+	c := stage.connected(t)
+	c.say(t, `{"type":"state","epoch":"AAAAAAAA","version":0}`)
+	c.say(t, `{"type":"presence","event":"state","count":4,"members":[{"user":"ann","connections":1},{"user":"paul","connections":2},{"user":"mei","connections":1},{"id":"K5JVKDCLYPHB"}]}`)
+	w.waitFor("here", "4 here: ann, mei, paul, 1 guest")
 	for i, line := range []string{
-		"Good morning. The delivery is at the back door.", "You: On my way.", "Two crates of lemons, one of basil. Who ordered the basil?",
-		"You: That was me: the soup of today has it.", "Good choice!", "https://example.com/recipes/soup?with=basil&serves=40",
-		"You: Thanks! Can somebody check the oven while I am down here? It was at 180 °C and should be at 160 °C by now, and the bread has to be out at ten.", "Done. Bread looks great.",
+		"ann: Good morning. The delivery is at the back door.", "paul: On my way.", "ann: Two crates of lemons, one of basil. Who ordered the basil?",
+		"paul: That was me: the soup of today has it.", "mei: Good choice!", "ann: https://example.com/recipes/soup?with=basil&serves=40",
+		"paul: Thanks! Can somebody check the oven while I am down here? It was at 180 °C and should be at 160 °C by now, and the bread has to be out at ten.", "mei: Done. Bread looks great.",
 	} {
-		w.at(40 * i)
-		if own, mine := strings.CutPrefix(line, "You: "); mine {
-			w.send(own)
-		} else {
-			ann.send(line)
+		who, text, _ := strings.Cut(line, ": ")
+		if who == "paul" {
+			w.send(text)
 		}
-		until(t, line, func() bool {
-			return w.run(`String(document.querySelectorAll("#messages li").length)`) == fmt.Sprint(i+1)
-		})
+		c.say(t, fmt.Sprintf(`{"type":"message","epoch":"AAAAAAAA","version":%d,"from":{"id":"%[2]s","user":"%[2]s"},"time":"%[3]s","data":"%[4]s"}`,
+			i+1, who, time.Date(2026, 5, 12, 14, 20, 40*i, 0, time.Local).Format(time.RFC3339), text))
+		if who == "paul" {
+			c.answer(t, `{"data":"`+text+`"}`, fmt.Sprintf(`{"type":"reply","epoch":"AAAAAAAA","version":%d}`, i+1))
+		}
+		w.texts("#messages li:last-child b + time + span", text)
 	}
+	w.texts("#messages .own b", "You|You|You")
 	return w
 }
 

@@ -15,7 +15,7 @@ function send(text) {
 	else if (kind === "total") sendOnce(text).catch(() => {});
 	else {
 		room.say(text);
-		if (hasState()) unanswered++; else noteSent(text);
+		if (protocol) unanswered++; else noteSent(text);
 	}
 	return true;
 }

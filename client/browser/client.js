@@ -6,7 +6,7 @@
  * @typedef {{type: string, epoch?: string, version?: number, [field: string]: any}} Message
  */
 
-const final = [1000, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 3000]; // close codes after which coming back would not help
+const final = [1000, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 3000]; // close codes: coming back would not help
 const leastDelay = {1012: 5e3, 1013: 15e3};
 const most = 1000; // messages that wait
 const patience = 1e4; // ms that an answer, or a connection, may take
@@ -140,9 +140,9 @@ export class Room extends EventTarget {
 			} catch { /* nobody knows */ }
 			if (this.#way !== way) return;
 			const {id} = message, code = codes[status] || "http";
-			if (text.startsWith('{"type":')) this.#take(JSON.stringify({id, ...JSON.parse(text)}));
+			if (text.startsWith('{"type":')) this.#take(text, id);
 			else if (status > 199 && status < 300) this.#answer({type: "reply", id, text});
-			else this.#take(JSON.stringify({type: "error", id, error: "HTTP " + status, code, retry: /^[ub]/.test(code)}));
+			else this.#take(JSON.stringify({type: "error", error: "HTTP " + status, code, retry: /^[ub]/.test(code)}), id);
 		};
 		const way = this.#way = {
 			close: () => source.close(),
@@ -206,10 +206,11 @@ export class Room extends EventTarget {
 		this.#slept = false;
 	};
 
-	#take(data) {
+	#take(data, id) {
 		let message;
 		try { message = this.#protocol && typeof data === "string" && JSON.parse(data); } catch { /* it is a text */ }
 		if (!message?.type) return this.#tell("text", data);
+		message.id ??= id;
 		const {type, epoch, number, version = message.oldest - 1} = message, place = epoch + "-" + version;
 		if (type === "event" && number && !this.#isNew(version, number, epoch)) return;
 		const old = message.repeat || version < this.state?.version && epoch === this.state.epoch;
@@ -221,7 +222,7 @@ export class Room extends EventTarget {
 		if (message.code !== "stateless") this.#tell(type, message, data);
 	}
 
-	// An event that was told before the cut, and comes again.
+	// An event that comes again after a cut.
 	#isNew(version, number, epoch) {
 		const [v, n, e] = this.#event;
 		if (e === epoch && (version < v || version === v && number <= n)) return false;
