@@ -41,31 +41,33 @@ func main() {
 func stream(p *producer, text io.Reader, pace time.Duration) error {
 	r := bufio.NewReader(text)
 	for {
-		token, err := nextToken(r)
+		token, end := nextToken(r)
+		if token != "" {
+			if err := p.publish(message{Token: token}); err != nil {
+				return err
+			}
+			time.Sleep(pace)
+		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(end, io.EOF):
 			return p.publish(message{Done: true})
-		case err != nil:
-			return errors.Join(err, p.publish(message{Done: true, Error: "the text has broken off"}))
+		case end != nil:
+			return errors.Join(end, p.publish(message{Done: true, Error: "the text has broken off"}))
 		}
-		if err := p.publish(message{Token: token}); err != nil {
-			return err
-		}
-		time.Sleep(pace)
 	}
 }
 
-// nextToken returns the next piece of a text: blanks and the beginning of a word.
+// longest is how many characters a token has at most.
+const longest = 6
+
+// nextToken returns the next piece of a text, blanks and the beginning of a word, and an error
+// if the text ends behind it.
 func nextToken(r *bufio.Reader) (string, error) {
-	const longest = 6
 	var token []rune
 	for inWord := false; len(token) < longest; {
 		c, _, err := r.ReadRune()
-		if err != nil && len(token) == 0 {
-			return "", err
-		}
-		if err != nil { // it comes again
-			break
+		if err != nil {
+			return string(token), err
 		}
 		if inWord && unicode.IsSpace(c) {
 			return string(token), r.UnreadRune()

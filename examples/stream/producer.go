@@ -65,7 +65,7 @@ func (p *producer) post(body []byte, key string) (again bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }() // all that it has is read
 	text, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode == http.StatusOK {
 		return err != nil, err
