@@ -147,6 +147,15 @@ func (c *chat) stored() (first, last uint64) {
 	return first, last
 }
 
+// tidy stores a checkpoint and removes what is not kept, if it is time.
+func (c *chat) tidy() error {
+	trim, _, err := c.Tidy(c.Context())
+	if trim == nil {
+		return err
+	}
+	return trim(c.Context())
+}
+
 // say commits n messages, some at a time.
 func (c *chat) say(n int, text string) {
 	c.Helper()
@@ -161,7 +170,7 @@ func (c *chat) say(n int, text string) {
 				c.Fatal(res.Err)
 			}
 		}
-		if _, err := c.Tidy(c.Context()); err != nil {
+		if err := c.tidy(); err != nil {
 			c.Fatal(err)
 		}
 	}
@@ -435,10 +444,10 @@ func TestTidyingThatFails(t *testing.T) {
 		c.say(100, "x")
 		time.Sleep(grace)
 		c.engine.alwaysSwap = refuse
-		_, err := c.Tidy(t.Context())
+		err := c.tidy()
 		for i := 0; err == nil && i < 20; i++ {
 			c.Commit(t.Context(), parseSaid(t, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"))
-			_, err = c.Tidy(t.Context())
+			err = c.tidy()
 		}
 		if !errors.Is(err, engines.ErrRefused) {
 			t.Fatal(err)
@@ -540,7 +549,7 @@ func TestMessagesOfALifeThatHasEnded(t *testing.T) {
 			c.say(leastStep-1, "x")
 			c.engine.alwaysSwap = refuse
 			c.Commit(t.Context(), parseSaid(t, "a", "b"))
-			if _, err := c.Tidy(t.Context()); err == nil || c.tidyAgain == 0 {
+			if err := c.tidy(); err == nil || c.tidyAgain == 0 {
 				t.Fatalf("%v, to be tried again at %d", err, c.tidyAgain)
 			}
 			c.engine.alwaysSwap = nil
@@ -563,7 +572,7 @@ func TestTidyingNothing(t *testing.T) {
 	tidy := func() {
 		t.Helper()
 		calls := len(c.engine.calls)
-		if another, err := c.Tidy(t.Context()); another || err != nil || len(c.engine.calls) > calls {
+		if trim, another, err := c.Tidy(t.Context()); trim != nil || another || err != nil || len(c.engine.calls) > calls {
 			t.Errorf("%v, %v, %q", another, err, c.engine.calls[calls:])
 		}
 	}

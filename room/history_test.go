@@ -244,6 +244,30 @@ func TestPostsOfTheSubprotocol(t *testing.T) {
 	}
 }
 
+// A repeat whose first answer is not kept any more is told so, and not a place that is not its own.
+func TestARepeatWhoseAnswerIsForgotten(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	rt := chatRoute(route.History{Messages: 5}, new(broadcast.App))
+	post := func(n uint64) room.Answer {
+		x, err := w.Ask(context.Background(), rt, room.Visitor{Room: "room"}, apps.Text("x"), &room.OperationID{ID: replica.ID{Name: "c", N: n}})
+		if err != nil || x.Err != nil {
+			t.Fatalf("%+v, %v", x, err)
+		}
+		return x
+	}
+	c := w.Join(rt)
+	for n := range uint64(4000) {
+		post(n + 1)
+		c.Expect("x")
+	}
+	if got := string(post(4000).Data); !strings.HasSuffix(got, "-4000") {
+		t.Errorf("the last one: %q", got)
+	}
+	if got := string(post(1).Data); !strings.HasPrefix(got, "repeat: ") {
+		t.Errorf("the first one: %q", got)
+	}
+}
+
 // Those that are left out are not told live, and those who come back are told all.
 func TestOthersWithHistory(t *testing.T) {
 	w := hubtest.New(t, hubtest.NewEngine())

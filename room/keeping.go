@@ -56,7 +56,7 @@ func (r *Room) enqueueSaid(op operation) {
 		r.mu.Unlock()
 		return
 	}
-	if r.full(len(op.Data)) {
+	if r.full(op.size()) {
 		r.mu.Unlock()
 		r.refuse(op.from, ErrBusy, op.stamp)
 		return
@@ -134,6 +134,10 @@ func (r *Room) tellKept(batch []operation, results []replica.Result, told *annou
 		if index, ok := t.indexes[results[i].Version]; ok && results[i].Counts() {
 			t.tell(op.from, index+1)
 		}
+		if op.from.turn.outside && op.from.isCatchingUp() {
+			op.from.owe(func() { op.confirm(results[i], now) })
+			continue
+		}
 		op.confirm(results[i], now)
 	}
 	for _, m := range r.recipients {
@@ -153,7 +157,9 @@ func (op operation) confirm(res replica.Result, now snapshot) {
 	reply := now.said(message.Reply, res.Version, apps.Body{})
 	reply.ID, reply.Repeat = op.stamp.answerID(), res.Repeat
 	if _, post := m.conn.(*Exchange); post {
-		reply.Text = []byte(reply.At.String())
+		if reply.Text = []byte(reply.At.String()); res.IsPresent() {
+			reply.Text = forgottenPlace
+		}
 	} else if reply.ID == nil {
 		return
 	}
@@ -162,6 +168,9 @@ func (op operation) confirm(res replica.Result, now snapshot) {
 		m.conn.Send(p, false)
 	}
 }
+
+// forgottenPlace is the text for a POST that is a repeat whose first answer is not kept.
+var forgottenPlace = []byte("repeat: this has counted, and its place is not known any more")
 
 // telling is the messages that members are told after a commit.
 type telling struct {
@@ -180,7 +189,7 @@ func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 		expected = 0
 	}
 	if len(fresh) > 0 && fresh[0].Version != expected || len(fresh) == 0 && before.epoch != now.epoch {
-		r.recent = recent{}
+		r.forgetRecent()
 		t.messages.Add(now.gapBefore(firstVersion(fresh, now)))
 	}
 	for _, kept := range fresh {
@@ -191,7 +200,7 @@ func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 		t.messages.Add(now.kept(kept))
 		r.trace(Published, nil, kept.Text, kept.Binary)
 	}
-	r.recent.add(fresh)
+	r.remember(fresh)
 	return t
 }
 
@@ -254,9 +263,22 @@ func (s snapshot) kept(k replica.Kept) message.Message {
 	return m
 }
 
-// tidy has messages removed that are not kept any more.
+// tidy has messages removed that are not kept any more: beside the turns, which do not wait
+// for it.
 func (r *Room) tidy() {
-	r.stored(r.replica.Tidy(r.shared.Context))
+	trim, another, err := r.replica.Tidy(r.shared.Context)
+	r.stored(another, err)
+	if trim == nil || !r.trimming.CompareAndSwap(false, true) { // else the next time does what is left
+		return
+	}
+	r.Retain()
+	r.shared.Go(func() {
+		defer r.Release()
+		defer r.trimming.Store(false)
+		if err := trim(r.shared.Context); err != nil {
+			r.report(err)
+		}
+	})
 }
 
 // tellFresh tells members what other processes have stored.

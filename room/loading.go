@@ -51,7 +51,8 @@ func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
 	r.mu.Lock()
-	r.last, r.recent = now, recent{} // from here on the replica belongs to the turn
+	r.forgetRecent()
+	r.last = now // from here on the replica belongs to the turn
 	r.arm(wait, at)
 	r.mu.Unlock()
 	if r.config() != config { // a reload has not seen that the room is loaded

@@ -69,6 +69,7 @@ type extras struct {
 	context *connContext // nil until an app asks for it
 	claims  *claims      // nil until it has claimed a name
 	past    *catchUp     // nil until it arrives in a room that keeps messages
+	owed    owed         // until it has been told what came before
 	missing missing      // nil until the first operation of a client is refused
 }
 
