@@ -66,6 +66,7 @@ func TestPageKnowsWhoHasSaidWhat(t *testing.T) {
 		c.say(t, fmt.Sprintf(`{"type":"message","epoch":"AAAAAAAA","version":%d,"from":%s,"time":"2026-01-02T03:04:05.678Z","data":"%s"}`, version, from, data))
 	}
 	c.say(t, `{"type":"state","epoch":"AAAAAAAA","version":0}`)
+	w.waitFor("state", "Live")
 	says(1, `{"id":"OLD","user":"ann"}`, "from home")
 	w.send("Hello")
 	says(2, `{"id":"OTHER"}`, "Hello")

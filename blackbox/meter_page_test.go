@@ -181,9 +181,6 @@ func TestPageKnowsOwnMessages(t *testing.T) {
 		websocket /chat broadcast {
 			page
 		}
-		websocket /named broadcast "Message: {message}" {
-			page
-		}
 		websocket /others {
 			app broadcast {
 				others
@@ -202,7 +199,7 @@ func TestPageKnowsOwnMessages(t *testing.T) {
 			page
 		}
 	}`)
-	for _, path := range []string{"/chat", "/named", "/others", "/kept", "/kept-others"} {
+	for _, path := range []string{"/chat", "/others", "/kept", "/kept-others"} {
 		one, two := openWindow(t, browser, s.url(path)), openWindow(t, browser, s.url(path))
 		one.waitFor("state", "Live")
 		two.waitFor("state", "Live")

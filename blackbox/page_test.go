@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
@@ -312,6 +313,7 @@ func (c actor) say(t *testing.T, message string) {
 // without the id.
 func (c actor) answer(t *testing.T, message, with string) {
 	t.Helper()
+	c.SetReadDeadline(time.Now().Add(patience))
 	_, got, err := c.ReadMessage()
 	id := idField.FindString(string(got))
 	if text := strings.Replace(string(got), id, "", 1); err != nil || text != message {
