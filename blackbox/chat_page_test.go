@@ -148,3 +148,27 @@ func TestPageShowsWhoIsHere(t *testing.T) {
 		t.Error("the page says who is here when it does not know")
 	}
 }
+
+// In a room that keeps nothing what is lost with a connection is shown so, and what is refused
+// is not shown.
+func TestPageOfARoomThatKeepsNothing(t *testing.T) {
+	browser := chromium(t)
+	stage := newStageOf(t, strings.Replace(chatConfig, "history 100", "", 1))
+	w := openWindow(t, browser, stage.url)
+	c := stage.connected(t)
+	w.waitFor("state", "Live")
+	w.send("one")
+	c.answer(t, `{"data":"one"}`, `{"type":"error","error":"this room keeps nothing","code":"stateless","retry":false}`)
+	c.answer(t, `{"data":"one"}`, `{"type":"message","from":{"id":"OWN"},"time":"2026-01-02T03:04:05.678Z","data":"one"}`)
+	w.waitForMessages("You one")
+	w.waitFor("notice", "")
+	w.send("two")
+	c.answer(t, `{"data":"two"}`, `{"type":"error","error":"too fast","code":"busy","retry":true}`)
+	w.waitFor("notice", "Error: too fast")
+	w.send("three")
+	c.answer(t, `{"data":"three"}`, "")
+	c.end(t, 4000, "")
+	stage.connected(t)
+	w.waitFor("state", "Live")
+	w.waitForMessages("You one|You, perhaps not sent three")
+}

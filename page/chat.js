@@ -36,6 +36,12 @@ function listPosted(message, who) {
 	if (forget(message)) list(message.text, {who});
 }
 
+// losePosted lists what has not come back when the connection ends, if the room keeps none:
+// nothing is sent again.
+function losePosted() {
+	if (epoch === undefined) for (const message of [...posted]) listPosted(message, "own lost");
+}
+
 // forget reports whether a text was still waited for.
 function forget(message) {
 	const i = posted.indexOf(message);

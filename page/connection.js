@@ -48,6 +48,7 @@ function showStatus() {
 	for (const id of ["send", "one"]) $(id).setAttribute("aria-disabled", !isLive());
 	if (!isLive()) {
 		loseSent();
+		losePosted();
 		forgetPresent();
 	}
 	sayDoubts();

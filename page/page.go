@@ -13,9 +13,9 @@
 //
 // What it shows depends on what the app says: a total and its curve, a meter with its
 // folds, keys and alerts, a table of any other state, or the list of messages; who is
-// there, if the room tells; and to all who may send a box to send from. **What comes over the wire is only ever text**: the document
-// writes no HTML, and its Content-Security-Policy, which names its one script and its
-// one style by hash, would let none run.
+// there, if the room tells; and a box to send from to those who may. **What comes over the
+// wire is only ever text**: the document writes no HTML, and its Content-Security-Policy,
+// which names its one script and its one style by hash, would let none run.
 package page
 
 import (

@@ -13,9 +13,14 @@ function receive({type, detail, data}) {
 	case "gap":
 		return takeGap(detail);
 	case "error": // those with an id are told to whoever sent it
-		return detail.id === undefined && answered(detail);
+		return detail.id === undefined && refused(detail);
 	}
 	take(JSON.parse(data, decimals));
+}
+
+function refused(error) {
+	posted.shift(); // in a chat: that does not come back
+	answered(error);
 }
 
 // take takes a message of an app with state, with all digits of its numbers.
