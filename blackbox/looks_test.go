@@ -156,7 +156,7 @@ func sceneOfChat(t *testing.T, browser context.Context) window {
 		if who == "paul" {
 			c.answer(t, `{"data":"`+text+`"}`, fmt.Sprintf(`{"type":"reply","epoch":"AAAAAAAA","version":%d}`, i+1))
 		}
-		w.texts("#messages li:last-child b + time + span", text)
+		w.texts("#messages li:last-child > span", text)
 	}
 	w.texts("#messages .own b", "You|You|You")
 	return w

@@ -94,7 +94,7 @@ func (r *Replica) keepMark(o owner, m mark, version uint64, res Result) {
 
 // IsPresent reports whether the operation has counted before and its answer is not kept any
 // more: the reply and the version are the present ones.
-func (r *Result) IsPresent() bool { return r.present }
+func (res *Result) IsPresent() bool { return res.present }
 
 // showPresent completes the answers to repeats whose first answer is not kept.
 func (r *Replica) showPresent(results []Result) {

@@ -366,7 +366,7 @@ func TestALongHistoryForASlowReader(t *testing.T) {
 	narrow := chatRoute(h, new(broadcast.App), func(s *socket.Settings) { s.MaxQueue = 32 << 10 })
 	a := w.JoinJSON(wide)
 	epoch := hears(t, a, "state 0").Epoch
-	const n = 2000
+	const n = 1000
 	long := strings.Repeat("x", 4<<10)
 	publish := func(first, last int) {
 		for i := first; i <= last; i++ {
