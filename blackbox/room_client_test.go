@@ -312,3 +312,35 @@ func TestChatsOfABrowserThatAreNotKept(t *testing.T) {
 		t.Errorf("a reader: %s", got)
 	}
 }
+
+// A text is sent as it is, over each way. What comes of it is an event, with the text that it
+// came as: its numbers may have more digits than those of JavaScript.
+func TestABrowserSendsTextsAsTheyAre(t *testing.T) {
+	c := newCutter(t, start(t, clientConfig))
+	w := c.page(t)
+	for _, path := range []string{"/sum/say", "/blocked/say"} {
+		c.enter(t, w, path, "{}")
+		if got := w.run(`new Promise(done => {
+			for (const type of ["reply", "error"]) room.addEventListener(type, e => done(e.data.replace(/.*"total":/, "") + typeof e.detail.total));
+			room.say("123456789012345678901234567890");
+		})`); got != "123456789012345678901234567890}number" {
+			t.Errorf("%s: %s", path, got)
+		}
+		if got := w.run(`new Promise(done => {
+			room.addEventListener("error", e => done(e.detail.error));
+			room.say("six");
+		})`); got != "not a number" {
+			t.Errorf("%s: a refusal is told as %s", path, got)
+		}
+		if got := w.run(`(() => { room.close(); try { room.say("1"); return ""; } catch (e) { return e.code; } })()`); got != "closed" {
+			t.Errorf("%s: after the end: %s", path, got)
+		}
+	}
+	c.enter(t, w, "/echo", `{protocol: ""}`)
+	if got := w.run(`new Promise(done => {
+		room.addEventListener("text", e => done(e.detail.constructor.name + e.detail.byteLength));
+		room.say(new Uint8Array(3));
+	})`); got != "ArrayBuffer3" {
+		t.Errorf("a binary message is %s", got)
+	}
+}
