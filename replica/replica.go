@@ -97,7 +97,7 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 		r.store.Limit.Recount()
 	}
 	switch before.epoch {
-	case "": // what was stored before the room was loaded is the past
+	case "": // nothing of what there is has been told, and all is past
 	case found.epoch:
 		r.noteFresh(tail, before.version)
 	default: // somebody else has begun a new life
@@ -126,7 +126,7 @@ func (r *Replica) restore(stored envelope) (err error) {
 	}
 	r.view, r.wake = state.View(), wakeOf(state)
 	if stored.epoch != r.stored.epoch {
-		r.told = 0
+		r.told, r.tidyAgain, r.fresh = 0, 0, nil
 	}
 	r.state = state
 	r.ids.restore(stored.ids)
