@@ -104,6 +104,9 @@ type Value struct {
 	// Wake is when something is to be done in the room, also if nobody is in it. The
 	// engine finds rooms by it ([Engine.Due]). Zero: nothing is.
 	Wake time.Time
+	// Epoch is that of the room's log, see [Log]. It is the same as long as the room is
+	// stored. Empty: the room has no log.
+	Epoch string
 }
 
 // Engine keeps one value for each room. Its methods may be called from many
@@ -164,8 +167,8 @@ type Wake struct {
 
 // Log is an Engine that can keep messages of its rooms. A room has at most one log, of one
 // epoch: what the caller calls a life of the room, 1 to 64 bytes. It begins with the first
-// Append to a room that is stored, and ends when the room is deleted; until then entries
-// under another epoch are none of it. The entries of a log have positions that count from 1.
+// Append to a room that is stored with this epoch ([Value]), and ends when the room is deleted;
+// until then entries under another epoch are none of it. The entries of a log have positions that count from 1.
 // A position never comes back, also when all entries are trimmed and past a reopening of
 // the engine.
 //
@@ -246,7 +249,11 @@ type Event struct {
 	// is known, and one of this process. Of several changes in a row only the last may be
 	// told.
 	Rev uint64
-	// Message is what was published; nil if the room was changed.
+	// Epoch and Last are of a log, if entries were added to it: it goes or went up to the
+	// position Last. The same holds as for Rev.
+	Epoch string
+	Last  uint64
+	// Message is what was published; nil if the room, or its log, was changed.
 	Message []byte
 }
 

@@ -11,10 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyws/caddy-websocket/apps/broadcast"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
 	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
+	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // common is what the engines of several nodes have in common: rooms, and who wants to hear of
@@ -91,6 +94,25 @@ func (n *node) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.
 		n.common.tell(nil, key, engines.Event{Rev: now})
 	}
 	return now, err
+}
+
+// log is the log that the nodes have in common.
+func (n *node) log() engines.Log { return &n.common.Engine }
+
+func (n *node) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (uint64, error) {
+	last, err := n.log().Append(ctx, key, epoch, after, entries)
+	if err == nil {
+		n.common.tell(n, key, engines.Event{Epoch: epoch, Last: last})
+	}
+	return last, err
+}
+
+func (n *node) Read(ctx context.Context, key engines.Key, epoch string, after uint64, count int) ([][]byte, uint64, uint64, error) {
+	return n.log().Read(ctx, key, epoch, after, count)
+}
+
+func (n *node) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
+	return n.log().Trim(ctx, key, epoch, upTo)
 }
 
 // tell tells all nodes but one.
@@ -178,6 +200,30 @@ func TestMembersHearOfOtherNodes(t *testing.T) {
 	view, err := b.Hub.View(t.Context(), rb, "room")
 	if err != nil || view.Version != 5 {
 		t.Errorf("%+v, %v", view, err)
+	}
+}
+
+// Members of a room with history are told what is said over other nodes, in one order, whoever
+// has begun it.
+func TestMembersHearMessagesKeptByOtherNodes(t *testing.T) {
+	a, b, c := nodes(t)
+	keeping := func() *route.Route {
+		rt := route.Config{App: new(broadcast.App), Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20}}
+		rt.History = route.History{Messages: 100, Replay: 100}
+		return route.New("test", "test", rt)
+	}
+	ra, rb := keeping(), keeping()
+	here, there := a.Join(ra), b.Join(rb)
+	c.listening(t, 2)
+	for i := range 20 {
+		sender, other := here, there
+		if i%2 == 1 {
+			sender, other = there, here
+		}
+		text := fmt.Sprint("message ", i)
+		sender.Send(text)
+		sender.Expect(text)
+		other.Expect(text)
 	}
 }
 

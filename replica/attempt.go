@@ -112,7 +112,11 @@ func (r *Replica) put(ctx context.Context, a *attempt) (rev uint64, err error) {
 	if a.entries != nil {
 		return a.rev, r.store.append(ctx, r.key, a.next.epoch, a.after, a.entries)
 	}
-	return r.store.swap(ctx, r.key, a.rev, engines.Value{State: a.bytes, Used: time.Unix(a.next.used, 0), Wake: a.index})
+	v := engines.Value{State: a.bytes, Used: time.Unix(a.next.used, 0), Wake: a.index}
+	if _, keeps := r.journal(); keeps {
+		v.Epoch = a.next.epoch
+	}
+	return r.store.swap(ctx, r.key, a.rev, v)
 }
 
 // value returns the envelope of an attempt that is stored.

@@ -337,7 +337,7 @@ func TestMessagesOfSeveralProcesses(t *testing.T) {
 	b := a.other()
 	a.says(do("a1"), "1")
 	b.says(do("b1", "b2"), "2", "3")
-	b.hears("2 b1", "3 b2")
+	b.hears("1 a1", "2 b1", "3 b2")
 	a.says(do("a2"), "4")
 	a.hears("1 a1", "2 b1", "3 b2", "4 a2")
 	b.says(do("b3"), "5")

@@ -102,7 +102,12 @@ func (r *Replica) read(ctx context.Context) (found envelope, rev uint64, err err
 		if _, keeps := r.journal(); err != nil || rev == 0 || !keeps {
 			return found, rev, err
 		}
-		if err = r.fold(ctx, &found); !errors.Is(err, errTrimmed) {
+		if rev == r.rev { // the checkpoint is known, and what was behind it
+			found, err = r.grown(ctx)
+		} else {
+			err = r.fold(ctx, &found)
+		}
+		if !errors.Is(err, errTrimmed) {
 			break
 		}
 	}
@@ -127,6 +132,11 @@ func (r *Replica) fold(ctx context.Context, e *envelope) error {
 	if e.epoch == r.stored.epoch {
 		at = min(at, r.stored.version)
 	}
+	return r.foldBehind(ctx, e, at)
+}
+
+// foldBehind is fold for what comes behind a version.
+func (r *Replica) foldBehind(ctx context.Context, e *envelope, at uint64) error {
 	for {
 		next, last, err := r.foldPage(ctx, e, at)
 		if err != nil || next >= last {
@@ -144,7 +154,7 @@ func (r *Replica) foldPage(ctx context.Context, e *envelope, at uint64) (next, l
 		return 0, 0, err
 	}
 	next = max(at, first-1) // those up to the checkpoint may be gone
-	if next > e.version || last < e.checkpoint || len(entries) == 0 && next < last {
+	if next > e.version || last < e.version || len(entries) == 0 && next < last {
 		return 0, 0, errTrimmed
 	}
 	for _, p := range entries {

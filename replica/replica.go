@@ -96,8 +96,12 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 	if r.rev > 0 && rev == 0 { // somebody else has deleted the room
 		r.store.Limit.Recount()
 	}
-	if before.epoch == found.epoch { // or nothing of what there is has been told, and all is past
+	switch before.epoch {
+	case "": // nothing of what there is has been told, and all is past
+	case found.epoch:
 		r.noteFresh(tail, before.version)
+	default: // somebody else has begun a new life
+		r.noteFresh(tail, 0)
 	}
 	r.rev, r.bytes = rev, nil
 	r.clock = clockOf(found, r.store.Clock())

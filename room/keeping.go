@@ -181,16 +181,17 @@ type telling struct {
 }
 
 // newTelling is for messages that are fresh. Where some are missing that are not kept any
-// more, or the room has begun a new life, members are told of a gap.
+// more, or the room has begun a new life after one in which something was said, members are
+// told of a gap.
 func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 	t := &telling{indexes: make(map[uint64]int, len(fresh))}
-	expected := before.version + 1
-	if before.epoch != now.epoch {
+	expected, another := before.version+1, before.epoch != now.epoch
+	if another && before.version > 0 {
 		expected = 0
 	}
-	if len(fresh) > 0 && fresh[0].Version != expected || len(fresh) == 0 && before.epoch != now.epoch {
+	if first := firstVersion(fresh, now); first != expected && (len(fresh) > 0 || another) {
 		r.forgetRecent()
-		t.messages.Add(now.gapBefore(firstVersion(fresh, now)))
+		t.messages.Add(now.gapBefore(first))
 	}
 	for _, kept := range fresh {
 		if kept.Silent {

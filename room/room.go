@@ -45,11 +45,11 @@ type Room struct {
 	outbox     outbox
 	arrivals   []*Member // that are still to be told what has happened before they came
 	operations operationQueue
-	last       snapshot  // the last commit, as members see it
-	outside    *outside  // nil until there is something to be told outside
-	open       *openRoom // nil unless an app acts in the room by itself
-	heard      uint64    // the newest revision that others have stored, as far as was told
-	ignore     func()    // has the engine tell nothing any more; nil: it tells nothing
+	last       snapshot      // the last commit, as members see it
+	outside    *outside      // nil until there is something to be told outside
+	open       *openRoom     // nil unless an app acts in the room by itself
+	heard      engines.Event // the newest that others have stored, as far as was told; without a message
+	ignore     func()        // has the engine tell nothing any more; nil: it tells nothing
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil if nothing is stored

@@ -169,7 +169,7 @@ func logEpochs(t *testing.T, s *subject) {
 	}
 	s.expectLog(room, life, 1, 3)
 	s.remove(room, rev)
-	s.swap(room, 0, "x")
+	s.swapValue(room, 0, engines.Value{Used: today, Epoch: "EPOCHTWO"})
 	if last, err := s.log().Append(t.Context(), room, "EPOCHTWO", 0, texts(1, 2)); err != nil || last != 2 {
 		t.Fatalf("%d, %v", last, err)
 	}

@@ -14,9 +14,10 @@ import (
 
 // The bucket has one record that is no room's: a random text, and when the bucket was
 // created. A restored backup has the text of its original, but it was created by restoring
-// it: the first engine that finds this out writes another text.
+// it: the first engine that finds this out writes another text. The stream of the logs has
+// such a record, too, so that it is noticed if only one of both was restored.
 
-// markToken is the subject of that record, behind that of the bucket.
+// markToken is the subject of that record, behind that of the stream.
 const markToken = "mark"
 
 // restoreTime is how much times of one creation may differ. The servers of a cluster tell
@@ -36,29 +37,28 @@ func (m markRecord) fits(created time.Time) bool {
 
 func isSameCreation(a, b time.Time) bool { return a.Sub(b).Abs() <= restoreTime }
 
-// mark returns the text of the bucket's mark, which is written if it is not there or of the
-// bucket that this one is a copy of. Several nodes may do that at once.
-func (b *bucket) mark(ctx context.Context) (string, error) {
-	subject := b.prefix + markToken
+// mark returns the text of the stream's mark, which is written if it is not there or of the
+// stream that this one is a copy of. Several nodes may do that at once.
+func (s *stream) mark(ctx context.Context, subject string) (string, error) {
 	for {
-		s, err := b.get(ctx, subject)
+		last, err := s.get(ctx, subject)
 		if err != nil {
 			return "", err
 		}
 		var m markRecord
-		if err := json.Unmarshal(s.data, &m); err == nil && m.fits(b.created) {
+		if err := json.Unmarshal(last.data, &m); err == nil && m.fits(s.created) {
 			return m.Text, nil
 		}
-		m = markRecord{rand.Text(), b.created}
+		m = markRecord{rand.Text(), s.created}
 		data, err := json.Marshal(m)
 		if err != nil {
 			return "", err
 		}
-		// Whatever comes of it, the record tells. A bucket that takes nothing is not opened.
-		if _, err := b.put(ctx, subject, s.seq, nats.Header{}, data); errors.Is(err, engines.ErrRefused) {
+		// Whatever comes of it, the record tells. A stream that takes nothing is not opened.
+		if _, err := s.put(ctx, subject, last.seq, nats.Header{}, data); errors.Is(err, engines.ErrRefused) {
 			return "", err
 		}
-		if err := b.link.ended(ctx); err != nil {
+		if err := s.link.ended(ctx); err != nil {
 			return "", err
 		}
 	}
