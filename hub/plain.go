@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
@@ -19,6 +20,17 @@ func (h *Hub) View(ctx context.Context, rt *route.Route, name string) (room.View
 	}
 	defer r.Release()
 	return r.View(), nil
+}
+
+// Presence tells who is in a room, as a message of the subprotocol json.
+func (h *Hub) Presence(rt *route.Route, name string) []byte {
+	key := engines.Key{App: rt.AppName, Room: name}
+	r := h.retain(key)
+	if r == nil {
+		return room.Nobody()
+	}
+	defer r.Release()
+	return r.People()
 }
 
 // History shows messages of a room whose route keeps them; looking stores nothing. The errors

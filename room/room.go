@@ -49,6 +49,7 @@ type Room struct {
 	open       *openRoom // nil unless an app acts in the room by itself
 	heard      uint64    // the newest revision that others have stored, as far as was told
 	ignore     func()    // has the engine tell nothing any more; nil: it tells nothing
+	people     *people   // nil without the option presence, or if nobody is there
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil if nothing is stored
