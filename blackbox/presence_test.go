@@ -78,12 +78,13 @@ func (s *server) follows(t *testing.T, path string, header ...string) *crowd {
 	return c
 }
 
-// hear takes what the client is told next.
-func (c *crowd) hear(t *testing.T) people {
+// hear takes what the client is told next of people, and passes over messages.
+func (c *crowd) hear(t *testing.T) (p people) {
 	t.Helper()
-	var p people
-	if err := c.client.ReadJSON(&p); err != nil || p.Type != "presence" {
-		t.Fatalf("%+v, %v", p, err)
+	for p.Type != "presence" {
+		if err := c.client.ReadJSON(&p); err != nil {
+			t.Fatalf("%+v, %v", p, err)
+		}
 	}
 	c.told++
 	c.count = p.Count

@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(guestsOf); spec != "" {
 		beGuests(spec)
 	}
+	if spec := os.Getenv(throngOf); spec != "" {
+		beThrong(spec)
+	}
 	if spec := os.Getenv(natsOf); spec != "" {
 		beNATS(spec)
 	}
