@@ -63,12 +63,13 @@ func (h *Handler) servePresence(w http.ResponseWriter, r *http.Request, room str
 	if !h.Presence {
 		return caddyhttp.Error(http.StatusNotFound, errNoPresence)
 	}
+	people, err := h.hub.Presence(r.Context(), h.route, room)
+	if err != nil {
+		return h.refuseVisitor(w, err)
+	}
 	header := w.Header()
 	header.Set("Content-Type", typeJSON.contentType())
 	header.Set("Cache-Control", "no-store")
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err := w.Write(h.hub.Presence(h.route, room))
-	return err
+	_, _ = w.Write(people) // of which a HEAD leaves nothing; and a client that is gone needs none
+	return nil
 }

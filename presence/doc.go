@@ -27,4 +27,12 @@
 //
 // **What somebody has put together by these rules is who is there, once nothing is left to be
 // told.** In place of changes that it has not taken yet it may be told a state.
+//
+// # Nodes
+//
+// A room may be in several processes. Each publishes a [List] of the people that are there by
+// itself, whenever that changes and again every few seconds; people are there as long as one
+// list has them. So no node stores anything for another, a list that is lost is made up for by
+// the next, and a node that is killed is gone, with its people, when its list is old. A node
+// that cannot publish cannot hear either, and keeps the lists that it has.
 package presence

@@ -50,14 +50,16 @@ func (r *Roster) note(p Person) {
 }
 
 // fits reports whether the people are so few that they can be listed.
-func (r *Roster) fits() bool { return len(r.people) <= MaxListed && r.size <= maxList }
+func (r *Roster) fits() bool {
+	return r.Count() <= MaxListed && r.size <= maxList && r.crowds == 0
+}
 
 // hasNews reports whether those who have been told are to be told more.
 func (r *Roster) hasNews() bool {
 	if r.listed {
-		return len(r.changed) > 0
+		return len(r.changed) > 0 || !r.fits()
 	}
-	return len(r.people) != r.count || r.fits()
+	return r.Count() != r.count || r.fits()
 }
 
 // nextChange returns when those who have been told may be told more.
@@ -87,7 +89,7 @@ func (r *Roster) Tick(now time.Time) (t Tick, ok bool) {
 	r.ticked, r.greets = now, false
 	if t.All = r.hasNews() && !r.nextChange().After(now); t.All {
 		t.Change = r.change()
-		r.listed, r.changed, r.count, r.at = r.fits(), nil, len(r.people), now
+		r.listed, r.changed, r.count, r.at = r.fits(), nil, r.Count(), now
 	}
 	t.State = r.told()
 	if t.Change.isState {
@@ -102,7 +104,7 @@ func (r *Roster) change() News {
 	if fits != r.listed {
 		return News{isState: true}
 	}
-	n := News{Count: len(r.people)}
+	n := News{Count: r.Count()}
 	for p := range r.changed {
 		if s, there := r.people[p]; there {
 			n.joined = append(n.joined, s)
@@ -124,7 +126,7 @@ func (r *Roster) told() News {
 
 // State returns who is there now.
 func (r *Roster) State() News {
-	n := News{isState: true, Count: len(r.people)}
+	n := News{isState: true, Count: r.Count()}
 	if !r.fits() {
 		return n
 	}

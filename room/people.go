@@ -12,7 +12,9 @@ import (
 // beside the turns, so that nothing else in the room waits for it: on the goroutine of a
 // timer, one at a time. What is told is encoded once for all.
 //
-// The room stays in memory as long as somebody is there, or may come back.
+// The room stays in memory as long as somebody is there, or may come back. Where other
+// processes have the room, too, each tells the others who is there by itself; see sharing.go of
+// package presence.
 //
 // All of it is guarded by Room.mu.
 type people struct {
@@ -21,6 +23,10 @@ type people struct {
 	timer     *time.Timer
 	due       time.Time // what the timer is set for; zero: it is not set
 	telling   bool      // tellPeople is under way
+
+	begun    time.Time // when other processes were asked
+	lookedAt time.Time // until when somebody outside of the room wants to know
+	failed   bool      // others could not be told last time; owned by tellPeople
 }
 
 // presenceOf is what a member has to do with the people in the room.
@@ -48,11 +54,7 @@ func (r *Room) meet(m *Member) {
 	if r.shared.isClosing() {
 		return
 	}
-	if r.people == nil {
-		r.people = &people{roster: presence.NewRoster()}
-		r.Retain()
-	}
-	p := r.people
+	p := r.needPeople()
 	m.presence = counted
 	if who := m.person(); p.roster.Join(who) {
 		r.noteComing(cameIn, who)
@@ -62,6 +64,18 @@ func (r *Room) meet(m *Member) {
 		p.roster.Greet()
 	}
 	r.remindOfPeople()
+}
+
+// needPeople returns the people, as those of an empty room if there are none. mu is held.
+func (r *Room) needPeople() *people {
+	if r.people == nil {
+		r.people = &people{roster: presence.NewRoster(), begun: time.Now()}
+		if r.shared.Sharing {
+			r.people.roster.Share(r.shared.Node)
+		}
+		r.Retain()
+	}
+	return r.people
 }
 
 // part takes m out of the people, if it is one of them. mu is held. It reports whether the
@@ -80,7 +94,7 @@ func (r *Room) part(m *Member) (release bool) {
 // goOnWithPeople sets the timer for what comes next. If nobody is there any more it ends, and
 // reports that the caller has to release the room. mu is held.
 func (r *Room) goOnWithPeople() (release bool) {
-	if p := r.people; p.roster.Count() > 0 || p.telling {
+	if p := r.people; !p.roster.IsDone() || p.telling || p.lookedAt.After(time.Now()) {
 		r.remindOfPeople()
 		return false
 	}
@@ -99,14 +113,21 @@ func (r *Room) endPeople() {
 // ForgetPeople ends the option presence, now that everybody has to go.
 func (r *Room) ForgetPeople() {
 	r.mu.Lock()
-	had := r.people != nil
-	if had {
-		r.endPeople()
+	if r.people == nil {
+		r.mu.Unlock()
+		return
 	}
+	farewell := r.people.roster.Farewell()
+	r.endPeople()
 	r.mu.Unlock()
-	if had {
+	if !r.shared.HasOthers() {
 		r.Release()
+		return
 	}
+	r.shared.Go(func() {
+		defer r.Release()
+		_ = r.publishPeople(farewell, speakPatience) // else they find out
+	})
 }
 
 // reviewPresence follows the option presence of the member's route, which may have changed.
@@ -131,7 +152,7 @@ func (m *Member) reviewPresence() {
 // remindOfPeople sets the timer for what comes next. mu is held.
 func (r *Room) remindOfPeople() {
 	p := r.people
-	next := p.roster.Next()
+	next := p.next()
 	if p.telling || next.IsZero() || !p.due.IsZero() && !p.due.After(next) {
 		return
 	}
@@ -142,6 +163,15 @@ func (r *Room) remindOfPeople() {
 		return
 	}
 	p.timer.Reset(wait)
+}
+
+// next returns when there is something to do; zero if never.
+func (p *people) next() time.Time {
+	next := p.roster.Next()
+	if !p.lookedAt.IsZero() && (next.IsZero() || p.lookedAt.Before(next)) {
+		return p.lookedAt
+	}
+	return next
 }
 
 // tellPeople does what is due.
@@ -155,14 +185,24 @@ func (r *Room) tellPeople(p *people) {
 	defer r.Release()
 	p.telling, p.due = true, time.Time{}
 	now := time.Now()
+	if !p.lookedAt.After(now) {
+		p.lookedAt = time.Time{}
+	}
 	for _, who := range p.roster.Expire(now) {
 		r.noteComing(wentOut, who)
 	}
 	t := r.nextTidings(now)
+	list, others := p.roster.Publish(now)
 	r.mu.Unlock()
 	t.tell()
+	if others {
+		p.failed = r.publishPeople(list, p.patience()) != nil
+	}
 	r.mu.Lock()
 	p.telling = false
+	if others && p.failed {
+		p.roster.Unheard(time.Now())
+	}
 	release := r.people == p && r.goOnWithPeople()
 	r.mu.Unlock()
 	if release {
@@ -215,13 +255,27 @@ func messageOf(n presence.News) message.Message {
 	return message.Message{Kind: message.Presence, Name: n.Name(), JSON: n.JSON()}
 }
 
-// tell tells the members.
+// tell tells the members. Many are told in bursts, so that their number holds up nobody else.
 func (t tidings) tell() {
-	for _, m := range t.newcomers {
+	for i, m := range t.newcomers {
+		rest(i)
 		m.conn.Present(t.state, t.state)
 	}
-	for _, m := range t.others {
+	for i, m := range t.others {
+		rest(i)
 		m.conn.Present(t.change, t.state)
+	}
+}
+
+const (
+	burst     = 256 // members that are told in a row
+	burstRest = time.Millisecond
+)
+
+// rest rests behind a burst, of members that are counted from 0.
+func rest(i int) {
+	if i > 0 && i%burst == 0 {
+		time.Sleep(burstRest)
 	}
 }
 

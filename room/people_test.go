@@ -61,6 +61,16 @@ func (p *party) visit(v room.Visitor) *hubtest.Client {
 	return c
 }
 
+// now is what a GET is told of people.
+func (p *party) now(rt *route.Route) string {
+	p.t.Helper()
+	people, err := p.Presence(p.t.Context(), rt, "room")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(people)
+}
+
 // expectPeople fails the test unless a client is told this of people next.
 func expectPeople(t *testing.T, c *hubtest.Client, want string) {
 	t.Helper()
@@ -128,7 +138,7 @@ func TestWhoIsToldOfPeople(t *testing.T) {
 		text.Expect("hello")
 		json.ExpectPrefix(`{"type":"message"`)
 		other.ExpectPrefix(`{"type":"message"`)
-		if got := string(p.Presence(p.route, "room")); got != `{"type":"presence","event":"state","count":2,"members":[`+id(text)+`,`+id(json)+`]}` {
+		if got := p.now(p.route); got != `{"type":"presence","event":"state","count":2,"members":[`+id(text)+`,`+id(json)+`]}` {
 			t.Error(got)
 		}
 		for _, c := range []*hubtest.Client{text, json, &other} {
@@ -160,7 +170,7 @@ func TestReloadsTellNothingOfPeople(t *testing.T) {
 		ann.ExpectPrefix(`{"type":"message"`)
 		saysNext(t, ann, "second")
 		reload(route.Presence{})
-		if got := string(p.Presence(now, "room")); got != `{"type":"presence","event":"state","count":0,"members":[]}` {
+		if got := p.now(now); got != `{"type":"presence","event":"state","count":0,"members":[]}` {
 			t.Error(got)
 		}
 		reload(route.Presence{On: true, Grace: grace})
