@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"time"
@@ -70,6 +71,6 @@ func (h *Handler) servePresence(w http.ResponseWriter, r *http.Request, room str
 	header := w.Header()
 	header.Set("Content-Type", typeJSON.contentType())
 	header.Set("Cache-Control", "no-store")
-	_, _ = w.Write(people) // of which a HEAD leaves nothing; and a client that is gone needs none
+	_, _ = bytes.NewReader(people).WriteTo(w) // of which a HEAD leaves nothing; and a client that is gone needs none
 	return nil
 }

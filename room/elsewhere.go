@@ -9,7 +9,7 @@ import (
 
 const (
 	// askPatience is how long others are waited for that were asked who is there.
-	askPatience = 250 * time.Millisecond
+	askPatience = 500 * time.Millisecond
 	// lookTime is how long others are heard after somebody outside of the room has asked.
 	lookTime = 2 * time.Second
 )

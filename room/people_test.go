@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,15 +186,21 @@ func TestReloadsTellNothingOfPeople(t *testing.T) {
 
 // watched has what is told outside noted.
 func watched(p *party) func() string {
+	var mu sync.Mutex
 	var all []string
 	p.Watch(func(n room.News) bool {
+		mu.Lock()
+		defer mu.Unlock()
 		all = append(all, strings.TrimSpace(fmt.Sprint(n.Route, " ", n.Room, " ", n.Name, " ", string(n.Body.JSON), " ", n.ID)))
 		return true
 	})
 	return func() string {
 		synctest.Wait()
-		defer func() { all = nil }()
-		return strings.Join(all, "\n")
+		mu.Lock()
+		defer mu.Unlock()
+		told := strings.Join(all, "\n")
+		all = nil
+		return told
 	}
 }
 
@@ -217,11 +224,11 @@ func TestComingsAreToldOutside(t *testing.T) {
 		if got := told(); got != `party room left {"user":"","count":1} `+name {
 			t.Errorf("told %s", got)
 		}
-		time.Sleep(grace - 1)
+		time.Sleep(grace - time.Millisecond)
 		if got := told(); got != "" || p.Rooms() != 1 {
 			t.Errorf("told %s, %d rooms", got, p.Rooms())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		if got := told(); got != `party room left {"user":"ann","count":0}` || p.Rooms() != 0 {
 			t.Errorf("told %s, %d rooms", got, p.Rooms())
 		}
