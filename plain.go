@@ -19,7 +19,7 @@ const allowedMethods = "GET, HEAD, POST, OPTIONS"
 var (
 	errMethod      = errors.New("method is not allowed")
 	errNoEvents    = errors.New("the app answers only the sender: there are no events to follow")
-	errEventFormat = errors.New("events have the subprotocol json, if the app does, or none")
+	errSubprotocol = errors.New("the subprotocol of a request is json, if the app has that, or none")
 	errNoState     = errors.New("the app has no state to show: the request asks for no upgrade")
 	errNotPure     = errors.New("the app does not answer a GET with a message")
 	errTooFast     = errors.New("more messages than message_rate allows")
@@ -176,6 +176,9 @@ func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string)
 	if err != nil {
 		return err
 	}
+	if v.Subprotocol, err = h.askedSubprotocol(r); err != nil {
+		return err
+	}
 	key, err := once(r)
 	if err != nil {
 		return err
@@ -199,18 +202,27 @@ func tooFast(w http.ResponseWriter) error {
 // ask hands one message to the app and answers with its reply. key is nil, or names what
 // the message does.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v room.Visitor, m apps.Message, key *room.OperationID) error {
-	types := []mediaType{typeText}
-	if h.speaksJSON() {
-		types = append(types, typeJSON)
-	}
-	answerType, err := accepted(r, types...)
-	if err != nil {
-		answerType = typeText // a message has an effect: it is not refused for the look of its answer
-	}
+	answerType := h.answerType(r, v)
 	v.AnswerJSON = answerType == typeJSON
 	answer, err := h.hub.Ask(r.Context(), h.route, v, m, key)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
 	return writeAnswer(w, answer, answerType)
+}
+
+// answerType is that of the answer to a message.
+func (h *Handler) answerType(r *http.Request, v room.Visitor) mediaType {
+	if v.Subprotocol != "" {
+		return typeJSON
+	}
+	types := []mediaType{typeText}
+	if h.speaksJSON() {
+		types = append(types, typeJSON)
+	}
+	media, err := accepted(r, types...)
+	if err != nil {
+		return typeText // a message has an effect: it is not refused for the look of its answer
+	}
+	return media
 }

@@ -93,6 +93,13 @@ func (c *cutter) freeze() {
 	}
 }
 
+// connections is how many there have been.
+func (c *cutter) connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen
+}
+
 // cut ends all connections that there are.
 func (c *cutter) cut() {
 	c.mu.Lock()

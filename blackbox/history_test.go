@@ -145,6 +145,44 @@ func TestHistoryOverEveryTransport(t *testing.T) {
 	}
 }
 
+// A POST with the subprotocol json in its URL is answered in it.
+func TestPostsOfTheSubprotocolJSON(t *testing.T) {
+	s := start(t, historyConfig+`
+	:OTHERPORT {
+		websocket /chat broadcast
+		websocket /echo echo
+	}`)
+	c := s.dial(t, "/short/a", "Sec-WebSocket-Protocol: json")
+	c.kept()
+	for range 2 {
+		a := s.ask(t, "POST", "/short/a?subprotocol=json", `{"data":"hi","id":"p:1"}`)
+		if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json" || !strings.Contains(a.body, `"version":1,"id":"p:1"`) {
+			t.Errorf("%+v", a)
+		}
+	}
+	if m := c.kept(); *m.Data != "hi" {
+		t.Errorf("%+v", m)
+	}
+	other := *s
+	other.Port = s.OtherPort
+	for _, test := range []struct {
+		path, body string
+		status     int
+		want       string
+	}{
+		{"/chat?subprotocol=json", `{"data":"hi"}`, http.StatusNoContent, ""},
+		{"/chat?subprotocol=json", `hi`, http.StatusBadRequest, `"code":"refused"`},
+		{"/chat?subprotocol=json", `{"data":"hi","id":"p:1"}`, http.StatusBadRequest, `"code":"stateless","retry":false,"id":"p:1"`},
+		{"/chat", `{"data":"hi","id":"p:1"}`, http.StatusNoContent, ""},
+		{"/chat?subprotocol=mqtt", `hi`, http.StatusNotAcceptable, ""},
+		{"/echo?subprotocol=json", `hi`, http.StatusNotAcceptable, ""},
+	} {
+		if a := other.ask(t, "POST", test.path, test.body); a.status != test.status || !strings.Contains(a.body, test.want) {
+			t.Errorf("%s %s: %+v", test.path, test.body, a)
+		}
+	}
+}
+
 // A sender cannot pretend to be somebody else: what it sends is never a field beside data.
 func TestSendersCannotBeForged(t *testing.T) {
 	s := start(t, historyConfig)

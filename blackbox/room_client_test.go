@@ -32,6 +32,28 @@ const clientConfig = `:PORT {
 		room {path}
 		write /elsewhere
 	}
+	websocket /kept/* {
+		app broadcast
+		history 1000
+		room "kept {path}"
+	}
+	websocket /said/* {
+		app broadcast
+		room {path}
+	}
+	websocket /blocked/kept/* {
+		app broadcast
+		history 1000
+		room "kept {path}"
+	}
+	websocket /blocked/said/* {
+		app broadcast
+		room {path}
+	}
+	websocket /mute {
+		app broadcast
+		write /elsewhere
+	}
 	websocket /small {
 		app sum
 		max_message_size 100B
@@ -229,5 +251,64 @@ func TestABrowserWhoseServerForgets(t *testing.T) {
 	s.again(t)
 	if got := w.run(`opened().then(() => Promise.all([room.send(1), room.send(1)])).then(all => all.map(({total}) => total).join(" "))`); got != "1 2" {
 		t.Errorf("counted to %s", got)
+	}
+}
+
+// What is said in a chat that is kept is kept once, whatever happens to the connection, and
+// answered with its place. All are told it once.
+func TestChatsOfABrowserThatAreKept(t *testing.T) {
+	s := start(t, clientConfig)
+	c := newCutter(t, s)
+	w := c.page(t)
+	for _, path := range []string{"/kept/a", "/blocked/kept/a"} {
+		c.enter(t, w, path, "{}")
+		w.run(`(window.said = [],
+			window.heard = new Promise(done => room.addEventListener("message", e => { if (said.push(e.detail.data) === 30) done(); })),
+			window.sent = Promise.all(Array.from({length: 30}, (_, i) => room.send({data: String(i)}))), "")`)
+		c.cut()
+		if got := w.run(`sent.then(all => all.every(({type, version}, i) => type === "reply" && version === i + 1) + "")`); got != "true" {
+			t.Errorf("%s: the messages are not answered with their places", path)
+		}
+		if got := w.run(`heard.then(() => said.every((text, i) => text === String(i)) + " " + said.length)`); got != "true 30" {
+			t.Errorf("%s: not told all once, in order: %s", path, got)
+		}
+		if h := s.history(t, path); h.Last != 30 || len(h.Messages) != 30 || *h.Messages[29].Data != "29" {
+			t.Errorf("%s: %+v", path, h)
+		}
+	}
+}
+
+// What is said in a chat that keeps nothing is sent once, and nobody waits for an answer.
+func TestChatsOfABrowserThatAreNotKept(t *testing.T) {
+	s := start(t, clientConfig)
+	c := newCutter(t, s)
+	w := c.page(t)
+	for path, refused := range map[string]string{"/said/a": "sent refused", "/blocked/said/a": "refused refused"} {
+		c.enter(t, w, path, "{}")
+		w.run(`(window.said = [], window.errors = [],
+			room.addEventListener("message", e => { said.push(e.detail.data); room.dispatchEvent(new Event("more")); }),
+			room.addEventListener("error", e => { errors.push(e.detail.code); room.dispatchEvent(new Event("more")); }),
+			window.until = is => new Promise(done => is() ? done() : room.addEventListener("more", function see() { if (is()) { room.removeEventListener("more", see); done(); } })),
+			window.say = (...texts) => Promise.all(texts.map(data => room.send({data}))), "")`)
+		if got := w.run(`say("a", "b", "c").then(() => until(() => said.length === 3)).then(() => said.join(" ") + errors.join(" "))`); got != "a b c" {
+			t.Errorf("%s: %s", path, got)
+		}
+		seen := c.connections()
+		if got := w.run(`room.send({data: 1}).then(() => "sent", e => e.code).then(got => until(() => errors.length === 1).then(() => got + " " + errors.join(" ")))`); got != refused {
+			t.Errorf("%s: what is refused: %s, want %s", path, got, refused)
+		}
+		if now := c.connections(); path == "/said/a" && now != seen {
+			t.Errorf("%d more connections", now-seen)
+		}
+		w.run(`(window.ended = new Promise(done => room.addEventListener("status", done, {once: true})), "")`)
+		c.cut()
+		if got := w.run(`ended.then(opened).then(() => say("d", "e")).then(() => until(() => said.length === 5)).then(() => said.join(" "))`); got != "a b c d e" {
+			t.Errorf("%s: after a cut: %s", path, got)
+		}
+		w.run(`(room.close(), "")`)
+	}
+	c.enter(t, w, "/mute", "{}")
+	if got := w.run(`room.send({data: "x"}).then(() => "sent", e => e.code)`); got != "read_only" {
+		t.Errorf("a reader: %s", got)
 	}
 }

@@ -154,6 +154,10 @@ func (h *Hub) install(engine engines.Engine) {
 	}
 }
 
+// KeepsMessages reports whether the engine has a log for the messages of rooms, as long as it
+// is not known that it has none.
+func (h *Hub) KeepsMessages() bool { return !h.engine.opened.Load() || h.store.Log != nil }
+
 // closeEngine closes the engine if it is open, for good.
 func (h *Hub) closeEngine() (err error) {
 	defer recovered(&err)

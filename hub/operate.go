@@ -2,6 +2,8 @@ package hub
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"go.uber.org/zap"
 
@@ -77,46 +79,68 @@ func (h *Hub) acquireToErase(key engines.Key, rt *route.Route) (*room.Room, erro
 
 // Publish sends a message to the members of a room, and returns how many they are in this
 // process. Where messages are kept it is kept also if nobody is in the room, unless the room
-// is not stored.
-func (h *Hub) Publish(ctx context.Context, key engines.Key, msg apps.Message) (members int) {
+// is not stored; then it has been stored when Publish returns. An error tells that the message
+// reaches nobody, unless it is replica.ErrUnknown: [ErrClosed], one of room.Room.Load and Say,
+// or room.ErrTooLarge.
+func (h *Hub) Publish(ctx context.Context, key engines.Key, msg apps.Message) (members int, err error) {
 	r := h.retain(key)
 	if r == nil {
-		r = h.findKept(ctx, key)
+		if r, err = h.findKept(ctx, key); err != nil {
+			return 0, err
+		}
 	}
 	if r == nil {
-		h.sayElsewhere(key, msg)
-		return 0
+		return 0, h.sayElsewhere(key, msg)
 	}
 	defer r.Release()
-	return r.Say(msg)
+	if err := r.Load(ctx, r.Route()); err != nil { // it may be in memory only since somebody is about to enter
+		return 0, err
+	}
+	return r.Say(ctx, msg)
 }
 
-// findKept returns a stored room that keeps messages, with a reference taken, or nil.
-func (h *Hub) findKept(ctx context.Context, key engines.Key) *room.Room {
+// findKept returns a stored room that keeps messages, with a reference taken, or nil if there
+// is none.
+func (h *Hub) findKept(ctx context.Context, key engines.Key) (*room.Room, error) {
+	rt := h.keepingRoute(key.App)
+	if rt == nil {
+		return nil, nil
+	}
+	if err := h.openFor(ctx, rt); err != nil {
+		return nil, fmt.Errorf("%w: opening engine: %w", room.ErrUnavailable, err)
+	}
 	v, err := h.Room(ctx, key)
-	if err != nil {
-		return nil
+	switch {
+	case errors.Is(err, ErrNoRoom):
+		return nil, nil
+	case err != nil:
+		return nil, err
 	}
-	rt := h.RouteTo(key.App, v.Route)
-	if rt == nil || !rt.Keeps {
-		return nil
+	if rt = h.RouteTo(key.App, v.Route); !rt.Keeps {
+		return nil, nil
 	}
-	r, err := h.find(ctx, rt, key.Room, passes)
-	if err != nil {
-		h.log().Error("publishing for an operator", zap.String("app", key.App), zap.String("room", key.Room), zap.Error(err))
-		return nil
+	return h.find(ctx, rt, key.Room, passes)
+}
+
+// keepingRoute returns a route of an app that keeps messages, or nil.
+func (h *Hub) keepingRoute(app string) *route.Route {
+	for _, rt := range *h.routes.Load() {
+		if rt.AppName == app && rt.Keeps {
+			return rt
+		}
 	}
-	return r
+	return nil
 }
 
 // sayElsewhere tells other processes a message for a room that is not in memory here. The lock
 // keeps the hub from closing meanwhile.
-func (h *Hub) sayElsewhere(key engines.Key, msg apps.Message) {
+func (h *Hub) sayElsewhere(key engines.Key, msg apps.Message) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed == nil {
-		h.shared.SayTo(key, msg)
+	if h.closed != nil {
+		return ErrClosed
 	}
+	return h.shared.SayTo(key, msg)
 }
 
 // retain returns a room that is in memory, with a reference taken, or nil.

@@ -40,6 +40,14 @@ type Sender interface {
 	User() string // the authenticated user, or empty
 }
 
+// Known returns the Sender of whom that is known.
+func Known(id, user string) Sender { return &known{id, user} }
+
+type known struct{ id, user string }
+
+func (k *known) ID() string   { return k.id }
+func (k *known) User() string { return k.user }
+
 // Message is one thing that a room says. Its bytes are never changed.
 type Message struct {
 	Kind   Kind

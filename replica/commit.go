@@ -47,6 +47,7 @@ func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
 	defer cancel()
 	results := make([]Result, len(batch))
 	r.commit(ctx, batch, results)
+	r.entering = nil // they are large, and have been handed on
 	return results
 }
 

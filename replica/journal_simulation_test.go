@@ -125,7 +125,11 @@ func (d *desk) publish(op, other Operation) {
 			return
 		}
 		time.Sleep(d.chance.UpTo(100 * time.Millisecond))
-		if _, err := d.replica.Tidy(context.Background()); err == nil && d.chance.Percent(10) {
+		trim, _, err := d.replica.Tidy(context.Background())
+		if trim != nil {
+			err = trim(context.Background())
+		}
+		if err == nil && d.chance.Percent(10) {
 			_, _ = d.replica.storeAnew(context.Background(), time.Now().Unix())
 		}
 	}

@@ -147,6 +147,15 @@ func (c *chat) stored() (first, last uint64) {
 	return first, last
 }
 
+// tidy stores a checkpoint and removes what is not kept, if it is time.
+func (c *chat) tidy() error {
+	trim, _, err := c.Tidy(c.Context())
+	if trim == nil {
+		return err
+	}
+	return trim(c.Context())
+}
+
 // say commits n messages, some at a time.
 func (c *chat) say(n int, text string) {
 	c.Helper()
@@ -161,7 +170,7 @@ func (c *chat) say(n int, text string) {
 				c.Fatal(res.Err)
 			}
 		}
-		if _, err := c.Tidy(c.Context()); err != nil {
+		if err := c.tidy(); err != nil {
 			c.Fatal(err)
 		}
 	}
@@ -435,10 +444,10 @@ func TestTidyingThatFails(t *testing.T) {
 		c.say(100, "x")
 		time.Sleep(grace)
 		c.engine.alwaysSwap = refuse
-		_, err := c.Tidy(t.Context())
+		err := c.tidy()
 		for i := 0; err == nil && i < 20; i++ {
 			c.Commit(t.Context(), parseSaid(t, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"))
-			_, err = c.Tidy(t.Context())
+			err = c.tidy()
 		}
 		if !errors.Is(err, engines.ErrRefused) {
 			t.Fatal(err)
@@ -523,6 +532,60 @@ func TestDeletedMessages(t *testing.T) {
 	}
 	other.says(do("d"), "1")
 	other.hears("1 d")
+}
+
+// Messages of a life that has ended are not told in the next, and it is tidied as if nothing had
+// been before.
+func TestMessagesOfALifeThatHasEnded(t *testing.T) {
+	for name, end := range map[string]func(c *chat) error{
+		"by another process": func(c *chat) error {
+			_, rev, _ := c.engine.Engine.Load(c.Context(), key)
+			return c.engine.Engine.Delete(c.Context(), key, rev)
+		},
+		"by this one": func(c *chat) error { return c.Delete(c.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChat(t, Journal{Messages: 10})
+			c.say(leastStep-1, "x")
+			c.engine.alwaysSwap = refuse
+			c.Commit(t.Context(), parseSaid(t, "a", "b"))
+			if err := c.tidy(); err == nil || c.tidyAgain == 0 {
+				t.Fatalf("%v, to be tried again at %d", err, c.tidyAgain)
+			}
+			c.engine.alwaysSwap = nil
+			if err := end(c); err != nil {
+				t.Fatal(err)
+			}
+			c.says(do("b"), "1")
+			c.hears("1 b")
+			c.say(leastStep, "x")
+			if checked := c.Replica.stored.checkpoint; checked == 0 {
+				t.Error("the new life is not tidied")
+			}
+		})
+	}
+}
+
+// A room that is not loaded, or not stored, has nothing to tidy.
+func TestTidyingNothing(t *testing.T) {
+	c := newChat(t, Journal{Messages: 10})
+	tidy := func() {
+		t.Helper()
+		calls := len(c.engine.calls)
+		if trim, another, err := c.Tidy(t.Context()); trim != nil || another || err != nil || len(c.engine.calls) > calls {
+			t.Errorf("%v, %v, %q", another, err, c.engine.calls[calls:])
+		}
+	}
+	tidy()
+	c.say(2*leastStep, "x")
+	c.Unload()
+	tidy()
+	c.says(do("a"), fmt.Sprint(2*leastStep+1))
+	if err := c.Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tidy()
+	c.says(do("b"), "1")
 }
 
 // What is stored of a room tells its newest version, also if no checkpoint has it.

@@ -92,6 +92,10 @@ func (r *Replica) keepMark(o owner, m mark, version uint64, res Result) {
 	t.answers.drop(maxIDsSize - (t.size() - len(t.answers.log)))
 }
 
+// IsPresent reports whether the operation has counted before and its answer is not kept any
+// more: the reply and the version are the present ones.
+func (res *Result) IsPresent() bool { return res.present }
+
 // showPresent completes the answers to repeats whose first answer is not kept.
 func (r *Replica) showPresent(results []Result) {
 	if r.ids.empty() {

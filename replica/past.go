@@ -47,6 +47,15 @@ func (p Past) Oldest(ctx context.Context) (uint64, error) {
 	return p.search(ctx, low, p.keeps)
 }
 
+// Newest returns the version from which on the newest messages are at most so many, and have
+// at most so many bytes as they are stored, but are at least one if there is any. None of them
+// is older than the oldest that is kept, which the caller knows.
+func (p Past) Newest(ctx context.Context, oldest uint64, n, bytes int) (uint64, error) {
+	low := max(oldest, p.Last-min(p.Last, uint64(n))+1)
+	found, err := p.search(ctx, low, func(k Kept) bool { return p.total-k.before <= uint64(bytes) })
+	return max(min(found, p.Last), low), err
+}
+
 // search returns the first version from low on of whose message something is true, which
 // then is so of all behind it; Last+1 if it is of none.
 func (p Past) search(ctx context.Context, low uint64, is func(Kept) bool) (uint64, error) {

@@ -96,7 +96,7 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 	if r.rev > 0 && rev == 0 { // somebody else has deleted the room
 		r.store.Limit.Recount()
 	}
-	if before.epoch == found.epoch {
+	if before.epoch == found.epoch { // or nothing of what there is has been told, and all is past
 		r.noteFresh(tail, before.version)
 	}
 	r.rev, r.bytes = rev, nil
@@ -122,7 +122,7 @@ func (r *Replica) restore(stored envelope) (err error) {
 	}
 	r.view, r.wake = state.View(), wakeOf(state)
 	if stored.epoch != r.stored.epoch {
-		r.told = 0
+		r.told, r.tidyAgain, r.fresh = 0, 0, nil
 	}
 	r.state = state
 	r.ids.restore(stored.ids)

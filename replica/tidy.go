@@ -21,25 +21,37 @@ const (
 	grace = 10 * time.Second
 )
 
-// Tidy stores a checkpoint and removes messages that are not kept any more, when enough has
-// come together. It reports what Touch does.
-func (r *Replica) Tidy(ctx context.Context) (another bool, err error) {
+// Tidy stores a checkpoint when enough has come together. Then it returns what removes the
+// messages that are not kept any more: that may take long, and may be done at any time, also
+// beside the replica. Else trim is nil. It reports what Touch does.
+func (r *Replica) Tidy(ctx context.Context) (trim func(context.Context) error, another bool, err error) {
+	if r.state == nil || r.rev == 0 { // what is stored is not known, or nothing is
+		return nil, false, nil
+	}
 	past := r.Past()
 	if r.unsettled != nil || past.Last < r.tidyAgain || !r.isUntidy(past) {
-		return false, nil
+		return nil, false, nil
 	}
 	r.tidyAgain = past.Last + leastStep // should it fail
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
 	if another, err = r.storeAnew(ctx, r.stored.used); err != nil || another || r.unsettled != nil {
-		return another, err
+		return nil, another, err
 	}
 	r.tidyAgain = 0
-	upTo, err := past.expired(ctx)
+	checkpoint := r.stored.checkpoint
+	return func(ctx context.Context) error { return past.trim(ctx, checkpoint) }, false, nil
+}
+
+// trim removes the messages up to a version that are not kept any more.
+func (p Past) trim(ctx context.Context, checkpoint uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	upTo, err := p.expired(ctx)
 	if err != nil || upTo == 0 {
-		return false, err
+		return err
 	}
-	return false, r.store.trim(ctx, r.key, past.epoch, min(upTo, r.stored.checkpoint))
+	return p.store.trim(ctx, p.key, p.epoch, min(upTo, checkpoint))
 }
 
 // isUntidy reports whether much has come since the last checkpoint.

@@ -62,6 +62,8 @@ func (r *Room) welcomeKept(arrivals []*Member) {
 			defer r.Release()
 			if m.catchUp(c) {
 				r.arriveAgain(m)
+			} else {
+				m.tellOwed(true)
 			}
 		})
 	}
@@ -72,6 +74,7 @@ func (r *Room) arriveAgain(m *Member) {
 	r.mu.Lock()
 	if r.retired {
 		r.mu.Unlock()
+		m.tellOwed(true)
 		return
 	}
 	r.arrivals = append(r.arrivals, m)
@@ -91,34 +94,56 @@ func (r *Room) bringIn(m *Member, c *catchUp) bool {
 		}
 		c.begin(now, start, b)
 	}
-	left, ok := r.recent.from(c.next, now.version)
-	if !ok {
-		if c.tries++; c.tries <= maxTries {
-			return false
-		}
-		var err error
-		if left, err = readAll(r.shared.Context, now.past, c.next); err != nil {
-			r.failToCatchUp(m, err)
-			return true
-		}
+	left, ok, err := r.left(m, c, now)
+	if err != nil {
+		r.failToCatchUp(m, err)
+		return true
 	}
-	c.add(now, left, b)
-	c.end(now, b)
+	if ok {
+		c.add(now, left, b)
+		c.end(now, b)
+	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	m.arriving = false
+	m.arriving = !ok
 	if m.place >= 0 && b.Len() > 0 {
 		r.traceMessages(m, b)
 		m.conn.Write(b)
 	}
-	return true
+	r.mu.Unlock()
+	if ok {
+		m.tellOwed(false)
+	}
+	return ok
 }
 
-// readAll reads the messages from a version on.
-func readAll(ctx context.Context, p replica.Past, next uint64) (all []replica.Kept, err error) {
+// left returns the messages that m is still to be sent. ok reports whether they can be sent in
+// a turn: they are known, and leave room in its queue.
+func (r *Room) left(m *Member, c *catchUp, now snapshot) (left []replica.Kept, ok bool, err error) {
+	most := m.route.Settings.Load().MaxQueue / 2
+	left, ok = r.recent.from(c.next, now.version)
+	if !ok {
+		if c.tries++; c.tries <= maxTries {
+			return nil, false, nil
+		}
+		left, err = readAll(r.shared.Context, now.past, c.next, most)
+	}
+	return left, err == nil && fit(left, most), err
+}
+
+// fit reports whether messages have at most so many bytes, or are only one.
+func fit(messages []replica.Kept, most int) bool {
+	size := 0
+	for i := range messages {
+		size += sizeOf(&messages[i])
+	}
+	return size <= most || len(messages) == 1
+}
+
+// readAll reads the messages from a version on, until they do not fit any more.
+func readAll(ctx context.Context, p replica.Past, next uint64, most int) (all []replica.Kept, err error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	for next <= p.Last {
+	for next <= p.Last && fit(all, most) {
 		page, err := p.Read(ctx, next-1, catchUpPage, 1<<20)
 		if err != nil || len(page) == 0 {
 			return all, err
@@ -127,6 +152,49 @@ func readAll(ctx context.Context, p replica.Past, next uint64) (all []replica.Ke
 		next = page[len(page)-1].Version + 1
 	}
 	return all, nil
+}
+
+// owed is the answers that wait until a member has been told what came before: its own
+// messages among that. Guarded by Member.mu.
+type owed struct {
+	answers []func()
+	over    bool // the member will not be told
+}
+
+// owe keeps an answer for m. The client is not read on without end meanwhile.
+func (m *Member) owe(answer func()) {
+	m.conn.Hold(0)
+	m.mu.Lock()
+	x := m.needExtras()
+	over := x.owed.over
+	if !over {
+		x.owed.answers = append(x.owed.answers, answer)
+	}
+	m.mu.Unlock()
+	if over {
+		answer()
+		m.conn.Release(0)
+	}
+}
+
+// tellOwed gives the answers that have waited, and lets the client be read on.
+func (m *Member) tellOwed(over bool) {
+	m.mu.Lock()
+	x := m.needExtras()
+	answers := x.owed.answers
+	x.owed = owed{over: over}
+	m.mu.Unlock()
+	for _, answer := range answers {
+		answer()
+		m.conn.Release(0)
+	}
+}
+
+// isCatchingUp reports whether m is in the room and still to be told what came before.
+func (m *Member) isCatchingUp() bool {
+	m.room.mu.Lock()
+	defer m.room.mu.Unlock()
+	return m.arriving && m.place >= 0
 }
 
 // start is where the messages for a joiner begin.
@@ -284,5 +352,6 @@ func (m *Member) waitUntilTaken(ctx context.Context) bool {
 // failToCatchUp closes a member whose messages cannot be read: it comes back later.
 func (r *Room) failToCatchUp(m *Member, err error) {
 	r.report(err)
+	m.tellOwed(true)
 	m.conn.Close(frames.TryAgainLater, "messages cannot be read now")
 }

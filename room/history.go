@@ -37,11 +37,21 @@ func (r *Room) History(ctx context.Context, seen Seen, limit int) (h History, er
 	version, known := asks.wanted(now, limit)
 	h = History{Epoch: now.epoch, First: oldest, Last: now.version, Gap: !known || seen.said && version < oldest}
 	h.gap = now.gapBefore(oldest)
-	version = max(version, oldest)
+	if version = max(version, oldest); !seen.said {
+		version, err = now.past.Newest(ctx, oldest, limit, maxShown)
+	}
+	if err == nil {
+		err = h.read(ctx, now, version, limit)
+	}
+	return h, err
+}
+
+// read adds messages from a version on.
+func (h *History) read(ctx context.Context, now snapshot, version uint64, limit int) error {
 	for size := 0; version <= now.version && len(h.messages) < limit && size < maxShown; {
 		page, err := now.past.Read(ctx, version-1, limit-len(h.messages), maxShown-size)
 		if err != nil || len(page) == 0 {
-			return h, err
+			return err
 		}
 		for _, k := range page {
 			if !k.Silent {
@@ -51,7 +61,7 @@ func (r *Room) History(ctx context.Context, seen Seen, limit int) (h History, er
 		}
 		version = page[len(page)-1].Version + 1
 	}
-	return h, nil
+	return nil
 }
 
 // ID names what is shown as of now.

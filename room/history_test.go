@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -203,6 +204,70 @@ func TestMessagesWithIDsAreAnswered(t *testing.T) {
 	hears(t, a, "1000 posted", "error 0refused")
 }
 
+// What a POST says in the subprotocol json is a message of it, with an id like any other: it
+// counts once, and the answer has the id. Another POST is the message itself.
+func TestPostsOfTheSubprotocol(t *testing.T) {
+	w := hubtest.New(t, hubtest.NewEngine())
+	kept, said := chatRoute(route.History{Messages: 5, Replay: 5}, new(broadcast.App)), hubtest.Route(new(broadcast.App))
+	listener := w.JoinJSON(kept)
+	epoch := hears(t, listener, "state 0").Epoch
+	post := func(rt *route.Route, name, subprotocol, text string) (m told) {
+		t.Helper()
+		x, err := w.Ask(context.Background(), rt, room.Visitor{Room: name, Subprotocol: subprotocol, AnswerJSON: true}, apps.Text(text), nil)
+		if err == nil && x.Data != nil {
+			err = json.Unmarshal(x.Data, &m)
+		}
+		if err != nil {
+			t.Fatalf("%s: %s, %v", text, x.Data, err)
+		}
+		return m
+	}
+	for repeat, point := range []string{epoch + "-0", epoch + "-1"} {
+		m := post(kept, "room", "json", fmt.Sprintf(`{"data":"one","id":"p:1","at":%q}`, point))
+		if m.String() != "reply 1 to p:1" || m.Repeat != (repeat == 1) {
+			t.Errorf("%+v", m)
+		}
+	}
+	hears(t, listener, "1 one")
+	if m := post(kept, "room", "json", `{"data":"other","id":"p:1"}`); m.Code != "id_reused" || m.ID != "p:1" {
+		t.Errorf("%+v", m)
+	}
+	if m := post(kept, "room", "", `{"data":"two","id":"p:2"}`); m.Type != "reply" || m.ID != "" {
+		t.Errorf("%+v", m)
+	}
+	hears(t, listener, `2 {"data":"two","id":"p:2"}`)
+	if m := post(said, "other", "json", `{"data":"one","id":"p:1"}`); m.Code != "stateless" || m.ID != "p:1" {
+		t.Errorf("%+v", m)
+	}
+	if m := post(said, "other", "json", `{"data":"one"}`); m != (told{}) {
+		t.Errorf("%+v", m)
+	}
+}
+
+// A repeat whose first answer is not kept any more is told so, and not a place that is not its own.
+func TestARepeatWhoseAnswerIsForgotten(t *testing.T) {
+	w := hubtest.New(t, new(memory.Engine))
+	rt := chatRoute(route.History{Messages: 5}, new(broadcast.App))
+	post := func(n uint64) room.Answer {
+		x, err := w.Ask(context.Background(), rt, room.Visitor{Room: "room"}, apps.Text("x"), &room.OperationID{ID: replica.ID{Name: "c", N: n}})
+		if err != nil || x.Err != nil {
+			t.Fatalf("%+v, %v", x, err)
+		}
+		return x
+	}
+	c := w.Join(rt)
+	for n := range uint64(4000) {
+		post(n + 1)
+		c.Expect("x")
+	}
+	if got := string(post(4000).Data); !strings.HasSuffix(got, "-4000") {
+		t.Errorf("the last one: %q", got)
+	}
+	if got := string(post(1).Data); !strings.HasPrefix(got, "repeat: ") {
+		t.Errorf("the first one: %q", got)
+	}
+}
+
 // Those that are left out are not told live, and those who come back are told all.
 func TestOthersWithHistory(t *testing.T) {
 	w := hubtest.New(t, hubtest.NewEngine())
@@ -301,7 +366,7 @@ func TestALongHistoryForASlowReader(t *testing.T) {
 	narrow := chatRoute(h, new(broadcast.App), func(s *socket.Settings) { s.MaxQueue = 32 << 10 })
 	a := w.JoinJSON(wide)
 	epoch := hears(t, a, "state 0").Epoch
-	const n = 2000
+	const n = 1000
 	long := strings.Repeat("x", 4<<10)
 	publish := func(first, last int) {
 		for i := first; i <= last; i++ {
@@ -417,6 +482,43 @@ func TestHistoryIsShown(t *testing.T) {
 	}
 }
 
+// Of messages that are too much to be shown at once the newest are.
+func TestHistoryOfLargeMessages(t *testing.T) {
+	w := hubtest.New(t, hubtest.NewEngine())
+	rt := chatRoute(route.History{Messages: 100, Replay: 1}, new(broadcast.App))
+	w.Begin([]*route.Route{rt})
+	post := func(size int) {
+		t.Helper()
+		if x, err := w.Ask(t.Context(), rt, room.Visitor{Room: "room"}, apps.Text(strings.Repeat("x", size)), nil); err != nil || x.Err != nil {
+			t.Fatalf("%+v, %v", x, err)
+		}
+	}
+	shows := func(s room.Seen, limit, from, to int) (last told) {
+		t.Helper()
+		h, err := w.History(t.Context(), rt, "room", s, limit)
+		var object struct{ Messages []told }
+		if err == nil {
+			err = json.Unmarshal(h.JSON(), &object)
+		}
+		if n := len(object.Messages); err != nil || n != to-from+1 || object.Messages[0].Version != uint64(from) || object.Messages[n-1].Version != uint64(to) {
+			t.Fatalf("%d messages, %v, want %d to %d", n, err, from, to)
+		}
+		return object.Messages[0]
+	}
+	for range 10 {
+		post(300 << 10)
+	}
+	epoch := shows(room.Seen{}, 100, 8, 10).Epoch
+	shows(room.Seen{}, 2, 9, 10)
+	shows(seen(t, epoch+"-0"), 100, 1, 4)
+	post(1<<20 - 200)
+	shows(room.Seen{}, 100, 11, 11)
+	post(1)
+	shows(room.Seen{}, 100, 11, 12)
+	post(1 << 10)
+	shows(room.Seen{}, 100, 12, 13)
+}
+
 // A message that nobody has sent is kept like any other.
 func TestAnOperatorsMessageIsKept(t *testing.T) {
 	w := hubtest.New(t, hubtest.NewEngine())
@@ -425,22 +527,96 @@ func TestAnOperatorsMessageIsKept(t *testing.T) {
 	a := w.JoinJSON(rt)
 	hears(t, a, "state 0")
 	key := a.Member.Room().Key()
-	if n := w.Publish(t.Context(), key, apps.Text("attention")); n != 1 {
-		t.Errorf("%d members", n)
+	if n, err := w.Publish(t.Context(), key, apps.Text("attention")); n != 1 || err != nil {
+		t.Errorf("%d members, %v", n, err)
 	}
 	if m := hears(t, a, "1 attention"); m.From.ID != "" {
 		t.Errorf("%+v", m)
 	}
 	a.Leave()
 	hubtest.Until(t, "the room to leave memory", func() bool { return w.Rooms() == 0 })
-	if n := w.Publish(t.Context(), key, apps.Text("still there")); n != 0 {
-		t.Errorf("%d members", n)
+	if n, err := w.Publish(t.Context(), key, apps.Text("still there")); n != 0 || err != nil {
+		t.Errorf("%d members, %v", n, err)
 	}
-	hubtest.Until(t, "the message to be kept", func() bool {
-		h, err := w.History(t.Context(), rt, "room", room.Seen{}, 10)
-		return err == nil && h.Last == 2
-	})
 	hears(t, w.JoinJSON(rt), "state 0", "1 attention", "2 still there")
+}
+
+// An operator is told if a message is not kept, and why.
+func TestAnOperatorsMessageIsRefused(t *testing.T) {
+	e := hubtest.NewEngine()
+	e.Max = 2 << 10
+	w := hubtest.New(t, e)
+	rt := chatRoute(route.History{Messages: 5, Replay: 5}, new(broadcast.App))
+	w.Begin([]*route.Route{rt})
+	a := w.JoinJSON(rt)
+	hears(t, a, "state 0")
+	a.Send(say("one"))
+	hears(t, a, "1 one")
+	key := a.Member.Room().Key()
+	publish := func(text string, want error) {
+		t.Helper()
+		if n, err := w.Publish(t.Context(), key, apps.Text(text)); n != 0 || !errors.Is(err, want) {
+			t.Errorf("%d members, %v, want %v", n, err, want)
+		}
+	}
+	publish(strings.Repeat("x", e.Max), replica.ErrTooLong)
+	e.OnAppend(func(func() error) error { return engines.ErrRefused })
+	publish("two", replica.ErrUnavailable)
+	a.Leave()
+	hubtest.Until(t, "the room to leave memory", func() bool { return w.Rooms() == 0 })
+	publish("two", replica.ErrUnavailable)
+	e.OnAppend(nil)
+	e.OnRead(func() error { return errors.New("the disk fails") })
+	publish("two", room.ErrUnavailable)
+	e.OnRead(nil)
+	if err := w.CloseHub(); err != nil {
+		t.Fatal(err)
+	}
+	publish("two", hub.ErrClosed)
+}
+
+// An operator's message for a room that somebody is about to enter waits until the room has
+// been read.
+func TestAnOperatorsMessageWhileARoomIsRead(t *testing.T) {
+	e := hubtest.NewEngine()
+	hubtest.InBubble(t, e, hub.Limits{}, func(t *testing.T, h hubtest.Bubble) {
+		rt := chatRoute(route.History{Messages: 5, Replay: 5}, new(broadcast.App))
+		h.Begin([]*route.Route{rt})
+		say := func(text string) {
+			if x, err := h.Ask(t.Context(), rt, room.Visitor{Room: "room"}, apps.Text(text), nil); err != nil || x.Err != nil {
+				t.Errorf("%+v, %v", x, err)
+			}
+		}
+		say("one")
+		synctest.Wait()
+		if h.Rooms() != 0 {
+			t.Fatal("the room is in memory")
+		}
+		goOn := make(chan struct{})
+		e.OnRead(func() error {
+			<-goOn
+			return nil
+		})
+		go say("two")
+		synctest.Wait()
+		var published atomic.Bool
+		go func() {
+			if _, err := h.Publish(t.Context(), engines.Key{App: "test", Room: "room"}, apps.Text("three")); err != nil {
+				t.Error(err)
+			}
+			published.Store(true)
+		}()
+		synctest.Wait()
+		if published.Load() {
+			t.Error("a message is published before the room is read")
+		}
+		close(goOn)
+		synctest.Wait()
+		shown, err := h.History(t.Context(), rt, "room", room.Seen{}, 10)
+		if text := string(shown.Text()); err != nil || text != "one\ntwo\nthree\n" && text != "one\nthree\ntwo\n" {
+			t.Errorf("%q, %v", text, err)
+		}
+	})
 }
 
 // A reload gives a room another history; one that switches it off closes those that are in

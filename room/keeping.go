@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -32,27 +33,61 @@ func (r *Room) keep(from *Member, msg apps.Message, excepts []apps.Conn) {
 		r.refuse(from, err, s)
 		return
 	}
-	said := &replica.Said{Binary: msg.Binary, Text: bytes.Clone(msg.Data), JSON: bytes.Clone(msg.JSON)}
+	said := newSaid(msg)
 	if _, none := from.conn.(nobody); !none {
 		said.From, said.User = from.ID(), from.User()
 	}
-	op := operation{replica.Operation{Data: said.Text, Once: s.count(), Said: said}, from, s, excepts}
-	if said.JSON != nil { // the text may name the connection, and a repeat comes by another
-		op.Data = said.JSON
+	r.enqueueSaid(operation{replica.Operation{Once: s.count(), Said: said}, from, s, excepts})
+}
+
+// newSaid returns a message by nobody.
+func newSaid(msg apps.Message) *replica.Said {
+	return &replica.Said{Binary: msg.Binary, Text: bytes.Clone(msg.Data), JSON: bytes.Clone(msg.JSON)}
+}
+
+// enqueueSaid queues the operation of a message.
+func (r *Room) enqueueSaid(op operation) {
+	op.Data = op.Said.Text
+	if op.Said.JSON != nil { // the text may name the connection, and a repeat comes by another
+		op.Data = op.Said.JSON
 	}
 	r.mu.Lock()
 	if r.retired {
 		r.mu.Unlock()
 		return
 	}
-	if r.full(len(op.Data)) {
+	if r.full(op.size()) {
 		r.mu.Unlock()
-		r.refuse(from, ErrBusy, s)
+		r.refuse(op.from, ErrBusy, op.stamp)
 		return
 	}
 	r.enqueue(op)
 	r.mu.Unlock()
-	r.kickUnless(from)
+	r.kickUnless(op.from)
+}
+
+// sayKept is Say in a room that keeps messages.
+func (r *Room) sayKept(ctx context.Context, msg apps.Message) (members int, err error) {
+	x, m := NewExchange(), newMember(r, r.Route(), Visitor{})
+	x.member, m.conn = m, x
+	members = r.len()
+	x.Hold(0)
+	r.enqueueSaid(operation{replica.Operation{Said: newSaid(msg)}, m, nil, nil})
+	x.Release(0)
+	select {
+	case <-x.Done():
+	case <-ctx.Done():
+		return 0, replica.ErrUnknown
+	case <-r.shared.Context.Done():
+		return 0, replica.ErrUnknown
+	}
+	switch answer := x.Answer(); {
+	case answer.Err != nil:
+		return 0, answer.Err
+	case answer.Data == nil: // a panic has cut the commit short
+		return 0, replica.ErrUnknown
+	}
+	return members, nil
 }
 
 // carryOutKept stores a batch of messages, and tells everybody.
@@ -99,6 +134,10 @@ func (r *Room) tellKept(batch []operation, results []replica.Result, told *annou
 		if index, ok := t.indexes[results[i].Version]; ok && results[i].Counts() {
 			t.tell(op.from, index+1)
 		}
+		if op.from.turn.outside && op.from.isCatchingUp() {
+			op.from.owe(func() { op.confirm(results[i], now) })
+			continue
+		}
 		op.confirm(results[i], now)
 	}
 	for _, m := range r.recipients {
@@ -111,14 +150,16 @@ func (r *Room) tellKept(batch []operation, results []replica.Result, told *annou
 // POST; or why the message is not kept.
 func (op operation) confirm(res replica.Result, now snapshot) {
 	m := op.from
-	if res.Err != nil {
-		m.tellFault(res.Err, op.stamp, res.Repeat)
+	if err := m.judge(res.Err, op.stamp); err != nil {
+		m.tellFault(err, op.stamp, res.Repeat)
 		return
 	}
 	reply := now.said(message.Reply, res.Version, apps.Body{})
 	reply.ID, reply.Repeat = op.stamp.answerID(), res.Repeat
 	if _, post := m.conn.(*Exchange); post {
-		reply.Text = []byte(reply.At.String())
+		if reply.Text = []byte(reply.At.String()); res.IsPresent() {
+			reply.Text = forgottenPlace
+		}
 	} else if reply.ID == nil {
 		return
 	}
@@ -127,6 +168,9 @@ func (op operation) confirm(res replica.Result, now snapshot) {
 		m.conn.Send(p, false)
 	}
 }
+
+// forgottenPlace is the text for a POST that is a repeat whose first answer is not kept.
+var forgottenPlace = []byte("repeat: this has counted, and its place is not known any more")
 
 // telling is the messages that members are told after a commit.
 type telling struct {
@@ -145,7 +189,7 @@ func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 		expected = 0
 	}
 	if len(fresh) > 0 && fresh[0].Version != expected || len(fresh) == 0 && before.epoch != now.epoch {
-		r.recent = recent{}
+		r.forgetRecent()
 		t.messages.Add(now.gapBefore(firstVersion(fresh, now)))
 	}
 	for _, kept := range fresh {
@@ -156,7 +200,7 @@ func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 		t.messages.Add(now.kept(kept))
 		r.trace(Published, nil, kept.Text, kept.Binary)
 	}
-	r.recent.add(fresh)
+	r.remember(fresh)
 	return t
 }
 
@@ -214,20 +258,27 @@ func (s snapshot) kept(k replica.Kept) message.Message {
 	m := s.said(message.Published, k.Version, apps.Body{Text: k.Text, JSON: k.JSON})
 	m.Binary, m.Sent = k.Binary, k.At
 	if k.From != "" || k.User != "" {
-		m.From = &sender{k.From, k.User}
+		m.From = message.Known(k.From, k.User)
 	}
 	return m
 }
 
-// sender is who has said something that is kept.
-type sender struct{ id, user string }
-
-func (s *sender) ID() string   { return s.id }
-func (s *sender) User() string { return s.user }
-
-// tidy has messages removed that are not kept any more.
+// tidy has messages removed that are not kept any more: beside the turns, which do not wait
+// for it.
 func (r *Room) tidy() {
-	r.stored(r.replica.Tidy(r.shared.Context))
+	trim, another, err := r.replica.Tidy(r.shared.Context)
+	r.stored(another, err)
+	if trim == nil || !r.trimming.CompareAndSwap(false, true) { // else the next time does what is left
+		return
+	}
+	r.Retain()
+	r.shared.Go(func() {
+		defer r.Release()
+		defer r.trimming.Store(false)
+		if err := trim(r.shared.Context); err != nil {
+			r.report(err)
+		}
+	})
 }
 
 // tellFresh tells members what other processes have stored.

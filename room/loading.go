@@ -51,6 +51,7 @@ func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
 	r.mu.Lock()
+	r.forgetRecent()
 	r.last = now // from here on the replica belongs to the turn
 	r.arm(wait, at)
 	r.mu.Unlock()

@@ -55,9 +55,9 @@ func (r *Room) full(n int) bool {
 // enqueue queues an operation, whose sender is held until it is answered. Room.mu is
 // held.
 func (r *Room) enqueue(op operation) {
-	op.from.conn.Hold(len(op.Data))
+	op.from.conn.Hold(op.size())
 	r.engage()
-	r.shared.waiting.Add(int64(len(op.Data)))
+	r.shared.waiting.Add(int64(op.size()))
 	r.operations.push(op)
 	op.from.unanswered++
 }
@@ -97,12 +97,12 @@ func (r *Room) refuseIn(m *Member, op operation, always bool) {
 func (r *Room) settleAll(batch []operation, told *announcement) {
 	var holds []hold
 	for _, op := range batch {
-		r.shared.waiting.Add(-int64(len(op.Data)))
+		r.shared.waiting.Add(-int64(op.size()))
 		if len(told.behind) == 0 {
-			op.from.conn.Release(len(op.Data))
+			op.from.conn.Release(op.size())
 			continue
 		}
-		holds = append(holds, hold{op.from, len(op.Data)})
+		holds = append(holds, hold{op.from, op.size()})
 	}
 	r.letGo(holds, told.events.Size(), told.behind)
 }

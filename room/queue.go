@@ -22,13 +22,21 @@ type operation struct {
 	excepts []apps.Conn // that are not told a message that is to be kept
 }
 
+// size is how many bytes wait with it.
+func (op *operation) size() int {
+	if op.Said != nil {
+		return len(op.Said.Text) + len(op.Said.JSON)
+	}
+	return len(op.Data)
+}
+
 // operationQueue is the operations that wait in a room: those of each member in their
 // order, and the members in rotation, so that one with many operations does not hold
 // up one with few. It is guarded by Room.mu, and so are Member.operations.
 type operationQueue struct {
 	members []*Member // that have operations, in the order of their turns
 	count   int       // operations
-	size    int       // bytes of their data
+	size    int       // bytes that wait with them
 }
 
 // full reports whether an operation of n more bytes is too much.
@@ -43,7 +51,7 @@ func (q *operationQueue) push(op operation) {
 	}
 	m.operations = append(m.operations, op)
 	q.count++
-	q.size += len(op.Data)
+	q.size += op.size()
 }
 
 // take removes and returns at most so many operations.
@@ -68,6 +76,6 @@ func (q *operationQueue) pop() operation {
 		m.operations = nil
 	}
 	q.count--
-	q.size -= len(op.Data)
+	q.size -= op.size()
 	return op
 }

@@ -10,11 +10,31 @@ type recent struct {
 	size     int // bytes
 }
 
-// Bounds of what is recent.
+// Bounds of what is recent. Where all rooms together have too much of it, a room that says
+// something begins anew with nothing.
 const (
-	maxRecent      = 64
-	maxRecentBytes = 64 << 10
+	maxRecent         = 64
+	maxRecentBytes    = 64 << 10
+	maxHubRecentBytes = 64 << 20
+	recentOverhead    = 200 // about what a message takes beside its bytes
 )
+
+// remember adds messages to those that are recent, which they come behind.
+func (r *Room) remember(fresh []replica.Kept) {
+	if r.shared.recent.Load() > maxHubRecentBytes {
+		r.forgetRecent()
+		return
+	}
+	before := r.recent.size
+	r.recent.add(fresh)
+	r.shared.recent.Add(int64(r.recent.size - before))
+}
+
+// forgetRecent is for when the recent messages are none of the room any more, or too many.
+func (r *Room) forgetRecent() {
+	r.shared.recent.Add(-int64(r.recent.size))
+	r.recent = recent{}
+}
 
 // add adds messages, which come behind those that are there.
 func (r *recent) add(fresh []replica.Kept) {
@@ -23,12 +43,12 @@ func (r *recent) add(fresh []replica.Kept) {
 		*r = recent{}
 	}
 	for i := range fresh {
-		r.size += sizeOf(&fresh[i])
+		r.size += recentOverhead + sizeOf(&fresh[i])
 	}
 	r.messages = append(r.messages, fresh...)
 	first := 0
 	for len(r.messages)-first > maxRecent || r.size > maxRecentBytes {
-		r.size -= sizeOf(&r.messages[first])
+		r.size -= recentOverhead + sizeOf(&r.messages[first])
 		first++
 	}
 	clear(r.messages[:first])

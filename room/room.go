@@ -27,6 +27,7 @@ type Room struct {
 
 	refs       atomic.Int64 // members, turns and finders; see Release
 	refreshing atomic.Bool  // refreshLater is under way
+	trimming   atomic.Bool  // messages are being removed
 	listens    atomic.Bool  // it hears of other processes, or will when they can be reached
 
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
@@ -124,6 +125,7 @@ func (r *Room) Retire() bool {
 	defer r.mu.Unlock()
 	if r.retired = r.refs.Load() == 0; r.retired {
 		r.alarm.stop()
+		r.forgetRecent()
 		r.ignoreOthers()
 		r.open.close()
 	}

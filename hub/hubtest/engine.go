@@ -15,6 +15,7 @@ type Engine struct {
 	onSwap   func(do func() error) error // nil: store
 	onAppend func(do func() error) error
 	onRead   func() error
+	onTrim   func() error
 	Max      int
 
 	mu    sync.Mutex
@@ -79,7 +80,22 @@ func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after 
 
 // Trim is that of the engine.
 func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
+	e.mu.Lock()
+	on := e.onTrim
+	e.mu.Unlock()
+	if on != nil {
+		if err := on(); err != nil {
+			return err
+		}
+	}
 	return e.Engine.(engines.Log).Trim(ctx, key, epoch, upTo)
+}
+
+// OnTrim has a function called before each Trim, whose error is that of the Trim.
+func (e *Engine) OnTrim(on func() error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.onTrim = on
 }
 
 // OnRead has a function called before each Read, which fails with its error.
