@@ -31,7 +31,7 @@ func (r *Room) lookAtPeople() (wait time.Duration) {
 		return 0
 	}
 	p := r.needPeople()
-	p.lookedAt = time.Now().Add(lookTime)
+	p.lookUntil = time.Now().Add(lookTime)
 	r.remindOfPeople()
 	return time.Until(p.begun.Add(askPatience))
 }

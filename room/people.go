@@ -24,9 +24,9 @@ type people struct {
 	due       time.Time // what the timer is set for; zero: it is not set
 	telling   bool      // tellPeople is under way
 
-	begun    time.Time // when other processes were asked
-	lookedAt time.Time // until when somebody outside of the room wants to know
-	failed   bool      // others could not be told last time; owned by tellPeople
+	begun     time.Time // when other processes were asked
+	lookUntil time.Time // until when somebody outside of the room wants to know
+	failed    bool      // others could not be told last time; owned by tellPeople
 }
 
 // presenceOf is what a member has to do with the people in the room.
@@ -94,7 +94,7 @@ func (r *Room) part(m *Member) (release bool) {
 // goOnWithPeople sets the timer for what comes next. If nobody is there any more it ends, and
 // reports that the caller has to release the room. mu is held.
 func (r *Room) goOnWithPeople() (release bool) {
-	if p := r.people; !p.roster.IsDone() || p.telling || p.lookedAt.After(time.Now()) {
+	if p := r.people; !p.roster.IsDone() || p.telling || p.lookUntil.After(time.Now()) {
 		r.remindOfPeople()
 		return false
 	}
@@ -168,8 +168,8 @@ func (r *Room) remindOfPeople() {
 // next returns when there is something to do; zero if never.
 func (p *people) next() time.Time {
 	next := p.roster.Next()
-	if !p.lookedAt.IsZero() && (next.IsZero() || p.lookedAt.Before(next)) {
-		return p.lookedAt
+	if !p.lookUntil.IsZero() && (next.IsZero() || p.lookUntil.Before(next)) {
+		return p.lookUntil
 	}
 	return next
 }
@@ -185,8 +185,8 @@ func (r *Room) tellPeople(p *people) {
 	defer r.Release()
 	p.telling, p.due = true, time.Time{}
 	now := time.Now()
-	if !p.lookedAt.After(now) {
-		p.lookedAt = time.Time{}
+	if !p.lookUntil.After(now) {
+		p.lookUntil = time.Time{}
 	}
 	for _, who := range p.roster.Expire(now) {
 		r.noteComing(wentOut, who)
