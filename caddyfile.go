@@ -54,6 +54,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		max_connections_per_ip <n>
 //		forget <duration>
 //		history <n> [<age>|off] [<replay>|off]
+//		presence [<grace>]
 //		close_on_reload
 //	}
 //
@@ -89,6 +90,7 @@ func (h *Handler) unmarshal(helper httpcaddyfile.Helper) error {
 		"max_connections_per_ip": options.Count(&h.MaxConnectionsPerIP),
 		"forget":                 options.Duration(&h.Forget),
 		"history":                h.parseHistory,
+		"presence":               h.parsePresence,
 		"close_on_reload":        options.Flag(&h.CloseOnReload),
 	}.Block(d, "websocket", "the options of an app go into app <name> { ... }, those of a page into page { ... }")
 	if err == nil && h.AppRaw == nil {

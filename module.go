@@ -150,6 +150,14 @@ type Handler struct {
 	// what it has seen; -1 for none. Default: 50, or history if that is less.
 	HistoryReplay int `json:"history_replay,omitempty"`
 
+	// Tell members who is in the room: over the subprotocol json and event streams, and
+	// by GET with ?presence. Default: false.
+	Presence bool `json:"presence,omitempty"`
+
+	// How long after the end of its last connection a user has left, from 10ms to 1h.
+	// Clients without a user have left at once. Default: 10s.
+	PresenceGrace caddy.Duration `json:"presence_grace,omitempty"`
+
 	// Close the connections with 1012 when the configuration is reloaded.
 	// Default: false, they live on.
 	CloseOnReload bool `json:"close_on_reload,omitempty"`
@@ -225,6 +233,7 @@ func (h *Handler) setDefaults() error {
 	setDefault(&h.PingTimeout, defaultPingTimeout)
 	setDefault(&h.WriteTimeout, defaultWriteTimeout)
 	h.setHistoryDefault()
+	h.setPresenceDefault()
 	h.named, h.appSource = h.Name != "", string(h.AppRaw)
 	source, err := json.Marshal(h)
 	h.source = string(source)
@@ -337,6 +346,7 @@ func (h *Handler) config() route.Config {
 		MaxConnectionsPerIP: h.MaxConnectionsPerIP,
 		Forget:              time.Duration(h.Forget),
 		History:             h.history(),
+		Presence:            h.presence(),
 		CloseOnReload:       h.CloseOnReload,
 		Named:               h.named,
 		Source:              h.source,
@@ -401,6 +411,7 @@ func (h *Handler) check() error {
 		inRange("max_connections_per_ip", h.MaxConnectionsPerIP, 0, options.MaxCount, ""),
 		durationOrNone("forget", h.Forget, maxSpan),
 		h.checkHistory(),
+		h.checkPresence(),
 	)
 }
 

@@ -67,6 +67,8 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 		return nil
 	case query.Has("message"):
 		return h.serveQuery(w, r, room, query.Get("message"))
+	case query.Has(presenceParameter):
+		return h.servePresence(w, r, room)
 	}
 	media, err := accepted(r, h.mediaTypes()...)
 	switch {

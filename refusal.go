@@ -48,6 +48,7 @@ var reasons = []reason{
 	{errNoEvents, "app", zap.InfoLevel, ""},
 	{errSubprotocol, "app", zap.InfoLevel, ""},
 	{errNoState, "app", zap.InfoLevel, ""},
+	{errNoPresence, "presence", zap.InfoLevel, ""},
 	{errNotUpgrade, "http", zap.InfoLevel, ""},
 	{errConnect, "http", zap.InfoLevel, ""},
 	{hub.ErrClosed, "", zap.InfoLevel, "closing"},

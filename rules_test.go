@@ -98,6 +98,7 @@ var bans = []struct{ folder, banned, reason string }{
 	{"client/measure", "github.com/caddyserver/", "a client knows a URL, not the server behind it"},
 	{"client/measure", modulePath + "/frames", "this module is not to be judged by its own code"},
 	{"tally", modulePath + "/", "everything that counts imports it"},
+	{"presence", modulePath + "/", "who is there is found without a server"},
 }
 
 // Imports that a package must not have itself.
@@ -160,6 +161,7 @@ var allowed = map[string][]string{
 	"message":   {},
 	"replica":   {},
 	"tally":     {},
+	"presence":  {},
 	"route":     {},
 	"room":      {"go.uber.org/zap"},
 	"hub":       {"go.uber.org/zap", "go.uber.org/zap/zapcore", "golang.org/x/sync/errgroup", "golang.org/x/sync/singleflight"},

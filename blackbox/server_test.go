@@ -35,6 +35,12 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(readerOf); spec != "" {
 		beReader(spec)
 	}
+	if spec := os.Getenv(guestsOf); spec != "" {
+		beGuests(spec)
+	}
+	if spec := os.Getenv(throngOf); spec != "" {
+		beThrong(spec)
+	}
 	if spec := os.Getenv(natsOf); spec != "" {
 		beNATS(spec)
 	}

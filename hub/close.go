@@ -27,6 +27,7 @@ func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) e
 	h.close(why)
 	for _, r := range h.all() {
 		r.LetPublishersGo()
+		r.ForgetPeople()
 	}
 	told, closed := make(chan struct{}), make(chan error, 1)
 	go func() {

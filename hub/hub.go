@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -93,7 +94,7 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 		Closing: h.closing, Context: h.over,
 	}
 	if sharing, ok := opener.(engines.Sharing); ok {
-		h.shared.Sharing = sharing.IsShared()
+		h.shared.Sharing, h.shared.Node = sharing.IsShared(), rand.Text()
 	}
 	h.traces.shared = &h.shared
 	return h

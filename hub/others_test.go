@@ -43,6 +43,7 @@ type node struct {
 	common *common
 	opened time.Time // before that it cannot be reached
 	loads  atomic.Int64
+	cut    bool // it can neither be heard nor hear; guarded by common.mu
 }
 
 func newCommon() *common { return &common{hear: make(map[*func(engines.Event)]listener)} }
@@ -120,7 +121,7 @@ func (c *common) tell(except *node, key engines.Key, event engines.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for hear, l := range c.hear {
-		if l.key == key && l.node != except {
+		if l.key == key && l.node != except && !l.node.cut {
 			(*hear)(event)
 		}
 	}
@@ -143,7 +144,7 @@ func (n *node) Subscribe(_ context.Context, key engines.Key, hear func(engines.E
 
 func (n *node) Publish(_ context.Context, key engines.Key, message []byte) error {
 	n.common.mu.Lock()
-	broken, pause := n.common.broken, n.common.pause
+	broken, pause := n.common.broken || n.cut, n.common.pause
 	n.common.mu.Unlock()
 	if pause != nil {
 		<-pause

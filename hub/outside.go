@@ -120,6 +120,9 @@ func (t *teller) tell(news room.News) (told bool) {
 	if watch != nil && !watch(news) {
 		return false
 	}
+	if news.Coming { // the log tells of connections
+		return true
+	}
 	if line := t.hub.log().Check(zap.InfoLevel, "room event"); line != nil {
 		line.Write(newsFields(news)...)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
@@ -19,6 +20,31 @@ func (h *Hub) View(ctx context.Context, rt *route.Route, name string) (room.View
 	}
 	defer r.Release()
 	return r.View(), nil
+}
+
+// Presence tells who is in a room, as a message of the subprotocol json. The errors are those
+// of Join.
+func (h *Hub) Presence(ctx context.Context, rt *route.Route, name string) ([]byte, error) {
+	if h.shared.Sharing {
+		return h.presenceEverywhere(ctx, rt, name)
+	}
+	r := h.retain(engines.Key{App: rt.AppName, Room: name})
+	if r == nil {
+		return room.Nobody(), nil
+	}
+	defer r.Release()
+	return r.People(), nil
+}
+
+// presenceEverywhere is Presence where other processes may have the room, too.
+func (h *Hub) presenceEverywhere(ctx context.Context, rt *route.Route, name string) ([]byte, error) {
+	r, err := h.find(ctx, rt, name, passes)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release()
+	r.Listen(ctx)
+	return r.PeopleEverywhere(ctx), nil
 }
 
 // History shows messages of a room whose route keeps them; looking stores nothing. The errors

@@ -24,6 +24,7 @@ var (
 	alert  = Message{Kind: Event, Name: "alert", At: Point{"ABCDEFGH", 9}, Number: 2, Text: []byte("hot\nvery"), JSON: []byte(`{"max":12}`)}
 	stands = Message{Kind: Event, Name: "alert", At: Point{"ABCDEFGH", 9}, Text: []byte("hot"), JSON: []byte(`{}`)}
 	gap    = Message{Kind: Gap, At: Point{"ABCDEFGH", 7}, Text: []byte("gap")}
+	people = Message{Kind: Presence, Name: "state", JSON: []byte(`{"count":1}`)}
 	silent = Message{Kind: Update, At: Point{"ABCDEFGH", 9}}
 )
 
@@ -45,6 +46,7 @@ func TestMessagesInEachForm(t *testing.T) {
 		{"alert", alert, "\x81\x08hot\nvery", "\x81\x56" + `{"type":"event","event":"alert","epoch":"ABCDEFGH","version":9,"number":2,"max":12}`, "id: ABCDEFGH-9-2\nevent: event\ndata: hot\ndata: very\n\n"},
 		{"event that goes on", stands, "\x81\x03hot", "\x81\x44" + `{"type":"event","event":"alert","epoch":"ABCDEFGH","version":9}`, "event: event\ndata: hot\n\n"},
 		{"gap", gap, "\x81\x03gap", "\x81\x2f" + `{"type":"gap","epoch":"ABCDEFGH","oldest":7}`, "event: gap\ndata: gap\n\n"},
+		{"presence", people, "", "\x81.." + `{"type":"presence","event":"state","count":1}`, "event: presence\ndata: " + `{"type":"presence","event":"state","count":1}` + "\n\n"},
 		{"nothing to say", silent, "", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, ""},
 	}
 	for _, test := range tests {

@@ -8,7 +8,7 @@ import (
 )
 
 // Kind is what a message is about. Every kind carries the point in the room's order that
-// it belongs to, but for Published in a room that keeps no messages.
+// it belongs to, but for Presence, and for Published in a room that keeps no messages.
 type Kind uint8
 
 // The kinds, with the value of the field type that they have in JSON.
@@ -19,9 +19,10 @@ const (
 	Update                // "update": the state after somebody else's operation
 	Event                 // "event": something that has happened
 	Gap                   // "gap": events or messages that the client has asked for are not kept any more
+	Presence              // "presence": who is in the room; only in JSON
 )
 
-var kindNames = [...]string{Published: "message", State: "state", Reply: "reply", Update: "update", Event: "event", Gap: "gap"}
+var kindNames = [...]string{Published: "message", State: "state", Reply: "reply", Update: "update", Event: "event", Gap: "gap", Presence: "presence"}
 
 // Point is a place in the order of a room: the version of its state, within the
 // life of that state.
@@ -54,10 +55,10 @@ type Message struct {
 	At     Point     // zero if it is of none; of a Gap, from which on nothing is missing
 	From   Sender    // only for Published; nil if it is nobody
 	Sent   time.Time // only for Published; zero: when it is encoded
-	Name   string    // of an Event: what has happened, in letters that JSON need not escape
+	Name   string    // of an Event or Presence: what has happened, in letters that JSON need not escape
 	Number int       // of an Event, from 1, among those of its operation; 0 if it is of no single one
-	Text   []byte    // for the formats Text and Events
-	JSON   []byte    // an object, for the formats JSON and JSONEvents; nil of Published: its Text says all
+	Text   []byte    // for the formats Text and Events; none of Presence
+	JSON   []byte    // an object, for the formats JSON and JSONEvents; nil of Published: its Text says all. Of Presence for Events, too
 	ID     []byte    // what the client has called its message, as JSON; only for Reply
 	Repeat bool      // the operation had counted before; only for Reply
 }
@@ -66,7 +67,7 @@ type Message struct {
 // in that format.
 func (m Message) Payload(f Format) []byte {
 	switch {
-	case !f.isJSON():
+	case !f.isJSON() && !(f == Events && m.Kind == Presence):
 		return m.Text
 	case m.Kind == Published:
 		return m.published()
@@ -74,7 +75,11 @@ func (m Message) Payload(f Format) []byte {
 	p := make([]byte, 0, 64+len(m.JSON))
 	p = append(p, `{"type":"`...)
 	p = append(p, kindNames[m.Kind]...)
-	p = m.appendPlace(appendName(p, m.Name))
+	if p = appendName(p, m.Name); m.Kind == Presence {
+		p = append(p, '"')
+	} else {
+		p = m.appendPlace(p)
+	}
 	p = appendFields(p, m.JSON)
 	p = appendID(p, m.ID)
 	return append(appendRepeat(p, m.Repeat), '}')

@@ -14,7 +14,7 @@ const Comment = ":\n\n"
 // before. The ID of an event has its number, since the state that it belongs to follows it.
 func (m Message) EventID() string {
 	switch {
-	case m.Kind == Published && m.At.Epoch == "", m.Kind == Gap, m.Kind == Event && m.Number == 0:
+	case m.Kind == Published && m.At.Epoch == "", m.Kind == Gap, m.Kind == Presence, m.Kind == Event && m.Number == 0:
 		return ""
 	case m.Kind == Event:
 		return m.At.String() + "-" + strconv.Itoa(m.Number)
@@ -31,7 +31,7 @@ func appendEvent(dst []byte, f Format, m Message, payload []byte) []byte {
 		dst = appendField(dst, "id", id)
 	}
 	switch {
-	case !f.isJSON() && (m.Kind == Event || m.Kind == Gap):
+	case !f.isJSON() && (m.Kind == Event || m.Kind == Gap || m.Kind == Presence):
 		dst = appendField(dst, "event", kindNames[m.Kind])
 	case m.Binary:
 		dst = appendField(dst, "event", "binary")

@@ -44,6 +44,9 @@ func (m *Member) Enter() {
 	m.place = int32(len(r.members))
 	r.members = append(r.members, m)
 	r.trace(Joined, m, nil, false)
+	if m.route.Config().Presence.On {
+		r.meet(m)
+	}
 	if m.arriving = r.keeps || r.stateful && m.asksForEvents(); !m.arriving {
 		r.greet(m)
 		r.mu.Unlock()
@@ -75,6 +78,9 @@ func (m *Member) Exit() {
 	defer r.mu.Unlock()
 	if m.place < 0 {
 		return
+	}
+	if r.part(m) {
+		defer r.Release() // not the last: the member has one until Depart
 	}
 	last := len(r.members) - 1
 	r.members[m.place] = r.members[last]

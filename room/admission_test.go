@@ -16,7 +16,7 @@ func emptyRoom(members int) (*Room, []*Member) {
 	r := New(engines.Key{App: "test", Room: "room"}, route.New("", "", route.Config{}), &Shared{Log: zap.NewNop, Idle: func(*Room) {}, Tally: tally.NewSet()})
 	all := make([]*Member, members)
 	for i := range all {
-		all[i] = &Member{room: r, conn: NewExchange(), place: -1}
+		all[i] = &Member{room: r, route: r.route, conn: NewExchange(), place: -1}
 	}
 	return r, all
 }

@@ -16,6 +16,9 @@ type Conn interface {
 	Write(b *message.Batch) (behind bool)
 	// Update queues the newest state, in place of one that still waits.
 	Update(b *message.Batch)
+	// Present queues what has changed about who is there, or, if something before still
+	// waits, in place of both whole, which says who is there.
+	Present(change, whole *message.Batch)
 	// Refuse tells the client, by a payload, why something is not done.
 	Refuse(err error, payload []byte)
 	// Close sends what waits and ends the connection with a code.

@@ -14,6 +14,8 @@
 //	                is not
 //	keeping.go, recent.go   messages that are kept; catchup.go: what somebody is sent of them
 //	                who joins; history.go: what a plain request is shown
+//	people.go       who is there, as members are told; comings.go: as the outside is;
+//	                elsewhere.go: in other processes
 //	opening.go      an app that acts in the room by itself
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app
@@ -83,6 +85,12 @@
 // sent what came before: what is recent in a turn, and what is older beside the turns, as
 // fast as it reads; from a turn on it is a member like any other. **It hears every message
 // behind the point that it names once, in order, or is told of one gap.**
+//
+// # People
+//
+// With the option presence members are told who is there (package presence). That takes place
+// beside the turns: it has no place in the order of what happens, and nothing waits for it.
+// Of what a slow member has not read of it only the newest is kept, as with states.
 //
 // # Other processes
 //

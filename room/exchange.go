@@ -147,13 +147,14 @@ func (x *Exchange) Release(int) {
 // silent is what a connection is that is not told what others do in the room.
 type silent struct{}
 
-func (silent) Write(*message.Batch) (behind bool) { return false }
-func (silent) Update(*message.Batch)              {}
-func (silent) Cork()                              {}
-func (silent) Uncork()                            {}
-func (silent) Lag() (taken int64, behind bool)    { return 0, false }
-func (silent) Rearm()                             {}
-func (silent) Stats() tally.Connection            { return tally.Connection{} }
+func (silent) Write(*message.Batch) (behind bool)   { return false }
+func (silent) Update(*message.Batch)                {}
+func (silent) Present(change, whole *message.Batch) {}
+func (silent) Cork()                                {}
+func (silent) Uncork()                              {}
+func (silent) Lag() (taken int64, behind bool)      { return 0, false }
+func (silent) Rearm()                               {}
+func (silent) Stats() tally.Connection              { return tally.Connection{} }
 
 // Interface guards
 var _ Conn = (*Exchange)(nil)

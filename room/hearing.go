@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/presence"
 )
 
 // Other processes may have the same room in memory. An engine that is engines.Shared tells
@@ -90,6 +91,8 @@ func (r *Room) ignoreOthers() {
 // hear is told what other processes do. It does not wait.
 func (r *Room) hear(event engines.Event) {
 	switch {
+	case presence.IsList(event.Message):
+		r.hearPeople(event.Message)
 	case event.Message != nil:
 		r.hearMessages(event.Message)
 	case r.Stores():

@@ -44,6 +44,7 @@ type Member struct {
 	place      int32       // index in room.members; -1 outside
 	greets     bool        // it is still to be shown the state on joining
 	arriving   bool        // it is still to be told what has happened before; see arrival.go
+	presence   presenceOf  // what it has to do with the people in the room
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -137,8 +138,12 @@ func (m *Member) Close(code frames.CloseCode, reason string) { m.conn.Close(code
 // Abort cuts the member's connection. It does not wait.
 func (m *Member) Abort() { m.conn.Abort() }
 
-// Rearm has the connection look at its settings, which may have been replaced.
-func (m *Member) Rearm() { m.conn.Rearm() }
+// Rearm has the connection look at its settings, and the room at the option presence: both may
+// have been replaced.
+func (m *Member) Rearm() {
+	m.conn.Rearm()
+	m.reviewPresence()
+}
 
 // Message takes one message of the client. Flush must follow, at the latest when no
 // other message is at hand.

@@ -29,6 +29,9 @@ type untold struct {
 	event replica.Event
 	epoch string
 	count uint64 // of the events of its epoch, with it
+
+	coming bool   // it is that a person has come or left: no event of the app
+	id     string // names that person, if it is no user
 }
 
 const (
@@ -49,6 +52,8 @@ type News struct {
 	Name  string // of the event
 	ID    string // "<epoch>-<version>-<number>": no other event has it
 	Body  apps.Body
+
+	Coming bool // that somebody has come or left: Name is "joined" or "left", and ID that of the connection of somebody who is no user
 }
 
 func (u *untold) size() int64 {
@@ -97,25 +102,26 @@ func (o *outside) note(s *Shared, now snapshot, happened []happening) (dropped i
 	kept := now.events.AfterFirst(o.noted)
 	for i := range kept {
 		if count := total - uint64(len(kept)-i-1); count <= before {
-			o.add(s, untold{kept[i], now.epoch, count})
+			o.add(s, untold{event: kept[i], epoch: now.epoch, count: count})
 		}
 	}
 	for i := range happened {
 		if count := before + uint64(i) + 1; count > o.noted {
-			o.add(s, untold{happened[i].Event, now.epoch, count})
+			o.add(s, untold{event: happened[i].Event, epoch: now.epoch, count: count})
 		}
 	}
 	o.noted = total
 	return int(missing) - (len(o.waiting) - waiting)
 }
 
-// add adds an event to those that wait, if there is place.
-func (o *outside) add(s *Shared, u untold) {
+// add adds an event to those that wait, and reports whether there was place.
+func (o *outside) add(s *Shared, u untold) (fits bool) {
 	if s.untold.Add(u.size()) > maxUntold {
 		s.untold.Add(-u.size())
-		return
+		return false
 	}
 	o.waiting = append(o.waiting, u)
+	return true
 }
 
 // Untold returns the oldest event that waits to be told outside. If there is none, HasNews is
@@ -130,15 +136,23 @@ func (r *Room) Untold() (news News, ok bool) {
 		return News{}, false
 	}
 	u := &o.waiting[0]
-	m := message.Message{Kind: message.Event, At: message.Point{Epoch: u.epoch, Version: u.event.Version}, Number: u.event.Number}
 	return News{
-		Route: r.route.Name,
-		App:   r.key.App,
-		Room:  displayName(r.key.Room),
-		Name:  u.event.Name,
-		ID:    m.EventID(),
-		Body:  u.event.Body,
+		Route:  r.route.Name,
+		App:    r.key.App,
+		Room:   displayName(r.key.Room),
+		Name:   u.event.Name,
+		ID:     u.newsID(),
+		Body:   u.event.Body,
+		Coming: u.coming,
 	}, true
+}
+
+func (u *untold) newsID() string {
+	if u.coming {
+		return u.id
+	}
+	m := message.Message{Kind: message.Event, At: message.Point{Epoch: u.epoch, Version: u.event.Version}, Number: u.event.Number}
+	return m.EventID()
 }
 
 // Told notes that the event that Untold has returned is told.
@@ -146,10 +160,13 @@ func (r *Room) Told() {
 	r.mu.Lock()
 	rt, told := r.route, r.noteTold()
 	r.mu.Unlock()
-	countAlert(rt, told.event.Event)
+	if !told.coming {
+		countAlert(rt, told.event.Event)
+	}
 }
 
-// noteTold notes that the oldest event that waits is told, and has that stored. mu is held.
+// noteTold notes that the oldest event that waits is told, and has that stored if it is one of
+// the app. mu is held.
 func (r *Room) noteTold() untold {
 	o := r.outside
 	u := o.waiting[0]
@@ -157,6 +174,9 @@ func (r *Room) noteTold() untold {
 	o.waiting[0] = untold{}
 	if o.waiting = o.waiting[1:]; len(o.waiting) == 0 {
 		o.waiting = nil
+	}
+	if u.coming {
+		return u
 	}
 	if u.epoch == o.epoch {
 		o.told = u.count

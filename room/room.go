@@ -50,6 +50,7 @@ type Room struct {
 	open       *openRoom     // nil unless an app acts in the room by itself
 	heard      engines.Event // the newest that others have stored, as far as was told; without a message
 	ignore     func()        // has the engine tell nothing any more; nil: it tells nothing
+	people     *people       // nil without the option presence, or if nobody is there
 
 	// Owned by whoever set running; by the loader before that.
 	replica    *replica.Replica // nil if nothing is stored

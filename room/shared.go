@@ -21,10 +21,11 @@ type Shared struct {
 	Store    *replica.Store
 	Volatile bool               // the engine never waits; known before the first room that keeps something
 	Sharing  bool               // other processes use the rooms, too, and are reached once the engine is open
+	Node     string             // names this process among them
 	Log      func() *zap.Logger // the logger now: loggers change with the configuration
 	Go       func(f func())     // runs f on a goroutine that closing waits for
 	Idle     func(*Room)        // nothing refers to the room any more: it may be retired
-	HasNews  func(*Room)        // Untold is to be called, with a reference that is the callee's; it does not block
+	HasNews  func(*Room)        // Untold is to be called, with a reference that is the callee's; it does not block, nor call the room
 	Tally    *tally.Set
 	Closing  <-chan struct{} // closed when everybody has to go
 	Context  context.Context // ends when it is time to give up what is not done yet

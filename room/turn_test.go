@@ -25,7 +25,7 @@ func TestAPanicOfSendingLetsThePublisherGo(t *testing.T) {
 	r.Retain()
 	publisher := &Member{room: r, conn: NewExchange()}
 	publisher.conn.Hold(0) // as Ask does
-	(&Member{room: r, conn: broken{NewExchange()}}).Enter()
+	(&Member{room: r, route: r.route, conn: broken{NewExchange()}}).Enter()
 	r.publish(publisher, apps.Text("hello"), nil)
 	publisher.conn.Release(0)
 	select {

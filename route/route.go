@@ -46,6 +46,7 @@ type Config struct {
 	MaxConnectionsPerIP int           // 0 for no limit
 	Forget              time.Duration // after which an unused room is deleted; 0 for never
 	History             History       // what is kept of messages; for apps without state
+	Presence            Presence      // whether members are told who is there
 	CloseOnReload       bool          // connections from before a reload are closed with 1012
 
 	Named  bool   // by the configuration: other routes of the name are the same
@@ -59,6 +60,12 @@ type History struct {
 	Messages int           // how many of the newest
 	Age      time.Duration // how long; 0 for ever
 	Replay   int           // how many of the newest somebody is sent that joins
+}
+
+// Presence is whether members are told who is there, and are told of themselves.
+type Presence struct {
+	On    bool
+	Grace time.Duration // from the end of a user's last connection until it has left
 }
 
 // CloseReason is what members are told that are sent away.

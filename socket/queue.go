@@ -11,9 +11,19 @@ import (
 // use.
 type queue struct {
 	segments []segment
-	update   int // 1 + index of the segment that a newer update replaces; 0 if none
-	size     int // bytes of all segments
+	latest   [kinds]int32 // 1 + index of the segment that a newer one of its kind replaces; 0 if none
+	size     int          // bytes of all segments
 }
+
+// kind is what a run is about that is replaced by a newer one.
+type kind int
+
+const (
+	update   kind = iota // the state
+	presence             // who is there
+
+	kinds = iota
+)
 
 // segment is a run of whole messages. Its bytes are either shared with other
 // connections and never changed, or in a buffer of the queue's own.
@@ -79,27 +89,32 @@ func (q *queue) room(n int) *buffer {
 func (q *queue) prepend(p []byte) {
 	q.segments = slices.Insert(q.segments, 0, segment{shared: p})
 	q.size += len(p)
-	if q.update > 0 {
-		q.update++
+	for k := range q.latest {
+		if q.latest[k] > 0 {
+			q.latest[k]++
+		}
 	}
 }
 
-// pushUpdate appends an update and drops the one before, if that still waits, which it
+// waits reports whether a run of a kind still waits.
+func (q *queue) waits(k kind) bool { return q.latest[k] > 0 }
+
+// pushLatest appends a run of a kind and drops the one before, if that still waits, which it
 // reports. p does not change any more.
-func (q *queue) pushUpdate(p []byte) (replaced bool) {
-	if replaced = q.update > 0; replaced {
-		q.remove(q.update - 1)
+func (q *queue) pushLatest(k kind, p []byte) (replaced bool) {
+	if replaced = q.waits(k); replaced {
+		q.remove(int(q.latest[k] - 1))
 	}
 	q.segments = append(q.segments, segment{shared: p})
 	q.size += len(p)
-	q.update = len(q.segments)
+	q.latest[k] = int32(len(q.segments))
 	return replaced
 }
 
 // remove takes segment i out.
 func (q *queue) remove(i int) {
 	q.size -= len(q.segments[i].bytes())
-	q.segments = slices.Delete(q.segments, i, i+1)
+	q.cut(i)
 	if 0 < i && i < len(q.segments) {
 		q.join(i)
 	}
@@ -116,7 +131,17 @@ func (q *queue) join(i int) {
 	left.b = append(left.b, right.b...)
 	putBuffer(right)
 	q.segments[i-1].own = left
+	q.cut(i)
+}
+
+// cut takes segment i out of the array.
+func (q *queue) cut(i int) {
 	q.segments = slices.Delete(q.segments, i, i+1)
+	for k := range q.latest {
+		if int(q.latest[k]) > i {
+			q.latest[k]--
+		}
+	}
 }
 
 // take removes bytes from the front, at least one segment, and returns them in
@@ -152,7 +177,9 @@ func (q *queue) drop(n, size int) {
 	rest := copy(q.segments, q.segments[n:])
 	clear(q.segments[rest:])
 	q.segments = q.segments[:rest]
-	q.update = max(0, q.update-n)
+	for k := range q.latest {
+		q.latest[k] = max(0, q.latest[k]-int32(n))
+	}
 	if rest == 0 && cap(q.segments) > keepSegments {
 		q.segments = nil
 	}

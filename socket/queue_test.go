@@ -10,18 +10,22 @@ import (
 	"github.com/caddyws/caddy-websocket/message"
 )
 
-// queueModel is a queue as its contract says it: runs, one of which may be the
-// update.
+// queueModel is a queue as its contract says it: runs, of which one of each kind may be
+// the latest.
 type queueModel []modelRun
 
 type modelRun struct {
-	p      []byte
-	update bool
+	p    []byte
+	kind kind // kinds: none
 }
 
-func (m *queueModel) update(p []byte) {
-	*m = slices.DeleteFunc(*m, func(r modelRun) bool { return r.update })
-	*m = append(*m, modelRun{p, true})
+func (m *queueModel) latest(k kind, p []byte) {
+	*m = slices.DeleteFunc(*m, func(r modelRun) bool { return r.kind == k })
+	*m = append(*m, modelRun{p, k})
+}
+
+func (m queueModel) waits(k kind) bool {
+	return slices.ContainsFunc(m, func(r modelRun) bool { return r.kind == k })
 }
 
 func (m queueModel) size() (n int) {
@@ -66,13 +70,16 @@ func TestQueueBehavesAsItsModel(t *testing.T) {
 			switch run := randomRun(r); r.IntN(5) {
 			case 0:
 				q.pushShared(run)
-				m = append(m, modelRun{run, false})
+				m = append(m, modelRun{run, kinds})
 			case 1:
 				q.push(message.Form{}, frames.Text, run)
-				m = append(m, modelRun{frames.AppendMessage(nil, frames.Text, run), false})
+				m = append(m, modelRun{frames.AppendMessage(nil, frames.Text, run), kinds})
 			case 2, 3:
-				q.pushUpdate(run)
-				m.update(run)
+				k := kind(r.IntN(kinds))
+				if replaced := m.waits(k); q.pushLatest(k, run) != replaced {
+					t.Fatalf("seed %d, step %d: a run of kind %d replaced one: %v", seed, step, k, !replaced)
+				}
+				m.latest(k, run)
 			case 4:
 				checkTake(t, &q, &m)
 			}
@@ -83,8 +90,8 @@ func TestQueueBehavesAsItsModel(t *testing.T) {
 		for !q.empty() {
 			checkTake(t, &q, &m)
 		}
-		if len(q.segments) != 0 || cap(q.segments) > keepSegments || q.update != 0 {
-			t.Fatalf("seed %d: an empty queue keeps %d segments of %d, update %d", seed, len(q.segments), cap(q.segments), q.update)
+		if len(q.segments) != 0 || cap(q.segments) > keepSegments || q.latest != [kinds]int32{} {
+			t.Fatalf("seed %d: an empty queue keeps %d segments of %d, latest %v", seed, len(q.segments), cap(q.segments), q.latest)
 		}
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
@@ -113,10 +120,10 @@ func TestQueueMemoryIsInProportionToItsSize(t *testing.T) {
 	for name, push := range map[string]func(q *queue, i int){
 		"runs":              func(q *queue, i int) { q.pushShared([]byte{1, 2, 3}) },
 		"messages and runs": func(q *queue, i int) { q.push(message.Form{}, frames.Text, nil); q.pushShared([]byte{3}) },
-		"updates":           func(q *queue, i int) { q.pushUpdate(make([]byte, 600)) },
+		"updates":           func(q *queue, i int) { q.pushLatest(update, make([]byte, 600)) },
 		"messages and updates": func(q *queue, i int) {
 			q.push(message.Form{}, frames.Text, []byte{1})
-			q.pushUpdate([]byte{1, 2, 3})
+			q.pushLatest(update, []byte{1, 2, 3})
 		},
 	} {
 		var q queue

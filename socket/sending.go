@@ -97,9 +97,29 @@ func (c *Conn) Write(b *message.Batch) (behind bool) {
 func (c *Conn) Update(b *message.Batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := b.Bytes(c.form()); len(p) > 0 && !c.closing.queued && !c.closing.ended {
+	c.pushLatest(update, b)
+}
+
+// Present queues a message about who is there, which changes what the ones before have said.
+// If one of those still waits, whole, which says all, is queued in place of both.
+func (c *Conn) Present(change, whole *message.Batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.waits(presence) {
+		change = whole
+	}
+	c.pushLatest(presence, change)
+}
+
+// pushLatest queues a message in place of the one of its kind that still waits. A client whose
+// queue is full is not closed for it.
+func (c *Conn) pushLatest(k kind, b *message.Batch) {
+	if c.closing.queued || c.closing.ended {
+		return
+	}
+	if p := b.Bytes(c.form()); len(p) > 0 {
 		c.end.MessagesOut++
-		if c.out.pushUpdate(p) {
+		if c.out.pushLatest(k, p) {
 			c.countReplaced()
 		}
 		c.pump()

@@ -1,0 +1,108 @@
+package blackbox
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// processorTime is how long the server has computed.
+func (s *server) processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(s.proc("stat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(after)
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// delays measures how long a message takes to come back, until it is told to end.
+func (s *server) delays(t *testing.T, path string, pause time.Duration) (end func() []time.Duration) {
+	c := s.dial(t, path)
+	stop, all := make(chan struct{}), make(chan []time.Duration)
+	go func() {
+		var took []time.Duration
+		defer func() { all <- took }()
+		for {
+			begun := time.Now()
+			if c.WriteMessage(1, []byte("x")) != nil {
+				return
+			}
+			if _, _, err := c.ReadMessage(); err != nil {
+				return
+			}
+			took = append(took, time.Since(begun))
+			select {
+			case <-stop:
+				return
+			case <-time.After(pause):
+			}
+		}
+	}()
+	return func() []time.Duration {
+		close(stop)
+		took := <-all
+		slices.Sort(took)
+		return took
+	}
+}
+
+func quantiles(all []time.Duration) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d, median %v, 99 %% %v, most %v", len(all), all[len(all)/2].Round(time.Microsecond), all[len(all)*99/100].Round(time.Microsecond), all[len(all)-1].Round(time.Microsecond))
+}
+
+// A throng joins a room that tells who is there, and one that does not: all are told how many
+// they are in the end. What it costs is in the test's output; with CADDYWS_PRESENCE in the
+// environment they are 10,000, in 10 s.
+func TestAThrongJoins(t *testing.T) {
+	size, rate := 500, 1000
+	if os.Getenv("CADDYWS_PRESENCE") != "" {
+		size = 10_000
+	}
+	needDescriptors(t, size+100)
+	s := start(t, presenceSite(100))
+	for _, path := range []string{"/silent/throng", "/patient/throng"} {
+		bystander, insider := s.delays(t, "/silent/other", 10*time.Millisecond), s.delays(t, path, 500*time.Millisecond)
+		var watcher *crowd
+		if path != "/silent/throng" {
+			watcher = s.follows(t, path)
+			watcher.client.SetReadDeadline(time.Now().Add(2 * patience))
+		}
+		before := s.processorTime(t)
+		process := exec.Command(os.Args[0])
+		process.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d %d", throngOf, s.address(), path, size, rate))
+		input, err := process.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := startReader(t, process)
+		joined, err := r.says.ReadString('\n')
+		if !strings.HasPrefix(joined, "joined") {
+			t.Fatalf("%q, %v", joined, err)
+		}
+		for watcher != nil && watcher.count != size+2 { // the insider and itself are there, too
+			watcher.hear(t)
+		}
+		input.Close()
+		bytes, err := r.says.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		cost := s.processorTime(t) - before
+		t.Logf("%s: %d %s; they have read %s bytes; the server has computed %v", path, size, strings.TrimSpace(joined), strings.TrimSpace(bytes), cost)
+		t.Logf("messages in another room: %s; in this one: %s", quantiles(bystander()), quantiles(insider()))
+		_ = process.Wait()
+	}
+}

@@ -1,0 +1,179 @@
+package hub_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyws/caddy-websocket/apps/broadcast"
+	"github.com/caddyws/caddy-websocket/frames"
+	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
+	"github.com/caddyws/caddy-websocket/socket"
+)
+
+// presenceNode is one of several nodes in a bubble that tell who is there.
+type presenceNode struct {
+	*hub.Hub
+	t      *testing.T
+	engine *node
+	route  *route.Route
+	ending sync.Once
+}
+
+func (c *common) presenceNode(t *testing.T) *presenceNode {
+	n := c.node()
+	return &presenceNode{Hub: hub.New(n, hub.Limits{}, zap.NewNop), t: t, engine: n, route: route.New("party", "test", route.Config{
+		App: new(broadcast.App), Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20},
+		Presence: route.Presence{On: true, Grace: time.Second},
+	})}
+}
+
+// enter lets somebody in, and returns its client.
+func (n *presenceNode) enter(user string) *hubtest.Client {
+	n.t.Helper()
+	c, err := hubtest.Dial(n.t, n.Hub, n.route, room.Visitor{Room: "room", User: user, Subprotocol: message.Subprotocol})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(2 * time.Hour)) // nodes tell each other again and again: time would go on for ever
+	return c
+}
+
+// shows fails the test unless a GET on the node is told this.
+func (n *presenceNode) shows(want string) {
+	n.t.Helper()
+	got, err := n.Presence(n.t.Context(), n.route, "room")
+	if err != nil || string(got) != `{"type":"presence","event":"state",`+want+`}` {
+		n.t.Errorf("%s, %v, want %s", got, err, want)
+	}
+}
+
+// end ends the node, once.
+func (n *presenceNode) end() {
+	n.t.Helper()
+	n.ending.Do(func() {
+		if err := n.Close(time.Minute, frames.GoingAway, ""); err != nil {
+			n.t.Error(err)
+		}
+	})
+}
+
+// onNodes runs a test with three nodes.
+func onNodes(t *testing.T, test func(t *testing.T, c *common, a, b, other *presenceNode)) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCommon()
+		nodes := []*presenceNode{c.presenceNode(t), c.presenceNode(t), c.presenceNode(t)}
+		test(t, c, nodes[0], nodes[1], nodes[2])
+		for _, n := range nodes {
+			n.end()
+		}
+	})
+}
+
+// A user is one member on whatever nodes it is, and each node tells of all.
+func TestPeopleOnSeveralNodes(t *testing.T) {
+	onNodes(t, func(t *testing.T, _ *common, a, b, other *presenceNode) {
+		ann := a.enter("ann")
+		ann.ExpectPrefix(`{"type":"presence","event":"state","count":1,`)
+		again := b.enter("ann")
+		time.Sleep(time.Second)
+		guest := b.enter("")
+		id := guest.Member.ID()
+		ann.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"id":"` + id + `"}]}`)
+		guest.Expect(`{"type":"presence","event":"state","count":2,"members":[{"user":"ann","connections":2},{"id":"` + id + `"}]}`)
+		other.shows(`"count":2,"members":[{"user":"ann","connections":2},{"id":"` + id + `"}]`)
+		time.Sleep(time.Minute)
+		if n := other.Rooms(); n != 0 {
+			t.Errorf("%d rooms stay in memory", n)
+		}
+		again.Close()
+		time.Sleep(time.Minute)
+		guest.Close()
+		ann.Expect(`{"type":"presence","event":"change","count":1,"left":[{"id":"` + id + `"}]}`)
+		ann.Close()
+	})
+}
+
+// The members of a node that is gone have left a little later, and nobody else has. A node
+// that is cut off shows what it last knew, and all agree when it is back.
+func TestPeopleOfANodeThatIsCutOff(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, b, other *presenceNode) {
+		ann, bob := a.enter("ann"), b.enter("bob")
+		time.Sleep(time.Second)
+		both := `"count":2,"members":[{"user":"ann","connections":1},{"user":"bob","connections":1}]`
+		a.shows(both)
+		c.set(func() { b.engine.cut = true })
+		begun := time.Now()
+		for range 2 {
+			ann.ExpectPrefix(`{"type":"presence"`)
+		}
+		ann.Expect(`{"type":"presence","event":"change","count":1,"left":[{"user":"bob"}]}`)
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(time.Hour)
+		people, err := b.Presence(t.Context(), b.route, "room")
+		if err != nil || !strings.Contains(string(people), `"ann"`) || !strings.Contains(string(people), `"count":2`) {
+			t.Errorf("the node that is cut off shows %s, %v", people, err)
+		}
+		other.shows(`"count":1,"members":[{"user":"ann","connections":1}]`)
+		c.set(func() { b.engine.cut = false })
+		ann.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"bob","connections":1}]}`)
+		ann.Close()
+		bob.Close()
+	})
+}
+
+// A node that ends says so: its guests have left at once, and its users may come to another.
+func TestPeopleOfANodeThatEnds(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, b, _ *presenceNode) {
+		ann := a.enter("ann")
+		bob, guest := b.enter("bob"), b.enter("")
+		time.Sleep(time.Second)
+		told := make(chan string, 100)
+		go func() {
+			for {
+				text, err := ann.ReadText()
+				if err != nil {
+					close(told)
+					return
+				}
+				told <- text
+			}
+		}()
+		for _, c := range []*hubtest.Client{bob, guest} {
+			go func() { // until it is told to go
+				defer c.Close()
+				for {
+					if _, err := c.ReadText(); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		left := guest.Member.ID()
+		next := c.presenceNode(t)
+		defer next.end()
+		b.end()
+		back := next.enter("bob")
+		time.Sleep(time.Minute)
+		a.shows(`"count":2,"members":[{"user":"ann","connections":1},{"user":"bob","connections":1}]`)
+		ann.Close()
+		back.Close()
+		var all []string
+		for text := range told {
+			all = append(all, text)
+		}
+		if last := all[len(all)-1]; last != `{"type":"presence","event":"change","count":2,"left":[{"id":"`+left+`"}]}` {
+			t.Errorf("ann is told %q", all)
+		}
+	})
+}

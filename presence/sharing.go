@@ -1,0 +1,165 @@
+package presence
+
+import "time"
+
+// Other nodes have people in the room, too. Each tells the others by itself who is here: as a
+// whole, whenever that has changed, and again and again. Who has not been heard of for a while
+// is gone, with all its people. So nothing is stored, and what is lost is made up for.
+
+const (
+	// Renewal is after how long others are told again.
+	Renewal = 4 * time.Second
+	// Lifetime is how long a node is known that is not heard of.
+	Lifetime = 10 * time.Second
+)
+
+// sharing is what other nodes have told, and are to be told.
+type sharing struct {
+	self  string // names this node; empty: there are no others
+	nodes map[string]*node
+
+	unlisted int // people of nodes that do not list them; one may be on several
+	crowds   int // such nodes
+
+	ours        int  // people that are here
+	changedHere bool // the others are to be told
+	asks        bool // the others are to tell, too
+	published   time.Time
+}
+
+// node is another one, as it was last heard of.
+type node struct {
+	people map[Person]int // and their connections; nil if they are not listed
+	count  int            // of them, if they are not listed
+	until  time.Time
+}
+
+// Share has the roster told and heard by other nodes, among which this one has a name.
+func (r *Roster) Share(self string) {
+	r.self, r.nodes, r.asks = self, make(map[string]*node), true
+}
+
+// nextPublish returns when the others are to be told; zero if never.
+func (r *Roster) nextPublish() time.Time {
+	pace := Pace
+	if r.ours > MaxListed {
+		pace = CrowdPace
+	}
+	switch {
+	case r.self == "":
+	case r.asks, r.changedHere:
+		return r.published.Add(pace)
+	case r.ours > 0:
+		return r.published.Add(Renewal)
+	}
+	return time.Time{}
+}
+
+// IsDone reports whether nobody is here, and the others know.
+func (r *Roster) IsDone() bool { return r.ours == 0 && (r.self == "" || !r.changedHere) }
+
+// Publish returns what the others are to be told now, if there is anything.
+func (r *Roster) Publish(now time.Time) (l List, ok bool) {
+	if at := r.nextPublish(); at.IsZero() || at.After(now) {
+		return List{}, false
+	}
+	l = r.here()
+	l.Asks = r.asks
+	r.published, r.changedHere, r.asks = now, false, false
+	return l, true
+}
+
+// Unheard notes that the others could not be told: they cannot be heard either. Those that
+// are known stay so, and are asked when they can be reached.
+func (r *Roster) Unheard(now time.Time) {
+	r.asks = true
+	r.published = now.Add(Renewal - Pace) // which is when it is tried again
+	for _, n := range r.nodes {
+		n.until = now.Add(2 * Lifetime)
+	}
+}
+
+// Farewell returns what the others are told when this node ends: users may come back to them.
+func (r *Roster) Farewell() List {
+	l := List{Node: r.self}
+	if r.ours > MaxListed {
+		return l
+	}
+	for _, s := range r.people {
+		if s.isHere() && s.person.returns() {
+			l.add(s.person, 0)
+		}
+	}
+	return l
+}
+
+// here returns the people that are here.
+func (r *Roster) here() List {
+	l := List{Node: r.self, Count: r.ours}
+	if r.ours > MaxListed || r.size > maxList {
+		return l
+	}
+	l.Count = 0
+	for _, s := range r.people {
+		if s.isHere() {
+			l.add(s.person, s.here)
+		}
+	}
+	return l
+}
+
+// Hear takes what another node tells.
+func (r *Roster) Hear(l List, now time.Time) {
+	if r.self == "" || l.Node == r.self {
+		return
+	}
+	r.changedHere = r.changedHere || l.Asks
+	before := r.nodes[l.Node]
+	if before == nil {
+		before = new(node)
+	}
+	n := l.node()
+	for p, connections := range n.people {
+		s := r.meet(p)
+		s.nodes++
+		s.connections += connections
+	}
+	r.countUnlisted(n, 1)
+	r.nodes[l.Node] = n
+	n.until = now.Add(Lifetime)
+	r.drop(before)
+	if n.isEmpty() {
+		delete(r.nodes, l.Node)
+	}
+}
+
+// drop takes back what a node has told.
+func (r *Roster) drop(n *node) {
+	for p, connections := range n.people {
+		s := r.people[p]
+		s.nodes--
+		s.connections -= connections
+		r.part(s)
+	}
+	r.countUnlisted(n, -1)
+}
+
+// countUnlisted adds the people of a node that does not list them, or takes them back.
+func (r *Roster) countUnlisted(n *node, sign int) {
+	if n.count > 0 {
+		r.crowds += sign
+		r.unlisted += sign * n.count
+	}
+}
+
+// expireNodes drops the nodes that have not been heard of.
+func (r *Roster) expireNodes(now time.Time) {
+	for name, n := range r.nodes {
+		if !n.until.After(now) {
+			delete(r.nodes, name)
+			r.drop(n)
+		}
+	}
+}
+
+func (n *node) isEmpty() bool { return len(n.people) == 0 && n.count == 0 }
