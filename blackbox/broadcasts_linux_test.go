@@ -15,6 +15,8 @@ func TestBroadcastsOverNodes(t *testing.T) {
 	messages := 20_000
 	if lasts, _ := siegeTime(t); lasts > 0 {
 		messages = 1_000_000
+	} else if race {
+		messages = 6_000
 	}
 	url := urls(startNATS(t, 1))
 	var all []*speaker

@@ -202,7 +202,7 @@ func (w *writer) accept(n int, a told) error {
 		return odd("%d is counted twice: %s, %s", n, before.raw, a.raw)
 	case known && before.Type == "reply" && before.first() != a.first() && !(w.many && a.Version >= before.Version):
 		return odd("%d is answered with %s, then with %s", n, before.raw, a.raw)
-	case w.ids && n > w.acked+1:
+	case w.ids && !w.mayCount(n):
 		return odd("%d is counted before %d: %s", n, w.acked+1, a.raw)
 	}
 	if a.Repeat {
@@ -213,8 +213,21 @@ func (w *writer) accept(n int, a told) error {
 		w.spans[n] = span{w.spans[n].began, time.Now()}
 	}
 	w.note(n, a)
-	w.acked = max(w.acked, n)
+	for w.answers[w.acked+1].Type == "reply" {
+		w.acked++
+	}
 	return nil
+}
+
+// mayCount reports whether an operation with an id may count: all before it have, or may
+// have, as far as the client was told.
+func (w *writer) mayCount(n int) bool {
+	for before := w.acked + 1; before < n; before++ {
+		if a := w.answers[before]; a.Type != "reply" && a.Code != "unknown" {
+			return false
+		}
+	}
+	return true
 }
 
 // note keeps the first reply, or the last refusal before one.
