@@ -59,3 +59,36 @@ func TestRoomsOfNodesAreForgotten(t *testing.T) {
 		})
 	}
 }
+
+// A room with a member on another node is not forgotten, however short the time, and is once
+// the member has gone.
+func TestRoomInUseOnAnotherNodeIsNotForgotten(t *testing.T) {
+	for _, forget := range []time.Duration{10 * time.Millisecond, 30 * time.Second, 90 * time.Second, 10 * time.Minute} {
+		for _, later := range []time.Duration{0, 7 * time.Second, 59 * time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCommon()
+				ra, rb := forgetsAfter("test", forget), forgetsAfter("test", forget)
+				a, endA := startNode(t, c.node(), hub.Limits{}, ra)
+				defer endA()
+				b, endB := startNode(t, c.node(), hub.Limits{}, rb)
+				defer endB()
+				time.Sleep(later)
+				m := hubtest.Bubble{Hub: b}.Client(t, rb)
+				hubtest.Post(t, a, ra, "room", "op", "1")
+				for range 100 {
+					time.Sleep(forget + 7*time.Second)
+					if n := stored(t, c); n != 1 {
+						t.Fatalf("with forget %v: %d rooms are stored", forget, n)
+					}
+				}
+				if err := m.Close(); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(2*forget + 5*time.Minute)
+				if n := stored(t, c); n != 0 {
+					t.Errorf("with forget %v: %d rooms are stored without a member", forget, n)
+				}
+			})
+		}
+	}
+}
