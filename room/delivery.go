@@ -106,7 +106,7 @@ func (r *Room) newAnnouncement(before, now snapshot, batch []operation, results,
 		a.ends = append(a.ends, len(a.happened))
 	}
 	for _, e := range others {
-		a.happen(e, nil)
+		a.happen(happening{Event: e, foreign: true})
 	}
 	a.ends[len(results)] = len(a.happened)
 	if !a.updated && isForeign(before, now, results, unasked) {
@@ -135,7 +135,7 @@ func (a *announcement) add(others []replica.Event, res *replica.Result, from *Me
 		return others
 	}
 	for ; len(others) > 0 && others[0].Version < res.Version; others = others[1:] {
-		a.happen(others[0], nil)
+		a.happen(happening{Event: others[0], foreign: true})
 	}
 	switch {
 	case res.Outcome.Show:
@@ -144,7 +144,7 @@ func (a *announcement) add(others []replica.Event, res *replica.Result, from *Me
 		a.update, a.updated = res.Outcome.Update, true
 	}
 	for _, e := range res.Events() {
-		a.happen(e, from)
+		a.happen(happening{Event: e, from: from})
 	}
 	return others
 }

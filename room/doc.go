@@ -10,8 +10,8 @@
 //	admission.go    entering; visitor.go: a client at the door, and its rights; member.go: one in the room;
 //	                arrival.go, seen.go: one that comes back
 //	events.go       which members are told which events; claims.go: names that they have
-//	                claimed; outside.go: what is told outside of the room; dropped.go: what
-//	                is not
+//	                claimed; outside.go, held.go: what is told outside of the room;
+//	                dropped.go: what is not
 //	opening.go      an app that acts in the room by itself
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app

@@ -24,6 +24,7 @@ type chores struct {
 	update bool // the members whose updates have waited long enough
 	touch  bool // what is stored of the last use
 	told   bool // what is stored of events that were told outside
+	held   bool // the events of other processes that those have not told
 
 	refresh bool // the state, if other processes have stored another
 
@@ -171,6 +172,9 @@ func (r *Room) finish(todo chores) {
 	}
 	if todo.told {
 		r.storeTold()
+	}
+	if todo.held {
+		r.tellHeld()
 	}
 	if todo.erase != nil {
 		r.erase(todo.erase)
