@@ -29,8 +29,13 @@ type alarmNode struct {
 
 func startAlarmNode(t *testing.T, c *common) *alarmNode {
 	t.Helper()
+	return startAlarmNodeOver(t, c.node())
+}
+
+func startAlarmNodeOver(t *testing.T, engine *node) *alarmNode {
+	t.Helper()
 	n := &alarmNode{watcher: new(watcher), t: t, route: hubtest.Route(hubtest.NewAlarmApp())}
-	n.Hub = hub.New(c.node(), hub.Limits{}, zap.NewNop)
+	n.Hub = hub.New(engine, hub.Limits{}, zap.NewNop)
 	n.Watch(n.watch)
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)

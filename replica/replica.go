@@ -110,7 +110,7 @@ func (r *Replica) restore(stored envelope) (err error) {
 		}
 	}
 	r.view, r.wake = state.View(), wakeOf(state)
-	if stored.epoch != r.stored.epoch {
+	if stored.epoch != r.stored.epoch || stored.events.Total < r.told {
 		r.told = 0
 	}
 	r.state, r.stored = state, stored

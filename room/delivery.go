@@ -115,7 +115,8 @@ func (r *Room) newAnnouncement(before, now snapshot, batch []operation, results,
 	return a
 }
 
-// isForeign reports whether other processes have changed the state since the commit before.
+// isForeign reports whether the state since the commit before has changed by something else
+// than operations of this process: others have stored it, or the engine has lost some.
 func isForeign(before, now snapshot, own ...[]replica.Result) bool {
 	version := before.version
 	for _, results := range own {
@@ -125,7 +126,7 @@ func isForeign(before, now snapshot, own ...[]replica.Result) bool {
 			}
 		}
 	}
-	return now.epoch != before.epoch || now.version > version
+	return now.epoch != before.epoch || now.version < before.version || now.version > version
 }
 
 // add adds what an operation leads to, behind those of the others that come before it. It

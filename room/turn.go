@@ -296,6 +296,9 @@ func (r *Room) show(now snapshot, batch []operation) (before snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, r.last = r.last, now
+	if now.version < before.version && r.outside != nil { // the engine has lost some: what it has is noted anew
+		r.outside.epoch = ""
+	}
 	r.recipients = r.recipients[:0]
 	for _, m := range r.members {
 		if m.arriving {
