@@ -18,7 +18,7 @@ func (h *Hub) StoredRooms(ctx context.Context) (n int, ok bool) {
 	if !h.engine.opened.Load() {
 		return 0, false
 	}
-	n, err := h.roomLimit.count(ctx, h.store.Engine)
+	n, err := h.roomLimit.count(ctx, h.store.Engine, h.shared.Sharing)
 	h.noteFailure("count", err)
 	return n, err == nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 )
 
@@ -29,9 +30,24 @@ type unloadedRoom struct {
 	timer *time.Timer  // guarded by Hub.mu; nil if the room is not to be forgotten
 }
 
+// after is how long rooms of a route are kept without use, or 0 for ever. Other processes
+// may have a room in memory that this one has not: they store now and then that it is used,
+// see room.TouchStep, and for that there has to be time.
+func (f *forgetter) after(rt *route.Route) time.Duration {
+	after := rt.Config().Forget
+	if after <= 0 || !f.hub.shared.Sharing {
+		return after
+	}
+	return max(after, missedTouches*room.TouchStep(after))
+}
+
+// missedTouches is after how many steps without a sign of other processes none of them uses
+// a room. One that does gives a sign in two steps, and storing it may take a while.
+const missedTouches = 3
+
 // wait tells for how long the room is still kept, unless for ever.
-func (r *unloadedRoom) wait() (wait time.Duration, ends bool) {
-	after := r.route.Config().Forget
+func (f *forgetter) wait(r *unloadedRoom) (wait time.Duration, ends bool) {
+	after := f.after(r.route)
 	if after <= 0 || r.route.HasEnded() {
 		return 0, false
 	}
@@ -61,7 +77,7 @@ func (f *forgetter) noteUnloaded(e *entry) {
 // schedule sets the timer of a room. Hub.mu is held.
 func (f *forgetter) schedule(r *unloadedRoom) {
 	r.stop()
-	if wait, ends := r.wait(); ends {
+	if wait, ends := f.wait(r); ends {
 		r.timer = time.AfterFunc(wait, func() { f.forget(r) })
 	}
 }
@@ -146,7 +162,7 @@ const retryAfter = time.Minute
 func (f *forgetter) acquireUnloaded(r *unloadedRoom) *entry {
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
-	wait, ends := r.wait() // a reload may have put it off
+	wait, ends := f.wait(r) // a reload may have put it off
 	if f.hub.closed != nil || f.unloaded[r.key] != r || f.hub.rooms.entries[r.key] != nil || !ends || wait > 0 {
 		return nil
 	}

@@ -85,6 +85,7 @@ func New(opener engines.Opener, limits Limits, log func() *zap.Logger) *Hub {
 	h.forgetter = forgetter{hub: h, unloaded: make(map[engines.Key]*unloadedRoom), changed: make(chan struct{}, 1)}
 	h.waker = waker{hub: h, changed: make(chan struct{}, 1)}
 	h.teller = teller{hub: h}
+	h.roomLimit = newRoomLimit()
 	h.limits.Store(&limits)
 	h.routes.Store(new([]*route.Route))
 	h.engine.opener = opener

@@ -35,7 +35,7 @@ func (f *forgetter) sweepOn() {
 // leastForget is the shortest time after which a route forgets, or 0 if none does.
 func (f *forgetter) leastForget() (least time.Duration) {
 	for _, rt := range *f.hub.routes.Load() {
-		if after := rt.Config().Forget; after > 0 && (least == 0 || after < least) {
+		if after := f.after(rt); after > 0 && (least == 0 || after < least) {
 			least = after
 		}
 	}
@@ -91,7 +91,7 @@ func (f *forgetter) forgetIfDue(use engines.Use) {
 		return
 	}
 	r := &unloadedRoom{key: use.Key, route: rt, since: use.Used}
-	if wait, ends := r.wait(); ends && wait <= 0 && f.enlist(r) {
+	if wait, ends := f.wait(r); ends && wait <= 0 && f.enlist(r) {
 		f.forget(r)
 	}
 }
@@ -129,11 +129,11 @@ func (f *forgetter) routeOf(key engines.Key) (found *route.Route) {
 		return nil
 	}
 	for _, rt := range *f.hub.routes.Load() {
-		switch after := rt.Config().Forget; {
+		switch after := f.after(rt); {
 		case rt.Name != name || rt.AppName != key.App || !rt.Stores():
 		case after <= 0:
 			return nil
-		case found == nil || after > found.Config().Forget:
+		case found == nil || after > f.after(found):
 			found = rt
 		}
 	}

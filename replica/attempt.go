@@ -21,6 +21,7 @@ type attempt struct {
 	writer writer    // the process that stores it, and the number of its batch
 	doubt  bool      // a Swap of it may have stored it, or still may
 	cause  error     // why it is not simply stored
+	older  *older    // what was found instead of the value before, last; nil if it was not older
 
 	// Of one that appends to the log and leaves the value alone.
 	entries [][]byte // nil: it is not one

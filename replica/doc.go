@@ -26,7 +26,11 @@
 // processes have written since that this one is no longer in the list: the answer then
 // is [ErrUnknown].
 //
-// That is also the answer after ten seconds. The attempt is kept, and before it is
+// An engine may lose what it had stored, such as a server that never wrote it to its disk. If
+// it shows only a value from before the one that is to be replaced, and for long, the state
+// becomes that. Until then operations are refused, or their outcome is not known.
+//
+// Unknown is also the answer after ten seconds. The attempt is kept, and before it is
 // settled nothing new is stored: other operations are refused, with certainty. An
 // operation gets one answer; see Late for what was found stored after it.
 //

@@ -127,6 +127,8 @@ func (r *Replica) restore(stored envelope) (err error) {
 	r.view, r.wake = state.View(), wakeOf(state)
 	if stored.epoch != r.stored.epoch {
 		r.told, r.tidyAgain, r.fresh = 0, 0, nil
+	} else if stored.events.Total < r.told {
+		r.told = 0
 	}
 	r.state = state
 	r.ids.restore(stored.ids)

@@ -12,6 +12,10 @@ const (
 	longestPause  = time.Second
 )
 
+// lossPatience is how long an engine has to show a value that is older than the last one until
+// it has lost that. For a moment a server may be behind.
+const lossPatience = 5 * time.Second
+
 // settle finds out what has become of an attempt that was not simply stored or refused,
 // and sees to it that something does. A Swap of it can succeed only as long as the
 // revision is the one that it replaces: nothing is decided until a newer one is seen,
@@ -31,15 +35,38 @@ func (r *Replica) settle(ctx context.Context, a *attempt) fate {
 		}
 		sleep(ctx, pause)
 	}
+	if a.older != nil && time.Since(a.older.since) >= lossPatience {
+		return r.goBack(a)
+	}
 	if !a.doubt { // all there was were conflicts
 		return refused
 	}
 	return undecided
 }
 
+// goBack makes the state one that is older than the one that an attempt was to replace, since
+// for long nothing else was found: the engine has lost what came after it. Whether the attempt
+// was stored before that can no longer be found out.
+func (r *Replica) goBack(a *attempt) fate {
+	r.report(fmt.Errorf("the engine has lost what was stored last: revision %d is followed by %d", a.rev, a.older.rev))
+	r.adopt(a.older.found, a.older.rev)
+	if a.doubt {
+		return lost
+	}
+	return beaten
+}
+
+// older is a value of a room at a revision.
+type older struct {
+	found envelope
+	rev   uint64
+	since time.Time // for how long there has been nothing newer
+}
+
 // look decides over an attempt if what is stored now allows to. The state then is that.
 func (r *Replica) look(ctx context.Context, a *attempt) fate {
 	found, rev, err := r.read(ctx)
+	a.noteOlder(found, rev, err)
 	if err != nil && (rev <= a.rev || a.entries != nil) {
 		a.cause = err
 		return undecided
@@ -61,6 +88,21 @@ func (r *Replica) look(ctx context.Context, a *attempt) fate {
 		return beaten
 	}
 	return f
+}
+
+// noteOlder keeps a value that is older than the one that is to be replaced, until another one
+// is found. An engine that fails has not shown any.
+func (a *attempt) noteOlder(found envelope, rev uint64, err error) {
+	switch {
+	case err == nil && 0 < rev && rev < a.rev:
+		since := time.Now()
+		if a.older != nil {
+			since = a.older.since
+		}
+		a.older = &older{found, rev, since}
+	case err == nil || rev > 0:
+		a.older = nil
+	}
 }
 
 // fate decides over an attempt by the value that is stored now, at a revision or, if

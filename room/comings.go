@@ -22,11 +22,11 @@ func (r *Room) noteComing(name string, who presence.Person) {
 		Count int    `json:"count"`
 	}{who.User, r.people.roster.Count()})
 	if r.outside == nil {
-		r.outside = new(outside)
+		r.outside = &outside{held: newHeldEvents()}
 	}
 	o := r.outside
 	u := untold{coming: true, id: who.ID, event: replica.Event{Event: apps.Event{Name: name, Body: apps.Body{JSON: body}}}}
-	if !o.add(r.shared, u) {
+	if o.add(r.shared, u, false) == 0 {
 		r.shared.noteDropped(r.DisplayName(), 1)
 		return
 	}

@@ -106,7 +106,7 @@ func (r *Room) newAnnouncement(before, now snapshot, batch []operation, results,
 		a.ends = append(a.ends, len(a.happened))
 	}
 	for _, e := range others {
-		a.happen(e, nil)
+		a.happen(happening{Event: e, foreign: true})
 	}
 	a.ends[len(results)] = len(a.happened)
 	if !a.updated && isForeign(before, now, results, unasked) {
@@ -115,7 +115,8 @@ func (r *Room) newAnnouncement(before, now snapshot, batch []operation, results,
 	return a
 }
 
-// isForeign reports whether other processes have changed the state since the commit before.
+// isForeign reports whether the state since the commit before has changed by something else
+// than operations of this process: others have stored it, or the engine has lost some.
 func isForeign(before, now snapshot, own ...[]replica.Result) bool {
 	version := before.version
 	for _, results := range own {
@@ -125,7 +126,7 @@ func isForeign(before, now snapshot, own ...[]replica.Result) bool {
 			}
 		}
 	}
-	return now.epoch != before.epoch || now.version > version
+	return now.epoch != before.epoch || now.version < before.version || now.version > version
 }
 
 // add adds what an operation leads to, behind those of the others that come before it. It
@@ -135,7 +136,7 @@ func (a *announcement) add(others []replica.Event, res *replica.Result, from *Me
 		return others
 	}
 	for ; len(others) > 0 && others[0].Version < res.Version; others = others[1:] {
-		a.happen(others[0], nil)
+		a.happen(happening{Event: others[0], foreign: true})
 	}
 	switch {
 	case res.Outcome.Show:
@@ -144,7 +145,7 @@ func (a *announcement) add(others []replica.Event, res *replica.Result, from *Me
 		a.update, a.updated = res.Outcome.Update, true
 	}
 	for _, e := range res.Events() {
-		a.happen(e, from)
+		a.happen(happening{Event: e, from: from})
 	}
 	return others
 }

@@ -10,8 +10,8 @@
 //	admission.go    entering; visitor.go: a client at the door, and its rights; member.go: one in the room;
 //	                arrival.go, seen.go: one that comes back
 //	events.go       which members are told which events; claims.go: names that they have
-//	                claimed; outside.go: what is told outside of the room; dropped.go: what
-//	                is not
+//	                claimed; outside.go, held.go: what is told outside of the room;
+//	                dropped.go: what is not
 //	keeping.go, recent.go   messages that are kept; catchup.go: what somebody is sent of them
 //	                who joins; history.go: what a plain request is shown
 //	people.go       who is there, as members are told; comings.go: as the outside is;

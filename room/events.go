@@ -11,7 +11,8 @@ import (
 // happening is an event that members are told.
 type happening struct {
 	replica.Event
-	from *Member // whose operation led to it; nil if that is not known, or nobody's
+	from    *Member // whose operation led to it; nil if that is not known, or nobody's
+	foreign bool    // another process has committed it
 }
 
 // run is the events from start up to but not including end.
@@ -56,10 +57,10 @@ func foreign(before, now snapshot, own ...[]replica.Result) (others []replica.Ev
 }
 
 // happen adds an event.
-func (a *announcement) happen(e replica.Event, from *Member) {
+func (a *announcement) happen(e happening) {
 	n := len(a.happened)
-	a.happened = append(a.happened, happening{e, from})
-	a.events.Add(a.now.event(e))
+	a.happened = append(a.happened, e)
+	a.events.Add(a.now.event(e.Event))
 	switch last := len(a.public) - 1; {
 	case e.To != apps.Audience{}:
 	case last >= 0 && a.public[last].end == n:

@@ -56,9 +56,13 @@ func (r *Room) listen(ctx context.Context) error {
 	return err
 }
 
-// catchUpWithOthers is for what was told while the state was loaded.
+// catchUpWithOthers is for what was told while the state was loaded. If that was nothing, no
+// turn is taken: it would keep the room from being forgotten.
 func (r *Room) catchUpWithOthers() {
-	if r.shared.HasOthers() {
+	r.mu.Lock()
+	heard := r.heard.Rev > 0 || r.heard.Last > 0
+	r.mu.Unlock()
+	if heard {
 		r.take(func(c *chores) { c.refresh = true })
 	}
 }

@@ -41,7 +41,7 @@ func event(n int) replica.Event {
 
 func happenings(numbers ...int) (all []happening) {
 	for _, n := range numbers {
-		all = append(all, happening{event(n), nil})
+		all = append(all, happening{Event: event(n)})
 	}
 	return all
 }

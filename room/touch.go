@@ -34,8 +34,11 @@ func (r *Room) stored(seenAnother bool, err error) {
 	if err != nil {
 		r.report(err)
 	}
-	if seenAnother {
+	switch {
+	case seenAnother:
 		r.tellState()
+	case r.shared.HasOthers(): // which may have told events outside
+		r.handOut(r.snapshot(), nil)
 	}
 	r.settleLater()
 }

@@ -24,6 +24,7 @@ type chores struct {
 	update bool // the members whose updates have waited long enough
 	touch  bool // what is stored of the last use
 	told   bool // what is stored of events that were told outside
+	held   bool // the events of other processes that those have not told
 
 	refresh bool // the state, if other processes have stored another
 
@@ -176,6 +177,9 @@ func (r *Room) finish(todo chores) {
 	if todo.told {
 		r.storeTold()
 	}
+	if todo.held {
+		r.tellHeld()
+	}
 	if todo.erase != nil {
 		r.erase(todo.erase)
 	}
@@ -303,6 +307,9 @@ func (r *Room) show(now snapshot, batch []operation) (before snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, r.last = r.last, now
+	if now.version < before.version && r.outside != nil { // the engine has lost some: what it has is noted anew
+		r.outside.epoch = ""
+	}
 	r.recipients = r.recipients[:0]
 	for _, m := range r.members {
 		if m.arriving {
