@@ -24,19 +24,31 @@ const (
 	longestAway  = 15 * time.Second
 )
 
+// failureAge is how long visitors are told of an attempt that has failed for another reason,
+// before one of them makes the next.
+const failureAge = 3 * time.Second
+
 // lazyEngine is the engine of a hub, opened when something is first to be kept. An
-// attempt that fails is not kept: the next visitor makes another. But an engine that cannot
-// be reached is tried again and again, and meanwhile visitors are told so at once.
+// attempt that fails is kept for a moment, and then the next visitor makes another. But an
+// engine that cannot be reached is tried again and again, and meanwhile visitors are told so
+// at once.
 type lazyEngine struct {
 	opener   engines.Opener
 	attempts singleflight.Group
 	opened   atomic.Bool           // and installed: the engine may be used
 	away     atomic.Pointer[error] // why it cannot be reached; nil: nobody is trying
+	failed   atomic.Pointer[failure]
 
 	mu sync.Mutex
 	// Guarded by mu.
 	engine engines.Engine // nil until it is open
 	closed bool           // it must not be opened any more
+}
+
+// failure is an attempt that has failed for somebody to mend it.
+type failure struct {
+	err error
+	at  time.Time
 }
 
 // Open opens the engine unless it is open. The error is that of the engine, of ctx, or
@@ -47,6 +59,9 @@ func (h *Hub) Open(ctx context.Context) error {
 	}
 	if err := h.engine.away.Load(); err != nil {
 		return *err
+	}
+	if f := h.engine.failed.Load(); f != nil && time.Since(f.at) < failureAge {
+		return f.err
 	}
 	done := h.engine.attempts.DoChan("", func() (_ any, err error) {
 		return nil, h.openNow()
@@ -79,8 +94,13 @@ func (h *Hub) openFor(ctx context.Context, rt *route.Route) error {
 // openNow makes an attempt. If the engine cannot be reached, others follow until it can.
 func (h *Hub) openNow() error {
 	err := h.openEngine()
-	if errors.Is(err, engines.ErrUnavailable) && h.engine.away.CompareAndSwap(nil, &err) {
-		h.goUnlessClosed(h.openLater)
+	switch {
+	case errors.Is(err, engines.ErrUnavailable):
+		if h.engine.away.CompareAndSwap(nil, &err) {
+			h.goUnlessClosed(h.openLater)
+		}
+	case err != nil:
+		h.engine.failed.Store(&failure{err, time.Now()})
 	}
 	return err
 }
@@ -101,6 +121,7 @@ func (h *Hub) openLater() {
 		case errors.Is(err, engines.ErrUnavailable):
 			h.engine.away.Store(&err)
 		default:
+			h.engine.failed.Store(&failure{err, time.Now()})
 			h.log().Error("opening engine", zap.Error(err))
 			return
 		}

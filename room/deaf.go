@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -40,8 +41,8 @@ func (s *Shared) listenLater(r *Room) {
 func (s *Shared) listenAgain() {
 	for again := true; again; {
 		s.sleep(deafPause)
-		rooms := s.deaf.take()
-		for len(rooms) > 0 && (rooms[0].isRetired() || s.reaches(rooms[0])) {
+		rooms := slices.DeleteFunc(s.deaf.take(), (*Room).isRetired)
+		for len(rooms) > 0 && s.reaches(rooms[0]) {
 			rooms = rooms[1:]
 		}
 		if len(rooms) > 0 { // which may be the fault of this one
