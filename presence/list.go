@@ -13,8 +13,9 @@ type List struct {
 	Asks   bool    `json:"asks,omitempty"`   // the others are to tell, too
 }
 
-// listFormat is the first byte of a list on its way. Messages on the same way have another.
-const listFormat = 2
+// listFormat is the first byte of a list on its way. Messages on the same way begin with the
+// number of their format.
+const listFormat = 'p'
 
 // errList reports that other bytes have come than were sent.
 var errList = errors.New("a list of people is damaged, or of another version")
