@@ -64,7 +64,7 @@ func settings(name, prefix string, replicas int) jetstream.StreamConfig {
 // openBucket finds the bucket, or creates it. Replicas are those that are asked for; 0 if
 // none are.
 func openBucket(ctx context.Context, l *link, name, prefix string, replicas int) (*bucket, error) {
-	js, err := jetstream.New(l.conn)
+	js, err := jetstream.New(l.conn())
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func openBucket(ctx context.Context, l *link, name, prefix string, replicas int)
 	if err := errors.Join(faults(info.Config, name, prefix)...); err != nil {
 		return nil, fmt.Errorf("the bucket %s exists with other settings: %w", name, err)
 	}
-	for _, warning := range doubts(info.Config, replicas, info.Cluster != nil && len(l.conn.ConnectedClusterName()) > 0) {
+	for _, warning := range doubts(info.Config, replicas, info.Cluster != nil && len(l.conn().ConnectedClusterName()) > 0) {
 		logger().Warn(warning, zap.String("bucket", name))
 	}
 	return &bucket{
@@ -130,7 +130,7 @@ func tryStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefi
 func createStream(ctx context.Context, l *link, js jetstream.JetStream, name, prefix string, replicas int) (jetstream.Stream, error) {
 	if replicas == 0 {
 		replicas = 1
-		if l.conn.ConnectedClusterName() != "" {
+		if l.conn().ConnectedClusterName() != "" {
 			replicas = defaultReplicas
 		}
 	}

@@ -71,7 +71,7 @@ func newEngine(b *bucket, prefix, mark string, maxPayload int64) (*Engine, error
 		follower: follower{busy: make(semaphore, 1)},
 		hearing:  newHearing(),
 	}
-	b.link.listen(e.hearing.doubt)
+	b.link.listen(e.hearing.doubt, e.hearing.resubscribe)
 	e.teller.Go(e.tell)
 	e.teller.Go(e.checkOn)
 	return e, nil

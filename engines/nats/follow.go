@@ -166,7 +166,7 @@ func (e *Engine) reader(ctx context.Context) (jetstream.Consumer, error) {
 	if f.consumer != nil {
 		return f.consumer, nil
 	}
-	js, err := jetstream.New(e.link.conn)
+	js, err := jetstream.New(e.link.conn())
 	if err != nil {
 		return nil, err
 	}

@@ -218,7 +218,7 @@ func TestRoomsThatWerePurged(t *testing.T) {
 		swap(t, a, key(i), 0, value("x"))
 	}
 	expectCount(t, a, 4)
-	_, js := connect(t, a.link.conn.ConnectedUrl())
+	_, js := connect(t, a.link.conn().ConnectedUrl())
 	s, err := js.Stream(bounded(t), a.bucket.name)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,43 +34,102 @@ const (
 // errUnsent is of a request that no server has taken, so that it has no effect.
 var errUnsent = errors.New("NATS has not taken it")
 
+// errAway is of a request that was not sent.
+var errAway = errors.New("there is no connection to NATS")
+
 var errClosed = errors.New("engine is closed")
 
-// link is the connection to the servers.
+// link is the connection to the servers. The client of NATS keeps a connection by itself, but
+// gives it up for good if a server tells an error that the client does not know, such as that
+// a message is too large since a moment ago. Then the link replaces the client.
 type link struct {
 	// Immutable.
-	conn *nats.Conn
-	over context.Context // ends when what is not sent shall not be sent any more
-	end  context.CancelFunc
+	settings []nats.Option
+	urls     string
+	over     context.Context // ends when what is not sent shall not be sent any more
+	end      context.CancelFunc
+
+	client  atomic.Pointer[nats.Conn]
+	closed  chan struct{}  // holds one token when a client has closed; never closed
+	keeping sync.WaitGroup // for keep
 
 	mu sync.Mutex
 	// Guarded by mu.
-	back  chan struct{} // closed when a connection is there again
-	doubt func()        // called when what was sent to here may be lost
+	back    chan struct{}    // closed when a connection is there again
+	doubt   func()           // called when what was sent to here may be lost
+	replace func(*nats.Conn) // called with another client, which has no subscriptions
 }
 
 // dial connects to one of the servers, unless ctx ends before.
 func dial(ctx context.Context, settings []nats.Option, urls string) (*link, error) {
-	l := &link{back: make(chan struct{}), doubt: func() {}}
+	l := &link{
+		settings: settings,
+		urls:     urls,
+		closed:   make(chan struct{}, 1),
+		back:     make(chan struct{}),
+		doubt:    func() {},
+		replace:  func(*nats.Conn) {},
+	}
 	l.over, l.end = context.WithCancel(context.Background())
+	conn, err := l.connect(ctx)
+	if err != nil {
+		l.end()
+		return nil, err
+	}
+	l.client.Store(conn)
+	l.keeping.Go(l.keep)
+	return l, nil
+}
+
+// connect connects to one of the servers. If ctx ends before, so does the link.
+func (l *link) connect(ctx context.Context) (*nats.Conn, error) {
 	d := &dialer{over: l.over}
 	goOn := context.AfterFunc(ctx, func() {
 		l.end()
 		d.cut()
 	})
-	conn, err := nats.Connect(urls, append(settings, l.options(d)...)...)
-	switch {
-	case !goOn():
+	conn, err := nats.Connect(l.urls, slices.Concat(l.settings, l.options(d))...)
+	if !goOn() {
 		if err == nil {
 			conn.Close()
 		}
 		return nil, ctx.Err()
-	case err != nil:
-		l.end()
-		return nil, err
 	}
-	l.conn = conn
-	return l, nil
+	return conn, err
+}
+
+// conn returns the client, which may be another one at the next call.
+func (l *link) conn() *nats.Conn { return l.client.Load() }
+
+// keep replaces clients that have closed, until the link ends.
+func (l *link) keep() {
+	for {
+		select {
+		case <-l.closed:
+		case <-l.over.Done():
+			return
+		}
+		if conn := l.conn(); conn.IsClosed() && l.over.Err() == nil {
+			logger().Error("the client of NATS has given up its connection, connecting anew", zap.Error(conn.LastError()))
+		}
+		for l.conn().IsClosed() && l.wait(l.over, nil, 2*reconnectWait) {
+			l.renew()
+		}
+	}
+}
+
+// renew connects with another client, if a server can be reached now.
+func (l *link) renew() {
+	conn, err := l.connect(l.over)
+	if err != nil {
+		return
+	}
+	l.client.Store(conn)
+	l.mu.Lock()
+	replace := l.replace
+	l.mu.Unlock()
+	replace(conn)
+	l.welcome(conn)
 }
 
 func (l *link) options(d *dialer) []nats.Option {
@@ -90,9 +151,12 @@ func (l *link) options(d *dialer) []nats.Option {
 				logger().Warn("connection to NATS lost, trying to come back", zap.Error(err))
 			}
 		}),
-		nats.ReconnectHandler(func(conn *nats.Conn) {
-			logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
-			l.announce()
+		nats.ReconnectHandler(l.welcome),
+		nats.ClosedHandler(func(*nats.Conn) {
+			select {
+			case l.closed <- struct{}{}:
+			default:
+			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			logger().Error("NATS", zap.Error(err))
@@ -101,8 +165,9 @@ func (l *link) options(d *dialer) []nats.Option {
 	}
 }
 
-// announce wakes those that wait for a connection.
-func (l *link) announce() {
+// welcome wakes those that wait for a connection.
+func (l *link) welcome(conn *nats.Conn) {
+	logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
 	l.mu.Lock()
 	close(l.back)
 	l.back = make(chan struct{})
@@ -110,17 +175,19 @@ func (l *link) announce() {
 	l.suspect()
 }
 
-// listen has a function called when what was sent to here may be lost.
-func (l *link) listen(doubt func()) {
+// listen has functions called: one when what was sent to here may be lost, and one with each
+// client that replaces another.
+func (l *link) listen(doubt func(), replace func(*nats.Conn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.doubt = doubt
+	l.doubt, l.replace = doubt, replace
 }
 
 func (l *link) suspect() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.doubt()
+	doubt := l.doubt
+	l.mu.Unlock()
+	doubt()
 }
 
 // returning returns a channel that is closed when a connection is there again.
@@ -133,7 +200,8 @@ func (l *link) returning() <-chan struct{} {
 // close ends the connection.
 func (l *link) close() {
 	l.end()
-	l.conn.Close()
+	l.keeping.Wait()
+	l.conn().Close()
 }
 
 // write sends a request and returns the answer. It is tried again as long as certainly no
@@ -180,7 +248,11 @@ func (l *link) ended(ctx context.Context) error {
 func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Duration) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return l.conn.RequestMsgWithContext(ctx, request)
+	conn := l.conn()
+	if conn.IsClosed() {
+		return nil, errAway
+	}
+	return conn.RequestMsgWithContext(ctx, request)
 }
 
 // wait waits for a connection, or for a while, and reports whether to try again.
@@ -200,7 +272,7 @@ func (l *link) wait(ctx context.Context, back <-chan struct{}, pause time.Durati
 
 // unsent is what the client says when it has sent nothing, or the server when nobody was
 // there to take it. ErrConnectionClosed is not among them: it is also said of what was sent.
-var unsent = []error{nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload, errUnsent}
+var unsent = []error{errAway, nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload, errUnsent}
 
 // isUnsent reports whether an error says that no server has taken the request.
 func isUnsent(err error) bool {

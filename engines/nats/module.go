@@ -233,8 +233,8 @@ func (o *Opener) open(ctx context.Context) (*Engine, error) {
 
 // openOver opens the bucket over a connection.
 func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
-	if version := l.conn.ConnectedServerVersion(); !isRecent(version) {
-		return nil, fmt.Errorf("the server %s has version %s, expected 2.11 or later", l.conn.ConnectedServerName(), version)
+	if version := l.conn().ConnectedServerVersion(); !isRecent(version) {
+		return nil, fmt.Errorf("the server %s has version %s, expected 2.11 or later", l.conn().ConnectedServerName(), version)
 	}
 	b, err := openBucket(ctx, l, o.Bucket, o.prefix(), o.Replicas)
 	if err != nil {
@@ -244,8 +244,8 @@ func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("marking the bucket: %w", err)
 	}
-	checkServers(ctx, l.conn)
-	return newEngine(b, o.prefix(), mark, l.conn.MaxPayload())
+	checkServers(ctx, l.conn())
+	return newEngine(b, o.prefix(), mark, l.conn().MaxPayload())
 }
 
 // isRecent reports whether a server lets single messages have an end.

@@ -61,9 +61,10 @@ type hearing struct {
 
 // listeners are those that want to hear of one room.
 type listeners struct {
-	sub  *nats.Subscription
-	hear map[*func(engines.Event)]struct{}
-	told uint64 // the newest revision
+	subject string
+	sub     *nats.Subscription // nil: the client has closed, and another one will be there
+	hear    map[*func(engines.Event)]struct{}
+	told    uint64 // the newest revision
 
 	// See turns.go.
 	beaten int           // how often in a row this node was
@@ -118,7 +119,7 @@ func (e *Engine) Subscribe(ctx context.Context, key engines.Key, hear func(engin
 	if err != nil {
 		return nil, err
 	}
-	if err := e.hearing.add(e.link.conn, key, subject, &hear); err != nil {
+	if err := e.hearing.add(e.link, key, subject, &hear); err != nil {
 		return nil, err
 	}
 	cancel = sync.OnceFunc(func() { e.hearing.remove(key, &hear) })
@@ -136,27 +137,52 @@ func (e *Engine) flush(ctx context.Context) error {
 	defer cancel()
 	for {
 		back := e.link.returning()
-		err := e.link.conn.FlushWithContext(ctx)
+		err := e.link.conn().FlushWithContext(ctx)
 		if err == nil || !e.link.wait(ctx, back, shortestPause) {
 			return err
 		}
 	}
 }
 
-func (h *hearing) add(conn *nats.Conn, key engines.Key, subject string, hear *func(engines.Event)) error {
+// add adds a function to those that want to hear of a room.
+func (h *hearing) add(link *link, key engines.Key, subject string, hear *func(engines.Event)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.rooms[key]
 	if l == nil {
-		sub, err := conn.ChanSubscribe(subject, h.inbox)
-		if err != nil {
+		l = &listeners{subject: subject, hear: make(map[*func(engines.Event)]struct{})}
+		if err := h.subscribe(link.conn(), l); err != nil {
 			return err
 		}
-		l = &listeners{sub: sub, hear: make(map[*func(engines.Event)]struct{})}
 		h.rooms[key] = l
 	}
 	l.hear[hear] = struct{}{}
 	return nil
+}
+
+// subscribe has what happens to a room sent to here. hearing.mu is held.
+func (h *hearing) subscribe(conn *nats.Conn, l *listeners) (err error) {
+	if l.sub, err = conn.ChanSubscribe(l.subject, h.inbox); errors.Is(err, nats.ErrConnectionClosed) {
+		return nil // resubscribe does it
+	}
+	return err
+}
+
+// resubscribe subscribes with a client that replaces another one.
+func (h *hearing) resubscribe(conn *nats.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.rooms {
+		l.unsubscribe() // which may have been subscribed with this client just now
+		_ = h.subscribe(conn, l)
+	}
+}
+
+// unsubscribe ends what subscribe has begun. hearing.mu is held.
+func (l *listeners) unsubscribe() {
+	if l.sub != nil {
+		_ = l.sub.Unsubscribe() // while there is no connection nothing is subscribed
+	}
 }
 
 func (h *hearing) remove(key engines.Key, hear *func(engines.Event)) {
@@ -168,7 +194,7 @@ func (h *hearing) remove(key engines.Key, hear *func(engines.Event)) {
 	}
 	if delete(l.hear, hear); len(l.hear) == 0 {
 		delete(h.rooms, key)
-		_ = l.sub.Unsubscribe() // while there is no connection nothing is subscribed
+		l.unsubscribe()
 	}
 }
 
@@ -187,8 +213,9 @@ func (e *Engine) Publish(ctx context.Context, key engines.Key, message []byte) e
 	}
 	for {
 		back := e.link.returning()
-		err := e.link.conn.Publish(subject, message)
-		if !errors.Is(err, nats.ErrReconnectBufExceeded) || !e.link.wait(ctx, back, longestPause) {
+		err := e.link.conn().Publish(subject, message)
+		away := errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed)
+		if !away || !e.link.wait(ctx, back, longestPause) {
 			return err
 		}
 	}

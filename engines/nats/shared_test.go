@@ -57,7 +57,7 @@ func TestChangesThatWereMissedAreTold(t *testing.T) {
 	expectRev(t, deleted, two)
 	p.set(func() { p.shut = true })
 	p.cut()
-	eventually(t, "the connection is lost", func() bool { return !far.link.conn.IsConnected() })
+	eventually(t, "the connection is lost", func() bool { return !far.link.conn().IsConnected() })
 	one = swap(t, near, key(1), one, value("y"))
 	if err := near.Delete(bounded(t), key(2), two); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestSubscribingWhileTheServerIsAway(t *testing.T) {
 	near, far, p := behind(t)
 	p.set(func() { p.shut = true })
 	p.cut()
-	eventually(t, "the connection is lost", func() bool { return !far.link.conn.IsConnected() })
+	eventually(t, "the connection is lost", func() bool { return !far.link.conn().IsConnected() })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := far.Subscribe(ctx, key(1), func(engines.Event) {}); err == nil {

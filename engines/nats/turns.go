@@ -127,7 +127,7 @@ func (e *Engine) askForTurn(key engines.Key, need time.Duration) {
 	if err != nil {
 		return
 	}
-	_ = e.link.conn.Publish(subject, fmt.Appendf(nil, "%s %d", e.node, need.Microseconds())) // or it is beaten again
+	_ = e.link.conn().Publish(subject, fmt.Appendf(nil, "%s %d", e.node, need.Microseconds())) // or it is beaten again
 }
 
 // hearTurn reads what askForTurn has said.
