@@ -55,6 +55,6 @@
 // # The connection
 //
 // There is one (link.go). It reconnects for ever and buffers nothing: what could not be
-// sent was not sent. A client of NATS that gives up is replaced by another. Closing the engine ends what still waits to be sent, and waits a moment
-// for answers.
+// sent was not sent. A client of NATS that gives up is replaced by another. Closing the engine
+// ends what still waits to be sent, and waits a moment for answers.
 package nats

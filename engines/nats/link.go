@@ -249,8 +249,11 @@ func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Durati
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn := l.conn()
-	if conn.IsClosed() {
+	switch { // the client would remember what it then does not send
+	case !conn.IsConnected():
 		return nil, errAway
+	case int64(len(request.Data)) > conn.MaxPayload():
+		return nil, nats.ErrMaxPayload
 	}
 	return conn.RequestMsgWithContext(ctx, request)
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -125,6 +127,39 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	_, err := e.bucket.put(ctx, e.bucket.rooms+"a.b", 0, nats.Header{}, make([]byte, e.link.conn().MaxPayload()))
 	if !errors.Is(err, engines.ErrRefused) || !errors.Is(err, nats.ErrMaxPayload) || ctx.Err() != nil {
 		t.Error(err)
+	}
+}
+
+// What cannot be sent leaves nothing behind in the client.
+func TestNothingGrowsWithoutAConnection(t *testing.T) {
+	near, far, p := behind(t)
+	one := &nats.Msg{Subject: "x"}
+	for range 3 {
+		large := &nats.Msg{Subject: "x", Data: make([]byte, near.link.conn().MaxPayload()+1)}
+		if _, err := near.link.attempt(bounded(t), large, patience); !isUnsent(err) {
+			t.Error(err)
+		}
+	}
+	p.set(func() { p.shut = true })
+	p.cut()
+	eventually(t, "the connection is lost", far.link.conn().IsReconnecting)
+	for range 3 {
+		if _, err := far.link.attempt(bounded(t), one, patience); !isUnsent(err) {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := far.flush(ctx); err == nil {
+			t.Error("what was sent has arrived")
+		}
+		cancel()
+	}
+	for name, conn := range map[string]*nats.Conn{"too large": near.link.conn(), "away": far.link.conn()} {
+		if n := reflect.ValueOf(conn).Elem().FieldByName("respMap").Len(); n != 0 {
+			t.Errorf("%s: %d requests are remembered", name, n)
+		}
+		if n, err := conn.Buffered(); err != nil || n != 0 {
+			t.Errorf("%s: %d bytes are buffered, %v", name, n, err)
+		}
 	}
 }
 

@@ -136,8 +136,10 @@ func (e *Engine) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for {
-		back := e.link.returning()
-		err := e.link.conn().FlushWithContext(ctx)
+		back, conn, err := e.link.returning(), e.link.conn(), errAway
+		if conn.IsConnected() { // else the client would buffer it
+			err = conn.FlushWithContext(ctx)
+		}
 		if err == nil || !e.link.wait(ctx, back, shortestPause) {
 			return err
 		}
