@@ -40,7 +40,8 @@
 //
 // Markers of deleted rooms live for a day. An index that has not been brought up to date for
 // half of that is read anew; so is one with a room that is not there any more although nobody
-// has deleted it, since an operator has purged the stream.
+// has deleted it, since an operator has purged the stream; and so is one of a stream that ends
+// before where it was read to, since its servers have lost what they had acknowledged.
 //
 // # Other nodes
 //

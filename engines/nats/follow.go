@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -56,6 +57,12 @@ func (e *Engine) follow(ctx context.Context) error {
 		return fmt.Errorf("asking NATS for the state of the bucket: %w", err)
 	}
 	purged := f.doubt.Swap(false) || now.Messages < known
+	if position := e.index.position(); now.Last < position {
+		logger().Error("NATS has lost the newest changes of rooms: its servers were restored, or have lost what they had acknowledged",
+			zap.String("bucket", e.bucket.name), zap.Uint64("sequence", now.Last), zap.Uint64("was", position))
+		purged = true
+		e.hearing.forget(now.Last)
+	}
 	if purged || began.Sub(f.fresh) > staleAfter { // or nothing was read yet
 		e.index.reset()
 		f.consumer = nil // which is where it must not begin

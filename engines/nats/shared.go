@@ -273,6 +273,16 @@ func (h *hearing) know(key engines.Key, rev uint64) {
 	}
 }
 
+// forget notes that there are no revisions above one any more: they will be those of other
+// changes.
+func (h *hearing) forget(last uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.rooms {
+		l.told = min(l.told, last)
+	}
+}
+
 // tell tells an event to those that want to hear of the room, unless it is a change that they
 // have heard of.
 func (h *hearing) tell(key engines.Key, event engines.Event) {
