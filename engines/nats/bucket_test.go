@@ -307,7 +307,7 @@ func TestABucketThatIsReplaced(t *testing.T) {
 }
 
 func TestVersionsOfServers(t *testing.T) {
-	for version, want := range map[string]bool{"2.10.22": false, "1.4.1": false, "": false, "x": false, "2.11.0": true, "2.15.2-beta.1": true, "3.0.0": true} {
+	for version, want := range map[string]bool{"2.10.22": false, "1.4.1": false, "": false, "x": false, "2.11.17": false, "2.12.0": true, "2.15.2-beta.1": true, "3.0.0": true} {
 		if isRecent(version) != want {
 			t.Errorf("%q: %v", version, !want)
 		}

@@ -31,7 +31,8 @@ const (
 )
 
 // refusals are answers by which a message is certainly not stored: they are given before
-// the message is passed to the replicas.
+// the message is passed to the replicas. Servers before version 2.12 gave codeNoResources
+// also for a message that the replicas had.
 var refusals = []jetstream.ErrorCode{
 	codeMessageTooLarge, codeHeaderTooLarge, codeNoResources, codeAccountFull, codeMemoryFull, codeStorageFull, codeOtherStream, codeSealed,
 }
