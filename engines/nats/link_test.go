@@ -93,7 +93,7 @@ func TestSubscribingWhileTheClientIsReplaced(t *testing.T) {
 	far.link.conn().Close()
 	subscribed := make(chan (<-chan engines.Event))
 	go func() { subscribed <- subscribe(t, far, key(2)) }()
-	eventually(t, "two rooms are heard of", func() bool { return len(far.hearing.keys()) == 2 })
+	eventually(t, "two rooms are heard of", func() bool { return subscribedTo(far) == 2 })
 	p.set(func() { p.shut = false })
 	for room, events := range map[int]<-chan engines.Event{1: kept, 2: receive(t, "the subscription", subscribed)} {
 		expectRev(t, events, swap(t, near, key(room), 0, value("x")))

@@ -50,9 +50,10 @@ const (
 
 // hearing tells events of rooms to those that want to hear of them.
 type hearing struct {
-	inbox chan *nats.Msg // what has arrived; never closed
-	check chan struct{}  // holds one token while something may have been missed
-	soon  atomic.Bool    // lookSoon is under way
+	inbox  chan *nats.Msg // what has arrived; never closed
+	missed chan *nats.Msg // as if it had arrived, but takes no place in the inbox; never closed
+	check  chan struct{}  // holds one token while something may have been missed
+	soon   atomic.Bool    // lookSoon is under way
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -73,7 +74,12 @@ type listeners struct {
 }
 
 func newHearing() *hearing {
-	return &hearing{inbox: make(chan *nats.Msg, inboxSize), check: make(chan struct{}, 1), rooms: make(map[engines.Key]*listeners)}
+	return &hearing{
+		inbox:  make(chan *nats.Msg, inboxSize),
+		missed: make(chan *nats.Msg),
+		check:  make(chan struct{}, 1),
+		rooms:  make(map[engines.Key]*listeners),
+	}
 }
 
 // doubt has it looked up what has been missed: at once, and again when all servers know what
@@ -229,6 +235,8 @@ func (e *Engine) tell() {
 		select {
 		case m := <-e.hearing.inbox:
 			e.hear(m)
+		case m := <-e.hearing.missed:
+			e.hear(m)
 		case <-e.link.over.Done():
 			return
 		}
@@ -323,8 +331,7 @@ func (e *Engine) checkOn() {
 
 // checkRooms tells what has changed since others were told.
 func (e *Engine) checkRooms() {
-	keys := e.hearing.keys()
-	if len(keys) == 0 {
+	if e.hearing.isIdle() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(e.link.over, checkTimeout)
@@ -335,25 +342,36 @@ func (e *Engine) checkRooms() {
 		}
 		return
 	}
-	for _, key := range keys {
-		switch rev := e.index.revision(key); {
-		case rev != 0:
-			e.announceChange(key, rev)
-		case e.hearing.hasTold(key): // it has been deleted since
-			e.announceChange(key, e.index.position())
-		}
+	for key, rev := range e.hearing.untold(&e.index) {
+		e.announceChange(key, rev)
 	}
 }
 
-// hasTold reports whether a change of a room was ever told.
-func (h *hearing) hasTold(key engines.Key) bool {
+// isIdle reports whether nobody wants to hear of any room.
+func (h *hearing) isIdle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := h.rooms[key]
-	return l != nil && l.told > 0
+	return len(h.rooms) == 0
 }
 
-// announceChange has a change told in the order of all events.
+// untold returns the newest revisions of the rooms that have changed since others were told.
+func (h *hearing) untold(x *index) map[engines.Key]uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed := make(map[engines.Key]uint64)
+	for key, l := range h.rooms {
+		rev := x.revision(key)
+		if rev == 0 && l.told > 0 { // it has been deleted since
+			rev = x.position()
+		}
+		if rev > l.told {
+			changed[key] = rev
+		}
+	}
+	return changed
+}
+
+// announceChange has a change told among all events. It waits until it is told.
 func (e *Engine) announceChange(key engines.Key, rev uint64) {
 	subject, err := subjectOf(e.prefix+"."+changedToken+".", key)
 	if err != nil {
@@ -361,16 +379,7 @@ func (e *Engine) announceChange(key engines.Key, rev uint64) {
 	}
 	m := &nats.Msg{Subject: subject, Header: nats.Header{jetstream.SequenceHeader: {strconv.FormatUint(rev, 10)}}}
 	select {
-	case e.hearing.inbox <- m:
+	case e.hearing.missed <- m:
 	case <-e.link.over.Done():
 	}
-}
-
-func (h *hearing) keys() (keys []engines.Key) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for key := range h.rooms {
-		keys = append(keys, key)
-	}
-	return keys
 }
