@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -36,30 +37,43 @@ func (m markRecord) fits(created time.Time) bool {
 
 func isSameCreation(a, b time.Time) bool { return a.Sub(b).Abs() <= restoreTime }
 
-// mark returns the text of the bucket's mark, which is written if it is not there or of the
-// bucket that this one is a copy of. Several nodes may do that at once.
+// mark returns the text of the bucket's mark. It is written if it is not there, or if it is
+// that of the bucket that this one is a copy of. Several nodes may do that at once. A bucket
+// that does not answer before ctx ends is an engines.ErrUnavailable.
 func (b *bucket) mark(ctx context.Context) (string, error) {
-	subject := b.prefix + markToken
-	for {
-		s, err := b.get(ctx, subject)
-		if err != nil {
-			return "", err
+	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
+		text, err := b.tryMark(ctx)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return "", fmt.Errorf("%w: JetStream does not answer: %w", engines.ErrUnavailable, err)
+		case text != "" || err != nil:
+			return text, err
 		}
-		var m markRecord
-		if err := json.Unmarshal(s.data, &m); err == nil && m.fits(b.created) {
-			return m.Text, nil
-		}
-		m = markRecord{rand.Text(), b.created}
-		data, err := json.Marshal(m)
-		if err != nil {
-			return "", err
-		}
-		// Whatever comes of it, the record tells. A bucket that takes nothing is not opened.
-		if _, err := b.put(ctx, subject, s.seq, nats.Header{}, data); errors.Is(err, engines.ErrRefused) {
-			return "", err
-		}
-		if err := b.link.ended(ctx); err != nil {
-			return "", err
-		}
+		b.link.wait(ctx, nil, pause)
 	}
+}
+
+// tryMark returns the text of the bucket's mark, or has tried to write it.
+func (b *bucket) tryMark(ctx context.Context) (string, error) {
+	subject := b.prefix + markToken
+	s, err := b.get(ctx, subject)
+	if err != nil {
+		return "", err
+	}
+	var m markRecord
+	if err := json.Unmarshal(s.data, &m); err == nil && m.fits(b.created) {
+		return m.Text, nil
+	}
+	m = markRecord{rand.Text(), b.created}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return "", err
+	}
+	switch _, err := b.put(ctx, subject, s.seq, nats.Header{}, data); {
+	case err == nil:
+		return m.Text, nil
+	case errors.Is(err, engines.ErrRefused): // a bucket that takes nothing is not opened
+		return "", err
+	}
+	return "", b.link.ended(ctx) // the record tells what has come of it
 }
