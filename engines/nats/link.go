@@ -19,7 +19,7 @@ const (
 	dialTimeout   = 2 * time.Second
 	reconnectWait = 250 * time.Millisecond // between two tries of a server, and up to as much again
 	pingInterval  = 3 * time.Second        // a connection without answers is given up after three of these
-	flushTimeout  = 5 * time.Second        // a server that takes nothing for so long is left
+	flushTimeout  = 5 * time.Second        // a connection that takes nothing for so long is given up
 
 	// answerTimeout is how long one answer is waited for. A server that leads nothing any
 	// more, or not yet, may not give one: what may be repeated is repeated sooner at first.
