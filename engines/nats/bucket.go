@@ -270,23 +270,44 @@ func (b *bucket) message(ctx context.Context, w wanted) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	var answer struct {
+	var found struct {
+		failed
 		Message message `json:"message"`
 	}
-	err = b.query(ctx, "$JS.API.STREAM.MSG.GET."+b.name, request, &answer)
+	err = b.query(ctx, "$JS.API.STREAM.MSG.GET."+b.name, request, &found)
 	switch api := new(jetstream.APIError); {
 	case errors.As(err, &api) && api.ErrorCode == codeNoMessage:
 		return message{}, nil
-	case err == nil && answer.Message.Seq == 0:
+	case err == nil && found.Message.Seq == 0:
 		err = errors.New("NATS answers without a message")
 	}
-	return answer.Message, err
+	return found.Message, err
+}
+
+// answer is what an answer of JetStream is read into, its error with the rest at once: the rest
+// may be large.
+type answer interface {
+	// failure returns the error, if there is one, and forgets it.
+	failure() error
+}
+
+// failed is the part of an answer that tells an error.
+type failed struct {
+	Error *jetstream.APIError `json:"error"`
+}
+
+func (f *failed) failure() error {
+	err := f.Error
+	if f.Error = nil; err == nil {
+		return nil
+	}
+	return err
 }
 
 // query asks the stream's leader something, until it answers or ctx ends.
-func (b *bucket) query(ctx context.Context, subject string, request []byte, answer any) error {
+func (b *bucket) query(ctx context.Context, subject string, request []byte, a answer) error {
 	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
-		err := b.queryOnce(ctx, subject, request, answer)
+		err := b.queryOnce(ctx, subject, request, a)
 		api := new(jetstream.APIError)
 		if !errors.As(err, &api) || api.Code < 500 || !b.link.wait(ctx, nil, pause) {
 			return err
@@ -294,21 +315,15 @@ func (b *bucket) query(ctx context.Context, subject string, request []byte, answ
 	}
 }
 
-func (b *bucket) queryOnce(ctx context.Context, subject string, request []byte, answer any) error {
+func (b *bucket) queryOnce(ctx context.Context, subject string, request []byte, a answer) error {
 	m, err := b.link.read(ctx, subject, request)
 	if err != nil {
 		return err
 	}
-	var failed struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(m.Data, &failed); err != nil {
+	if err := json.Unmarshal(m.Data, a); err != nil {
 		return fmt.Errorf("reading the answer of NATS: %w", err)
 	}
-	if failed.Error != nil {
-		return failed.Error
-	}
-	return json.Unmarshal(m.Data, answer)
+	return a.failure()
 }
 
 // errReplaced is of a bucket that is not the one that was opened.
@@ -323,6 +338,7 @@ type extent struct {
 // extent asks the leader how far the stream goes.
 func (b *bucket) extent(ctx context.Context) (extent, error) {
 	var info struct {
+		failed
 		Created time.Time `json:"created"`
 		State   extent    `json:"state"`
 	}
