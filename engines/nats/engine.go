@@ -138,7 +138,9 @@ func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 	if err != nil {
 		return 0, refused(err)
 	}
-	e.hearing.yield(ctx, key)
+	if e.hearing.yield(ctx, key, rev) {
+		return 0, engines.ErrConflict
+	}
 	t, began := timesOf(v), time.Now()
 	now, err := e.bucket.put(ctx, subject, rev, e.header(t, subject, v.State), v.State)
 	if rev == 0 && errors.Is(err, engines.ErrConflict) {
