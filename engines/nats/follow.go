@@ -141,6 +141,9 @@ func isInterrupted(err error) bool {
 func (e *Engine) readPage(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	if !e.link.conn().IsConnected() { // else the client would remember each try
+		return 0, errAway
+	}
 	consumer, err := e.reader(ctx)
 	if err != nil {
 		return 0, err
