@@ -170,6 +170,7 @@ func faults(c jetstream.StreamConfig, name, prefix string) (errs []error) {
 		{c.Retention != jetstream.LimitsPolicy, "its retention policy is not limits"},
 		{c.Mirror != nil || len(c.Sources) > 0, "it is a mirror, or has sources"},
 		{c.Sealed, "it is sealed"},
+		{c.NoAck, "it acknowledges nothing (no_ack)"},
 		{c.SubjectTransform != nil, "it transforms subjects"},
 		{c.RePublish == nil || *c.RePublish != *republish(name, prefix), "it does not republish to the option prefix, which is the same on all nodes"},
 	} {

@@ -44,6 +44,7 @@ func TestBucketsThatLoseRooms(t *testing.T) {
 	for want, change := range map[string]func(*jetstream.StreamConfig){
 		"history":           func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 },
 		"maximum age":       func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = time.Hour, time.Minute },
+		"acknowledges":      func(c *jetstream.StreamConfig) { c.NoAck = true },
 		"time to live":      func(c *jetstream.StreamConfig) { c.AllowMsgTTL = false },
 		"discards":          func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<20 },
 		"retention":         func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy },

@@ -162,10 +162,15 @@ func (e *Engine) header(t times, subject string, state []byte) nats.Header {
 	return h
 }
 
-// createAgain stores a value in place of a marker, which may vanish meanwhile.
+// createAgain stores a value in place of a marker, which may vanish meanwhile. Another marker
+// than the first one is of a room that was there meanwhile: so the value comes too late.
 func (e *Engine) createAgain(ctx context.Context, subject string, t times, state []byte) (uint64, error) {
-	for range 3 {
+	var first uint64
+	for i := range 3 {
 		s, err := e.bucket.get(ctx, subject)
+		if i == 0 {
+			first = s.seq
+		}
 		switch {
 		case err != nil: // what was tried so far certainly failed
 			return 0, refused(err)
@@ -173,6 +178,8 @@ func (e *Engine) createAgain(ctx context.Context, subject string, t times, state
 			if err := checkState(s.head, subject, s.data); err != nil {
 				return 0, refused(err)
 			}
+			return 0, engines.ErrConflict
+		case s.seq != 0 && s.seq != first:
 			return 0, engines.ErrConflict
 		}
 		now, err := e.bucket.put(ctx, subject, s.seq, e.header(t, subject, state), state)

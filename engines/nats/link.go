@@ -49,6 +49,7 @@ type link struct {
 	over     context.Context // ends when what is not sent shall not be sent any more
 	end      context.CancelFunc
 
+	errors  seldom // of lines in the log
 	client  atomic.Pointer[nats.Conn]
 	closed  chan struct{}  // holds one token when a client has closed; never closed
 	keeping sync.WaitGroup // for keep
@@ -159,7 +160,9 @@ func (l *link) options(d *dialer) []nats.Option {
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			logger().Error("NATS", zap.Error(err))
+			if l.errors.admits(time.Now()) {
+				logger().Error("NATS", zap.Error(err))
+			}
 			l.suspect()
 		}),
 	}
@@ -285,4 +288,13 @@ func isUnsent(err error) bool {
 		}
 	}
 	return false
+}
+
+// seldom admits one event a minute.
+type seldom struct{ last atomic.Int64 } // when it has admitted one; Unix seconds
+
+// admits reports whether an event is admitted at a time.
+func (s *seldom) admits(now time.Time) bool {
+	last := s.last.Load()
+	return now.Unix()-last >= 60 && s.last.CompareAndSwap(last, now.Unix())
 }

@@ -163,6 +163,19 @@ func TestNothingGrowsWithoutAConnection(t *testing.T) {
 	}
 }
 
+// A fault that comes again and again does not fill the log.
+func TestErrorsAreLoggedSeldom(t *testing.T) {
+	var s seldom
+	for _, test := range []struct {
+		second int
+		want   bool
+	}{{0, true}, {0, false}, {59, false}, {60, true}, {61, false}, {300, true}} {
+		if s.admits(today.Add(time.Duration(test.second)*time.Second)) != test.want {
+			t.Errorf("in second %d: %v", test.second, !test.want)
+		}
+	}
+}
+
 // While a message of the same subject is being stored, another is tried again, but not for
 // ever.
 func TestASubjectThatIsBusy(t *testing.T) {
