@@ -141,6 +141,11 @@ func createStream(ctx context.Context, l *link, js jetstream.JetStream, name, pr
 	return stream, err
 }
 
+// lasting are failures with a code from 500 on that somebody has to mend.
+var lasting = []jetstream.ErrorCode{
+	codeNotAlone, jetstream.JSErrCodeJetStreamNotEnabledForAccount, codeWrongConfig, codeStorageFull, codeMemoryFull,
+}
+
 // isPassing reports whether a failure to find or create a stream may be over soon. Answers
 // with a code below 500 and those about the configuration are not.
 func isPassing(err error) bool {
@@ -150,10 +155,10 @@ func isPassing(err error) bool {
 		return true
 	case !errors.As(err, &api):
 		return !errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
-	case api.ErrorCode == 10005: // not enough servers are there yet
+	case api.ErrorCode == codeNoPeers: // not enough servers are there yet
 		return true
 	}
-	return api.Code >= 500 && !slices.Contains([]jetstream.ErrorCode{codeNotAlone, 10039, 10052, codeStorageFull, codeMemoryFull}, api.ErrorCode)
+	return api.Code >= 500 && !slices.Contains(lasting, api.ErrorCode)
 }
 
 // faults returns why rooms cannot be kept in a stream.

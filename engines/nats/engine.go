@@ -71,8 +71,8 @@ func newEngine(b *bucket, prefix, mark string, maxPayload int64) (*Engine, error
 		follower: follower{busy: make(semaphore, 1)},
 		hearing:  newHearing(),
 	}
-	b.link.listen(e.hearing.doubt, e.hearing.resubscribe)
-	e.teller.Go(e.tell)
+	b.link.listen(e.hearing.lookTwice, e.hearing.resubscribe)
+	e.teller.Go(e.dispatch)
 	e.teller.Go(e.checkOn)
 	return e, nil
 }
@@ -114,7 +114,7 @@ func (e *Engine) Load(ctx context.Context, key engines.Key) ([]byte, uint64, err
 	case err != nil:
 		return nil, 0, err
 	case s.seq == 0 && known: // an operator has taken it away
-		e.follower.doubt.Store(true)
+		e.follower.purged.Store(true)
 		return nil, 0, engines.ErrNotFound
 	case s.seq == 0 || isMarker(s.head):
 		return nil, 0, engines.ErrNotFound
@@ -229,8 +229,8 @@ func (e *Engine) whyNot(ctx context.Context, subject string) error {
 // MaxState is 1 MiB, or less if the server's max_payload or the bucket's max_msg_size are.
 func (e *Engine) MaxState() int { return e.maxState }
 
-// Mark is another one when a backup of the bucket was restored, unless within an hour after
-// the bucket was created.
+// Mark is another one when a backup of the bucket was restored. A restoring within an hour
+// after the bucket was created is not noticed.
 func (e *Engine) Mark() string { return e.mark }
 
 // Close waits for answers that are due, but not for servers that are away.

@@ -36,7 +36,7 @@ type follower struct {
 	read     uint64             // how many messages it has sent here
 	fresh    time.Time          // the index has missed no marker that was there then, or later
 
-	doubt atomic.Bool // a room of the index is not there
+	purged atomic.Bool // a room of the index is not there
 }
 
 // follow brings the index up to date: with all that the stream's leader had when it was
@@ -56,7 +56,7 @@ func (e *Engine) follow(ctx context.Context) error {
 		}
 		return fmt.Errorf("asking NATS for the state of the bucket: %w", err)
 	}
-	purged := f.doubt.Swap(false) || now.Messages < known
+	purged := f.purged.Swap(false) || now.Messages < known
 	if position := e.index.position(); now.Last < position {
 		logger().Error("NATS has lost the newest changes of rooms: its servers were restored, or have lost what they had acknowledged",
 			zap.String("bucket", e.bucket.name), zap.Uint64("sequence", now.Last), zap.Uint64("was", position))

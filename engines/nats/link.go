@@ -56,20 +56,20 @@ type link struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	back    chan struct{}    // closed when a connection is there again
-	doubt   func()           // called when what was sent to here may be lost
-	replace func(*nats.Conn) // called with another client, which has no subscriptions
+	back      chan struct{}    // closed when a connection is there again
+	onLoss    func()           // called when what was sent to here may be lost
+	onReplace func(*nats.Conn) // called with another client, which has no subscriptions
 }
 
 // dial connects to one of the servers, unless ctx ends before.
 func dial(ctx context.Context, settings []nats.Option, urls string) (*link, error) {
 	l := &link{
-		settings: settings,
-		urls:     urls,
-		closed:   make(chan struct{}, 1),
-		back:     make(chan struct{}),
-		doubt:    func() {},
-		replace:  func(*nats.Conn) {},
+		settings:  settings,
+		urls:      urls,
+		closed:    make(chan struct{}, 1),
+		back:      make(chan struct{}),
+		onLoss:    func() {},
+		onReplace: func(*nats.Conn) {},
 	}
 	l.over, l.end = context.WithCancel(context.Background())
 	conn, err := l.connect(ctx)
@@ -127,9 +127,9 @@ func (l *link) renew() {
 	}
 	l.client.Store(conn)
 	l.mu.Lock()
-	replace := l.replace
+	onReplace := l.onReplace
 	l.mu.Unlock()
-	replace(conn)
+	onReplace(conn)
 	l.welcome(conn)
 }
 
@@ -180,17 +180,18 @@ func (l *link) welcome(conn *nats.Conn) {
 
 // listen has functions called: one when what was sent to here may be lost, and one with each
 // client that replaces another.
-func (l *link) listen(doubt func(), replace func(*nats.Conn)) {
+func (l *link) listen(onLoss func(), onReplace func(*nats.Conn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.doubt, l.replace = doubt, replace
+	l.onLoss, l.onReplace = onLoss, onReplace
 }
 
+// suspect tells that what was sent to here may be lost.
 func (l *link) suspect() {
 	l.mu.Lock()
-	doubt := l.doubt
+	onLoss := l.onLoss
 	l.mu.Unlock()
-	doubt()
+	onLoss()
 }
 
 // returning returns a channel that is closed when a connection is there again.
@@ -210,23 +211,23 @@ func (l *link) close() {
 // write sends a request and returns the answer. It is tried again as long as certainly no
 // server has taken it. An error is errUnsent, or leaves open what has become of it.
 func (l *link) write(ctx context.Context, request *nats.Msg) (*nats.Msg, error) {
-	return l.ask(ctx, request, answerTimeout, func(err error) bool { return isUnsent(err) && !errors.Is(err, nats.ErrMaxPayload) })
+	return l.request(ctx, request, answerTimeout, func(err error) bool { return isUnsent(err) && !errors.Is(err, nats.ErrMaxPayload) })
 }
 
 // read sends a request that may be repeated, until it is answered or ctx ends.
 func (l *link) read(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
-	return l.ask(ctx, &nats.Msg{Subject: subject, Data: data}, firstTimeout, func(error) bool { return true })
+	return l.request(ctx, &nats.Msg{Subject: subject, Data: data}, firstTimeout, func(error) bool { return true })
 }
 
-// ask sends a request, again after an error that allows to. The first answer is waited for up
+// request sends a request, again after an error that allows to. The first answer is waited for up
 // to a limit, which grows.
-func (l *link) ask(ctx context.Context, request *nats.Msg, limit time.Duration, again func(error) bool) (*nats.Msg, error) {
+func (l *link) request(ctx context.Context, m *nats.Msg, limit time.Duration, again func(error) bool) (*nats.Msg, error) {
 	for pause := shortestPause; ; pause, limit = min(2*pause, longestPause), min(2*limit, answerTimeout) {
 		back := l.returning()
 		if err := l.ended(ctx); err != nil {
 			return nil, fmt.Errorf("%w: %w", errUnsent, err)
 		}
-		answer, err := l.attempt(ctx, request, limit)
+		answer, err := l.attempt(ctx, m, limit)
 		if err == nil {
 			return answer, nil
 		}

@@ -14,8 +14,8 @@ import (
 )
 
 // The bucket has one record that is no room's: a random text, and when the bucket was
-// created. A restored backup has the text of its original, but it was created by restoring
-// it: the first engine that finds this out writes another text.
+// created. A restored backup has the text of its original, but was created when it was
+// restored. The first engine that finds this out writes another text.
 
 // markToken is the subject of that record, behind that of the bucket.
 const markToken = "mark"

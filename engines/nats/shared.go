@@ -25,7 +25,7 @@ import (
 //	<prefix>.message.<app>.<room>
 //	<prefix>.turn.<app>.<room>      see turns.go
 //
-// A node subscribes to both for each room that somebody here wants to hear of, so that the
+// A node subscribes to these for each room that somebody here wants to hear of, so that the
 // servers send it nothing else. What is lost on the way is made up for with the index: every
 // half a minute, after a reconnect and when the client could not keep up, the changes since
 // the last time are read, and told to those that have not heard of them. So they are a moment
@@ -82,9 +82,9 @@ func newHearing() *hearing {
 	}
 }
 
-// doubt has it looked up what has been missed: at once, and again when all servers know what
+// lookTwice has it looked up what has been missed: at once, and again when all servers know what
 // is subscribed to.
-func (h *hearing) doubt() {
+func (h *hearing) lookTwice() {
 	h.look()
 	h.lookSoon()
 }
@@ -229,22 +229,22 @@ func (e *Engine) Publish(ctx context.Context, key engines.Key, message []byte) e
 	}
 }
 
-// tell tells what arrives until the engine is closed.
-func (e *Engine) tell() {
+// dispatch handles what arrives until the engine is closed.
+func (e *Engine) dispatch() {
 	for {
 		select {
 		case m := <-e.hearing.inbox:
-			e.hear(m)
+			e.handle(m)
 		case m := <-e.hearing.missed:
-			e.hear(m)
+			e.handle(m)
 		case <-e.link.over.Done():
 			return
 		}
 	}
 }
 
-// hear tells what has arrived.
-func (e *Engine) hear(m *nats.Msg) {
+// handle tells what has arrived.
+func (e *Engine) handle(m *nats.Msg) {
 	kind, room, _ := strings.Cut(strings.TrimPrefix(m.Subject, e.prefix+"."), ".")
 	key, ok := keyOf("", room)
 	if !ok {

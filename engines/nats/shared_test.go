@@ -112,7 +112,7 @@ func TestWhatWasMissedLeavesTheInboxFree(t *testing.T) {
 		}
 		l.end()
 	}()
-	e.tell()
+	e.dispatch()
 	receive(t, "the end", done)
 	if len(told) != rooms/2+1 {
 		t.Errorf("%d changes were told, want %d", len(told), rooms/2+1)
