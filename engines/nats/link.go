@@ -123,6 +123,7 @@ func (l *link) keep() {
 func (l *link) renew() {
 	conn, err := l.connect(l.over)
 	if err != nil {
+		l.complain(err)
 		return
 	}
 	l.client.Store(conn)
@@ -160,9 +161,7 @@ func (l *link) options(d *dialer) []nats.Option {
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if l.errors.admits(time.Now()) {
-				logger().Error("NATS", zap.Error(err))
-			}
+			l.complain(err)
 			l.suspect()
 		}),
 	}
@@ -184,6 +183,13 @@ func (l *link) listen(onLoss func(), onReplace func(*nats.Conn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.onLoss, l.onReplace = onLoss, onReplace
+}
+
+// complain writes an error to the log, but not twice within a minute.
+func (l *link) complain(err error) {
+	if l.over.Err() == nil && l.errors.admits(time.Now()) {
+		logger().Error("NATS", zap.Error(err))
+	}
 }
 
 // suspect tells that what was sent to here may be lost.
