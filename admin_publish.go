@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/hub"
+	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // maxPublished is the largest message that the admin API publishes, in bytes.
@@ -36,7 +39,24 @@ func postPublish(a *App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, publishAnswer{a.hub.Publish(key, msg)})
+	members, err := a.hub.Publish(r.Context(), key, msg)
+	if err != nil {
+		return publishError(err)
+	}
+	return writeJSON(w, publishAnswer{members})
+}
+
+// publishError is why a message is not published, as the admin API answers it.
+func publishError(err error) error {
+	switch _, refused := errors.AsType[*replica.Error](err); {
+	case refused:
+		return apiError(statusOfRefusal(err), err)
+	case errors.Is(err, room.ErrTooLarge):
+		return apiError(http.StatusRequestEntityTooLarge, err)
+	case errors.Is(err, hub.ErrSwitched):
+		return apiError(http.StatusServiceUnavailable, err)
+	}
+	return roomError(err)
 }
 
 // readPublished reads a body as one message.

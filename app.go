@@ -13,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
-	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
@@ -55,9 +54,10 @@ type App struct {
 	poolKey  string // what Cleanup has to give back; empty if nothing was taken
 	handlers []*Handler
 	refusals *refusals
-	required bool // the engine is
-	sharing  bool // other nodes are reached by the engine
-	served   bool // it has been the running configuration, and has been stopped
+	engine   string // its name
+	required bool   // it is
+	sharing  bool   // other nodes are reached by the engine
+	served   bool   // it has been the running configuration, and has been stopped
 }
 
 // Defaults and bounds of the app's options.
@@ -97,11 +97,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if sharing, ok := module.(engines.Sharing); ok {
 		a.sharing = sharing.IsShared()
 	}
+	a.engine = module.(caddy.Module).CaddyModule().ID.Name()
 	key := identity(module.(caddy.Module), opener)
 	shared, _, err := hubs.LoadOrNew(key, func() (caddy.Destructor, error) {
 		h := hub.New(opener, a.limits(), logger)
 		h.Watch(emit)
-		h.CountIn(tallies, module.(caddy.Module).CaddyModule().ID.Name())
+		h.CountIn(tallies, a.engine)
 		return &sharedHub{Hub: h}, nil
 	})
 	if err != nil {
@@ -236,16 +237,27 @@ func (a *App) Start() error {
 	case err != nil:
 		return fmt.Errorf("opening engine: %w", err)
 	}
+	return a.checkHistories()
+}
+
+// checkHistories refuses the option history over an engine that is open and keeps no messages.
+func (a *App) checkHistories() error {
+	if a.hub.KeepsMessages() {
+		return nil
+	}
+	for _, h := range a.handlers {
+		if h.route.Keeps {
+			return fmt.Errorf("the engine %s keeps no messages: the option history of the route %q needs one that does", a.engine, h.route.Name)
+		}
+	}
 	return nil
 }
 
-// needsEngine reports whether a route has an app with state, or one whose rooms are shared.
+// needsEngine reports whether a route has an app with state, keeps messages, or has rooms that
+// are shared.
 func (a *App) needsEngine() bool {
 	for _, h := range a.handlers {
-		if a.sharing {
-			return true
-		}
-		if _, ok := h.app.(apps.Stateful); ok {
+		if a.sharing || h.route.Stores() {
 			return true
 		}
 	}

@@ -53,6 +53,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		max_age <duration>
 //		max_connections_per_ip <n>
 //		forget <duration>
+//		history <n> [<age>|off] [<replay>|off]
 //		close_on_reload
 //	}
 //
@@ -87,6 +88,7 @@ func (h *Handler) unmarshal(helper httpcaddyfile.Helper) error {
 		"max_age":                options.Duration(&h.MaxAge),
 		"max_connections_per_ip": options.Count(&h.MaxConnectionsPerIP),
 		"forget":                 options.Duration(&h.Forget),
+		"history":                h.parseHistory,
 		"close_on_reload":        options.Flag(&h.CloseOnReload),
 	}.Block(d, "websocket", "the options of an app go into app <name> { ... }, those of a page into page { ... }")
 	if err == nil && h.AppRaw == nil {

@@ -108,3 +108,20 @@ func TestAReloadToAnotherEngineAndBack(t *testing.T) {
 	c.expectClose(1012)
 	s.dial("/sum").ask("1", "6")
 }
+
+// The option history needs an engine that keeps messages. One that does not is named, on a start
+// and on a reload, and goes on with other routes.
+func TestAnEngineThatKeepsNoMessages(t *testing.T) {
+	const engine = "GLOBAL websocket {\n engine test_forgetful\n}\nEND\n"
+	s := start(t, engine+total("{message}"))
+	c := s.dial("/sum")
+	c.ask("5", "5")
+	history := s.json(engine + ":PORT {\n websocket /sum sum\n websocket /chat {\n app broadcast\n name talk\n history 10\n}\n}")
+	s.loadFails(history, `the engine test_forgetful keeps no messages: the option history of the route "talk" needs one that does`)
+	c.ask("1", "6")
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.loadFails(history, "the engine test_forgetful keeps no messages")
+	s.load(total("{message}"))
+}

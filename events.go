@@ -10,12 +10,12 @@ import (
 	"github.com/caddyws/caddy-websocket/tally"
 )
 
-// subprotocolParameter is the parameter of a URL by which an event stream has the
-// messages of a subprotocol: an EventSource has no other way to ask for one.
+// subprotocolParameter is the parameter of a URL by which an event stream, or a POST, has
+// the messages of a subprotocol: an EventSource has no other way to ask for one.
 const subprotocolParameter = "subprotocol"
 
-// subprotocolOfEvents returns the subprotocol json if the request asks for it.
-func (h *Handler) subprotocolOfEvents(r *http.Request) (string, error) {
+// askedSubprotocol returns the subprotocol json if the request asks for it.
+func (h *Handler) askedSubprotocol(r *http.Request) (string, error) {
 	asked := parseQuery(r.URL)[subprotocolParameter]
 	switch {
 	case len(asked) == 0:
@@ -23,13 +23,13 @@ func (h *Handler) subprotocolOfEvents(r *http.Request) (string, error) {
 	case slices.Equal(asked, []string{message.Subprotocol}) && h.speaksJSON():
 		return message.Subprotocol, nil
 	}
-	return "", caddyhttp.Error(http.StatusNotAcceptable, errEventFormat)
+	return "", caddyhttp.Error(http.StatusNotAcceptable, errSubprotocol)
 }
 
 // serveEvents makes the client a member that only listens (Server-Sent Events,
 // HTML standard section 9.2). It returns when the stream has ended.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room string) error {
-	subprotocol, err := h.subprotocolOfEvents(r)
+	subprotocol, err := h.askedSubprotocol(r)
 	if err != nil {
 		return err
 	}

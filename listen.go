@@ -23,28 +23,23 @@ const lastEventID = "Last-Event-ID"
 
 var errAfter = errors.New("there is more than one parameter " + afterParameter)
 
-// listen completes a visitor that stays. Apps without state have no events, and may use the
-// parameters for themselves.
-func (h *Handler) listen(v *room.Visitor) error {
-	if _, stateful := h.app.(apps.Stateful); !stateful {
+// listen completes a visitor that stays. Where nothing is kept an app may use the parameters
+// for itself, and without state that for claims.
+func (h *Handler) listen(v *room.Visitor) (err error) {
+	if _, stateful := h.app.(apps.Stateful); stateful {
+		v.Claims = v.Handshake.Query[claimParameter]
+	}
+	if !h.route.Stores() {
 		return nil
 	}
-	v.Claims = v.Handshake.Query[claimParameter]
 	if err := room.CheckClaims(v.Claims); err != nil {
 		return badParameter(claimParameter, err)
 	}
 	if v.ReadOnly && len(v.Claims) > 0 {
 		return caddyhttp.Error(http.StatusForbidden, errReadOnly)
 	}
-	after := v.Handshake.Query[afterParameter]
-	if len(after) > 1 {
-		return caddyhttp.Error(http.StatusBadRequest, errAfter)
-	}
-	for _, point := range after {
-		var err error
-		if v.Seen, err = room.ParseSeen(point); err != nil {
-			return badParameter(afterParameter, err)
-		}
+	if v.Seen, err = afterOf(v.Handshake.Query); err != nil {
+		return err
 	}
 	if id := v.Handshake.Header.Get(lastEventID); v.Events && id != "" {
 		v.Seen, _ = room.ParseSeen(id) // another server's stands for a point in another life

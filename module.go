@@ -137,6 +137,19 @@ type Handler struct {
 	// never.
 	Forget caddy.Duration `json:"forget,omitempty"`
 
+	// Keep so many of the newest messages of a room, on disk or wherever the engine
+	// keeps rooms, for those who join and those who come back: 1 to 10000, and at
+	// most 16 MiB a room. For apps that publish, such as broadcast. Default: 0,
+	// messages are not kept.
+	History int `json:"history,omitempty"`
+
+	// How long messages are kept. Default: 0, for ever.
+	HistoryAge caddy.Duration `json:"history_age,omitempty"`
+
+	// How many of the newest messages a client is sent that joins and does not say
+	// what it has seen; -1 for none. Default: 50, or history if that is less.
+	HistoryReplay int `json:"history_replay,omitempty"`
+
 	// Close the connections with 1012 when the configuration is reloaded.
 	// Default: false, they live on.
 	CloseOnReload bool `json:"close_on_reload,omitempty"`
@@ -211,6 +224,7 @@ func (h *Handler) setDefaults() error {
 	setDefault(&h.PingInterval, defaultPingInterval)
 	setDefault(&h.PingTimeout, defaultPingTimeout)
 	setDefault(&h.WriteTimeout, defaultWriteTimeout)
+	h.setHistoryDefault()
 	h.named, h.appSource = h.Name != "", string(h.AppRaw)
 	source, err := json.Marshal(h)
 	h.source = string(source)
@@ -283,10 +297,19 @@ func (h *Handler) contradicts(other *Handler) error {
 	switch {
 	case (h.named || other.named) && h.Name == other.Name && h.source != other.source:
 		return fmt.Errorf("two routes that differ have the name %q", h.Name)
-	case h.Room != "" && h.Room == other.Room && h.appName == other.appName && h.appSource != other.appSource:
+	case !h.leadsWhere(other):
+		return nil
+	case h.appSource != other.appSource:
 		return fmt.Errorf("two routes lead to the rooms %q of the app %s, with different options of the app", h.Room, h.appName)
+	case h.history() != other.history():
+		return fmt.Errorf("two routes lead to the rooms %q of the app %s, with different options history", h.Room, h.appName)
 	}
 	return nil
+}
+
+// leadsWhere reports whether the configuration names the rooms of two routes alike.
+func (h *Handler) leadsWhere(other *Handler) bool {
+	return h.Room != "" && h.Room == other.Room && h.appName == other.appName
 }
 
 // joinName is the default name of a route.
@@ -313,6 +336,7 @@ func (h *Handler) config() route.Config {
 		Settings:            h.settings(),
 		MaxConnectionsPerIP: h.MaxConnectionsPerIP,
 		Forget:              time.Duration(h.Forget),
+		History:             h.history(),
 		CloseOnReload:       h.CloseOnReload,
 		Named:               h.named,
 		Source:              h.source,
@@ -376,6 +400,7 @@ func (h *Handler) check() error {
 		durationOrNone("max_age", h.MaxAge, maxSpan),
 		inRange("max_connections_per_ip", h.MaxConnectionsPerIP, 0, options.MaxCount, ""),
 		durationOrNone("forget", h.Forget, maxSpan),
+		h.checkHistory(),
 	)
 }
 

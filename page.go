@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/apps/broadcast"
 	"github.com/caddyws/caddy-websocket/options"
 	"github.com/caddyws/caddy-websocket/page"
 )
@@ -117,8 +118,7 @@ func (h *Handler) findPage() (pageSource, error) {
 func (h *Handler) pageOfApp(readOnly bool) (document *page.Document, err error) {
 	pager, ok := h.app.(apps.Pager)
 	if !ok {
-		_, pure := h.app.(apps.Pure)
-		return page.New(page.Options{Title: h.Page.Title, Unit: h.Page.Unit, TextOnly: !h.speaksJSON(), Answers: pure, ReadOnly: readOnly}), nil
+		return page.New(h.pageOptions(readOnly)), nil
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -129,6 +129,18 @@ func (h *Handler) pageOfApp(readOnly bool) (document *page.Document, err error) 
 		err = fmt.Errorf("the page of the app: %w", err)
 	}
 	return document, err
+}
+
+// pageOptions are what the page of the module has to know. What an app of somebody else
+// without state takes in the subprotocol json is not known: the page sends it texts.
+func (h *Handler) pageOptions(readOnly bool) page.Options {
+	_, pure := h.app.(apps.Pure)
+	_, stateful := h.app.(apps.Stateful)
+	_, chat := h.app.(*broadcast.App)
+	return page.Options{
+		Title: h.Page.Title, Unit: h.Page.Unit,
+		TextOnly: !chat && (!stateful || !h.speaksJSON()), Chat: chat, Answers: pure, ReadOnly: readOnly,
+	}
 }
 
 var errPage = errors.New("the page cannot be read")

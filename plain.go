@@ -1,18 +1,15 @@
 package caddyws
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/client/browser"
-	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 )
 
@@ -22,7 +19,7 @@ const allowedMethods = "GET, HEAD, POST, OPTIONS"
 var (
 	errMethod      = errors.New("method is not allowed")
 	errNoEvents    = errors.New("the app answers only the sender: there are no events to follow")
-	errEventFormat = errors.New("events have the subprotocol json, if the app does, or none")
+	errSubprotocol = errors.New("the subprotocol of a request is json, if the app has that, or none")
 	errNoState     = errors.New("the app has no state to show: the request asks for no upgrade")
 	errNotPure     = errors.New("the app does not answer a GET with a message")
 	errTooFast     = errors.New("more messages than message_rate allows")
@@ -86,6 +83,8 @@ func (h *Handler) serveGet(w http.ResponseWriter, r *http.Request, room string) 
 		return err
 	case media == typePage:
 		return h.servePage(w, r, rights.ReadOnly)
+	case h.route.Keeps:
+		return h.serveHistory(w, r, room, media)
 	}
 	return h.serveView(w, r, room, media)
 }
@@ -136,11 +135,7 @@ func (h *Handler) serveView(w http.ResponseWriter, r *http.Request, room string,
 	if media == typeJSON {
 		body, tag = view.JSON, tag+"-json"
 	}
-	header := w.Header()
-	header.Set("Content-Type", media.contentType())
-	header.Set("Cache-Control", "no-cache")
-	header.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(w, conditional(r), "", time.Time{}, bytes.NewReader(body)) // HEAD and 304 too
+	serveNow(w, r, media, tag, body)
 	return nil
 }
 
@@ -179,6 +174,9 @@ func (h *Handler) servePost(w http.ResponseWriter, r *http.Request, room string)
 	if err != nil {
 		return err
 	}
+	if v.Subprotocol, err = h.askedSubprotocol(r); err != nil {
+		return err
+	}
 	key, err := once(r)
 	if err != nil {
 		return err
@@ -202,20 +200,27 @@ func tooFast(w http.ResponseWriter) error {
 // ask hands one message to the app and answers with its reply. key is nil, or names what
 // the message does.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v room.Visitor, m apps.Message, key *room.OperationID) error {
-	types := []mediaType{typeText}
-	if h.speaksJSON() {
-		types = append(types, typeJSON)
-	}
-	answerType, err := accepted(r, types...)
-	if err != nil {
-		answerType = typeText // a message has an effect: it is not refused for the look of its answer
-	}
-	if answerType == typeJSON {
-		v.Subprotocol = message.Subprotocol
-	}
+	answerType := h.answerType(r, v)
+	v.AnswerJSON = answerType == typeJSON
 	answer, err := h.hub.Ask(r.Context(), h.route, v, m, key)
 	if err != nil {
 		return h.refuseVisitor(w, err)
 	}
 	return writeAnswer(w, answer, answerType)
+}
+
+// answerType is that of the answer to a message.
+func (h *Handler) answerType(r *http.Request, v room.Visitor) mediaType {
+	if v.Subprotocol != "" {
+		return typeJSON
+	}
+	types := []mediaType{typeText}
+	if h.speaksJSON() {
+		types = append(types, typeJSON)
+	}
+	media, err := accepted(r, types...)
+	if err != nil {
+		return typeText // a message has an effect: it is not refused for the look of its answer
+	}
+	return media
 }

@@ -100,7 +100,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"POST with an upgrade":     {"POST /sum " + upgrade, "", "info", "405 websocket handshake: the method must be GET", entry{"reason": "bad handshake"}},
 		"a question to sum":        {"GET /sum?message=1 ", "", "info", "405 the app does not answer a GET with a message", entry{"option": "app"}},
 		"events of echo":           {"GET /echo " + events, "", "info", "406 the app answers only the sender: there are no events to follow", entry{"option": "app"}},
-		"events of a subprotocol":  {"GET /sum?subprotocol=soap " + events, "", "info", "406 events have the subprotocol json, if the app does, or none", entry{"option": "app"}},
+		"events of a subprotocol":  {"GET /sum?subprotocol=soap " + events, "", "info", "406 the subprotocol of a request is json, if the app has that, or none", entry{"option": "app"}},
 		"no acceptable form":       {"GET /sum Accept: image/png\r\n", "", "info", "406 there is no answer of a media type that is accepted", entry{"reason": "not acceptable"}},
 		"too big":                  {"POST /echo ", "123456789", "warn", "413 message exceeds max_message_size", entry{"option": "max_message_size"}},
 		"not text":                 {"POST /echo ", "\xff", "info", "400 body is not UTF-8; binary is sent as application/octet-stream", entry{"reason": "bad request"}},

@@ -216,6 +216,7 @@ func TestContradictingRoutes(t *testing.T) {
 	for _, test := range []struct{ config, reason string }{
 		{":PORT {\n websocket /a echo {\n name x\n}\n websocket /b echo {\n name x\n page\n}\n}", `two routes that differ have the name "x"`},
 		{":PORT {\n websocket /a echo\n websocket /b sum {\n name echo\n}\n}", `two routes that differ have the name "echo"`},
+		{":PORT {\n websocket /a broadcast {\n room r\n history 5\n}\n websocket /b broadcast {\n room r\n}\n}", `two routes lead to the rooms "r" of the app broadcast, with different options history`},
 		{":PORT {\n websocket /a sum {\n room r\n}\n websocket /b {\n app sum {\n greet\n}\n room r\n}\n}", `two routes lead to the rooms "r" of the app sum`},
 	} {
 		s.loadFails(s.json(test.config), test.reason)

@@ -140,7 +140,8 @@ func isBanned(path, banned string) bool {
 
 // allowedBelow tells what a library needs for itself.
 func allowedBelow(folder, path string) bool {
-	return folder == "aggregate" && path == "time" // fmt and apd's SQL types need it
+	return folder == "aggregate" && path == "time" || // fmt and apd's SQL types need it
+		folder == "page" && path == modulePath+"/client/browser" // a file, too
 }
 
 // The only modules that a package may import itself, beside the standard library

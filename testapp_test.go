@@ -1,6 +1,7 @@
 package caddyws
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/options"
 )
 
@@ -23,6 +26,7 @@ func init() {
 	caddy.RegisterModule(new(muteApp))
 	caddy.RegisterModule(new(namelessApp))
 	caddy.RegisterModule(new(pageApp))
+	caddy.RegisterModule(new(forgetfulEngine))
 	caddy.RegisterModule(new(failingHandler))
 	httpcaddyfile.RegisterHandlerDirective("test_failing", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		return new(failingHandler), nil
@@ -163,4 +167,22 @@ func (a *pageApp) Page() []byte {
 		panic("no page")
 	}
 	return []byte(*a.HTML)
+}
+
+// forgetfulEngine keeps states, but no messages.
+type forgetfulEngine struct{}
+
+func (*forgetfulEngine) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "websocket.engines.test_forgetful", New: func() caddy.Module { return new(forgetfulEngine) }}
+}
+
+func (*forgetfulEngine) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // its name
+	return nil
+}
+
+func (*forgetfulEngine) Identity() string { return "" }
+
+func (*forgetfulEngine) Open(context.Context) (engines.Engine, error) {
+	return struct{ engines.Engine }{new(memory.Engine)}, nil
 }

@@ -10,6 +10,11 @@ import (
 type Message struct {
 	Data   []byte
 	Binary bool
+	// JSON is what members that speak the subprotocol json are told of a message that is
+	// published, in place of Data: an object, to which the hub adds the fields type, from
+	// and time and, where messages are kept, epoch and version. nil: it has the field data
+	// or, of a binary message, binary in base64. A client's message has none.
+	JSON []byte
 }
 
 // Text returns a text message. It is sent as it is: s should be valid UTF-8.
@@ -55,7 +60,10 @@ type Room interface {
 	Name() string
 	// Len is the number of members.
 	Len() int
-	// Publish sends a message to every member, except those named. Messages
+	// Publish sends a message to every member, except those named. Where the option
+	// history keeps messages it is stored first; the sender of a message with an id, and
+	// of a POST, is told its place. Those named are left out only as long as they are
+	// connected. Messages
 	// that one connection publishes keep their order. Publish never waits; while
 	// members that read are behind, a connection that goes on publishing through
 	// its Room is not read any further, and a POST is answered later.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -248,4 +249,30 @@ func TestHostilePage(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is said in one window is in the other, and after a crash in a new one.
+func TestExampleChat(t *testing.T) {
+	browser := chromium(t)
+	s := example(t, "chat")
+	one, two := openWindow(t, browser, s.url("/")), openWindow(t, browser, s.url("/"))
+	for _, w := range []window{one, two} {
+		w.waitFor("state", "Connected")
+	}
+	says := func(w window, name, text string) {
+		w.run(fmt.Sprintf(`(document.getElementById("name").value = %q, document.getElementById("text").value = %q, document.getElementById("form").requestSubmit(), "")`, name, text))
+	}
+	says(one, "ann", "<b>Hi")
+	two.waitFor("log", "ann<b>Hi")
+	s.kill(t)
+	s.again(t)
+	one.waitFor("state", "Connected")
+	two.waitFor("state", "Connected")
+	says(two, "bob", "Welcome back")
+	three := openWindow(t, browser, s.url("/"))
+	for _, w := range []window{one, two, three} {
+		w.waitFor("log", "ann<b>HibobWelcome back")
+	}
+	one.texts("li.own", "ann<b>Hi")
+	two.texts("li.own", "bobWelcome back")
 }

@@ -11,6 +11,7 @@ import (
 type cutter struct {
 	net.Listener
 	target string
+	answer func(from, to net.Conn) // passes on what the server says until a connection ends
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
@@ -21,11 +22,20 @@ type cutter struct {
 // newCutter forwards to the server until the test ends.
 func newCutter(t *testing.T, s *server) *cutter {
 	t.Helper()
+	c := &cutter{target: s.address()}
+	c.answer = c.forward
+	c.begin(t)
+	return c
+}
+
+// begin forwards to the target until the test ends.
+func (c *cutter) begin(t *testing.T) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cutter{Listener: l, target: s.address(), conns: make(map[net.Conn]bool), frozen: make(map[net.Conn]bool)}
+	c.Listener, c.conns, c.frozen = l, make(map[net.Conn]bool), make(map[net.Conn]bool)
 	var serving sync.WaitGroup
 	serving.Go(func() { c.serve(&serving) })
 	t.Cleanup(func() {
@@ -33,7 +43,6 @@ func newCutter(t *testing.T, s *server) *cutter {
 		c.cut()
 		serving.Wait()
 	})
-	return c
 }
 
 // url is an address that is forwarded.
@@ -57,7 +66,7 @@ func (c *cutter) serve(serving *sync.WaitGroup) {
 		c.seen++
 		c.mu.Unlock()
 		serving.Go(func() { c.forward(client, server) })
-		serving.Go(func() { c.forward(server, client) })
+		serving.Go(func() { c.answer(server, client) })
 	}
 }
 
@@ -91,6 +100,13 @@ func (c *cutter) freeze() {
 	for conn := range c.conns {
 		c.frozen[conn] = true
 	}
+}
+
+// connections is how many there have been.
+func (c *cutter) connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen
 }
 
 // cut ends all connections that there are.

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -60,6 +61,46 @@ func (w window) wear(l look) {
 var scenes = map[string]func(*testing.T, context.Context) window{
 	"sum": sceneOfSum, "chat": sceneOfChat, "meter": sceneOfMeter, "table": sceneOfTable,
 	"crowded": sceneOfManyKeys, "long": sceneOfLongTexts, "refused": sceneOfRefusal, "reader": sceneOfAReader,
+	"history": sceneOfHistory, "ended": sceneOfAPermissionThatEnded,
+}
+
+// sceneOfHistory is a chat that somebody has come back to.
+func sceneOfHistory(t *testing.T, browser context.Context) window {
+	stage := newStageOf(t, chatConfig)
+	w := openWindow(t, browser, stage.url)
+	w.at(0)
+	c := stage.connected(t)
+	says := func(version int, who, clock, text string) {
+		at, err := time.ParseInLocation("2006-01-02T15:04:05", "2026-05-"+clock, time.Local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.say(t, fmt.Sprintf(`{"type":"message","epoch":"AAAAAAAA","version":%d,"from":{"id":"%[2]s","user":"%[2]s"},"time":"%[3]s","data":"%[4]s"}`, version, who, at.Format(time.RFC3339), text))
+	}
+	c.say(t, `{"type":"state","epoch":"AAAAAAAA","version":812}`)
+	c.say(t, `{"type":"presence","event":"state","count":5,"members":[{"user":"alice","connections":2},{"user":"bob","connections":1},{"user":"Chloé","connections":1},{"id":"K5JVKDCLYPHB"},{"id":"K5JVKDCLYPHC"}]}`)
+	says(813, "alice", "11T21:40:00", "Who opens tomorrow?")
+	says(814, "bob", "11T21:44:00", "I do, at six.")
+	w.waitFor("here", "5 here: alice, bob, Chloé, 2 guests")
+	w.send("I bring the flowers.")
+	says(815, "Chloé", "12T12:02:00", "I bring the flowers.")
+	c.answer(t, `{"data":"I bring the flowers."}`, `{"type":"reply","epoch":"AAAAAAAA","version":815}`)
+	w.texts("#messages .own span", "I bring the flowers.")
+	c.say(t, `{"type":"gap","epoch":"AAAAAAAA","oldest":902}`)
+	says(902, "alice", "12T12:18:00", "All tables are set. The card reader at the bar does not work, please use the one in the kitchen.")
+	w.waitForMessages("alice Who opens tomorrow?|bob I do, at six.|You I bring the flowers.|" + gapOfChat + "|alice All tables are set. The card reader at the bar does not work, please use the one in the kitchen.")
+	return w
+}
+
+func sceneOfAPermissionThatEnded(t *testing.T, browser context.Context) window {
+	stage := newStage(t)
+	w := openWindow(t, browser, stage.url)
+	w.at(0)
+	c := stage.enter(t)
+	w.waitFor("value", "5")
+	c.end(t, 3000, "permission has ended")
+	w.waitFor("state", "Closed")
+	return w
 }
 
 func sceneOfAReader(t *testing.T, browser context.Context) window {
@@ -71,9 +112,10 @@ func sceneOfAReader(t *testing.T, browser context.Context) window {
 	return w
 }
 
-// at sets the page's clock, in seconds after a moment of the afternoon.
+// at sets the page's clock, in seconds after a moment of the afternoon. The connection, which
+// would take the leaps for a sleep, does not look at it any more.
 func (w window) at(second int) {
-	w.run(fmt.Sprintf(`Date.now = () => new Date(2026, 4, 12, 14, 20).getTime() + %d * 1000, ""`, second))
+	w.run(fmt.Sprintf(`for (let i = 1; i < 100; i++) clearInterval(i); Date.now = () => new Date(2026, 4, 12, 14, 20).getTime() + %d * 1000, ""`, second))
 }
 
 func sceneOfSum(t *testing.T, browser context.Context) window {
@@ -88,34 +130,35 @@ func sceneOfSum(t *testing.T, browser context.Context) window {
 		w.waitFor("value", fmt.Sprint(total))
 	}
 	c.say(t, `{"type":"presence","count":14}`)
-	w.waitFor("members", "14")
+	w.waitFor("here", "14 here")
 	return w
 }
 
 func sceneOfChat(t *testing.T, browser context.Context) window {
-	s := start(t, `:PORT {
-		websocket /kitchen broadcast {
-			page
-		}
-	}`)
-	w := openWindow(t, browser, s.url("/kitchen"))
-	w.waitFor("state", "Live")
-	ann := s.dial(t, "/kitchen")
+	stage := newStageOf(t, strings.Replace(chatConfig, "page\n", "page {\ntitle Kitchen\n}\n", 1))
+	w := openWindow(t, browser, stage.url)
+	w.at(0)
+	c := stage.connected(t)
+	c.say(t, `{"type":"state","epoch":"AAAAAAAA","version":0}`)
+	c.say(t, `{"type":"presence","event":"state","count":4,"members":[{"user":"ann","connections":1},{"user":"paul","connections":2},{"user":"mei","connections":1},{"id":"K5JVKDCLYPHB"}]}`)
+	w.waitFor("here", "4 here: ann, mei, paul, 1 guest")
 	for i, line := range []string{
-		"Good morning. The delivery is at the back door.", "You: On my way.", "Two crates of lemons, one of basil. Who ordered the basil?",
-		"You: That was me: the soup of today has it.", "Good choice!", "https://example.com/recipes/soup?with=basil&serves=40",
-		"You: Thanks! Can somebody check the oven while I am down here? It was at 180 °C and should be at 160 °C by now, and the bread has to be out at ten.", "Done. Bread looks great.",
+		"ann: Good morning. The delivery is at the back door.", "paul: On my way.", "ann: Two crates of lemons, one of basil. Who ordered the basil?",
+		"paul: That was me: the soup of today has it.", "mei: Good choice!", "ann: https://example.com/recipes/soup?with=basil&serves=40",
+		"paul: Thanks! Can somebody check the oven while I am down here? It was at 180 °C and should be at 160 °C by now, and the bread has to be out at ten.", "mei: Done. Bread looks great.",
 	} {
-		w.at(40 * i)
-		if own, mine := strings.CutPrefix(line, "You: "); mine {
-			w.send(own)
-		} else {
-			ann.send(line)
+		who, text, _ := strings.Cut(line, ": ")
+		if who == "paul" {
+			w.send(text)
 		}
-		until(t, line, func() bool {
-			return w.run(`String(document.querySelectorAll("#messages li").length)`) == fmt.Sprint(i+1)
-		})
+		c.say(t, fmt.Sprintf(`{"type":"message","epoch":"AAAAAAAA","version":%d,"from":{"id":"%[2]s","user":"%[2]s"},"time":"%[3]s","data":"%[4]s"}`,
+			i+1, who, time.Date(2026, 5, 12, 14, 20, 40*i, 0, time.Local).Format(time.RFC3339), text))
+		if who == "paul" {
+			c.answer(t, `{"data":"`+text+`"}`, fmt.Sprintf(`{"type":"reply","epoch":"AAAAAAAA","version":%d}`, i+1))
+		}
+		w.texts("#messages li:last-child > span", text)
 	}
+	w.texts("#messages .own b", "You|You|You")
 	return w
 }
 
@@ -219,8 +262,9 @@ func sceneOfRefusal(t *testing.T, browser context.Context) window {
 	w := openWindow(t, browser, stage.url)
 	w.at(0)
 	c := stage.enter(t)
+	w.waitFor("value", "5")
 	w.send("six")
-	c.answer(t, "six", `{"type":"error","error":"not a number","code":"refused","retry":false}`)
+	c.answer(t, `{"value":"six"}`, `{"type":"error","error":"not a number","code":"refused","retry":false}`)
 	w.waitFor("notice", "Error: not a number")
 	c.end(t, 1008, "")
 	w.waitFor("state", "Closed")

@@ -122,16 +122,23 @@ func urls(all []*natsServer) string {
 // whole waits until all replicas of the bucket are where its leader is.
 func whole(t *testing.T, all []*natsServer) {
 	t.Helper()
+	conn, js := jetStream(t, all)
+	defer conn.Close()
+	until(t, "all replicas to be current", func() bool { return isWhole(js, len(all)) })
+}
+
+// jetStream connects to servers.
+func jetStream(t *testing.T, all []*natsServer) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
 	conn, err := nats.Connect(strings.ReplaceAll(urls(all), " ", ","), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
 	js, err := jetstream.New(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "all replicas to be current", func() bool { return isWhole(js, len(all)) })
+	return conn, js
 }
 
 func isWhole(js jetstream.JetStream, replicas int) bool {

@@ -9,10 +9,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
@@ -41,12 +43,17 @@ func (w window) send(message string) {
 }
 
 // waitForMessages waits until the list of messages has these, separated by |: "You Hello" is
-// one's own, "Hello" is not.
+// one's own, "alice Hello" is that of a user, "Hello" of somebody else.
 func (w window) waitForMessages(want string) {
 	w.t.Helper()
 	var got string
+	defer func() {
+		if got != want {
+			w.t.Errorf("the messages are %s", got)
+		}
+	}()
 	until(w.t, "the messages "+want, func() bool {
-		got = w.run(`[...document.querySelectorAll("#messages li")].map(li => (li.className ? li.querySelector("b").textContent + " " : "") + li.querySelector("span").textContent).join("|")`)
+		got = w.run(`[...document.querySelectorAll("#messages li")].map(li => [...li.querySelectorAll("b, span")].map(e => e.textContent).join(" ")).join("|")`)
 		return got == want
 	})
 }
@@ -179,12 +186,13 @@ func TestPageSaysOneThingAtATime(t *testing.T) {
 	}
 	const (
 		unreachable = "The server cannot be reached, or refuses."
+		unanswered  = "Not answered yet: 1. What is sent again counts once."
 		uncertain   = "Sent and not answered, so counted or not: 1."
 	)
 	c := stage.enter(t)
 	w.waitFor("value", "5")
 	w.send("six")
-	c.answer(t, "six", `{"type":"error","error":"not a number","code":"refused","retry":false}`)
+	c.answer(t, `{"value":"six"}`, `{"type":"error","error":"not a number","code":"refused","retry":false}`)
 	says("Live", "", "Error: not a number")
 
 	stage.refuses.Store(true)
@@ -197,22 +205,31 @@ func TestPageSaysOneThingAtATime(t *testing.T) {
 	w.waitForTitle("5 – total – " + stage.host)
 
 	w.send("six")
-	c.answer(t, "six", `{"type":"error","error":"not a number","code":"refused","retry":false}`)
+	c.answer(t, `{"value":"six"}`, `{"type":"error","error":"not a number","code":"refused","retry":false}`)
 	says("Live", "", "Error: not a number")
 	w.run(`String(document.getElementById("one").click())`)
 	says("Live", "", "")
-	c.answer(t, "1", "")
+	c.answer(t, `{"value":"1"}`, "")
 	c.end(t, 4000, "good luck")
-	says("Reconnecting", "4000: The app closed the connection. “good luck”", uncertain)
+	says("Reconnecting", "4000: The app closed the connection. “good luck”", unanswered)
+	c = stage.enter(t)
+	says("Live", "", "")
+	c.answer(t, `{"value":"1"}`, `{"type":"reply","epoch":"AAAAAAAA","version":4,"total":7}`)
+	w.waitFor("value", "7")
+	w.run(`String(document.getElementById("one").click())`)
+	c.answer(t, `{"value":"1"}`, "")
+	c.end(t, websocket.CloseNormalClosure, "")
+	says("Closed", "1000: The server closed the connection: it is done.", uncertain)
+	w.waitForTitle("Closed – total – " + stage.host)
+	w.run(`String(document.getElementById("connect").click())`)
 	c = stage.enter(t)
 	says("Live", "", uncertain)
 	w.run(`String(document.getElementById("one").click())`)
 	says("Live", "", "")
-	c.answer(t, "1", `{"type":"reply","epoch":"AAAAAAAA","version":4,"total":7}`)
-	w.waitFor("value", "7")
-	c.end(t, websocket.CloseNormalClosure, "")
-	says("Closed", "1000: The server closed the connection: it is done.", "")
-	w.waitForTitle("Closed – total – " + stage.host)
+	c.answer(t, `{"value":"1"}`, `{"type":"reply","epoch":"AAAAAAAA","version":5,"total":8}`)
+	w.waitFor("value", "8")
+	w.run(`String(document.getElementById("connect").click())`)
+	says("Closed", "You disconnected.", "")
 }
 
 // stage shows Caddy's page and plays the server of its WebSocket.
@@ -225,9 +242,16 @@ type stage struct {
 // actor is the server's end of a connection.
 type actor struct{ *websocket.Conn }
 
-// newStage plays the server of a page with these options.
+// newStage plays the server of the page of a total with these options.
 func newStage(t *testing.T, options ...string) *stage {
-	s := start(t, strings.Replace(pageConfig, "page\n", "page {\n"+strings.Join(options, "\n")+"\n}\n", 1))
+	t.Helper()
+	return newStageOf(t, strings.Replace(pageConfig, "page\n", "page {\n"+strings.Join(options, "\n")+"\n}\n", 1))
+}
+
+// newStageOf plays the server of a page at /sum/total.
+func newStageOf(t *testing.T, config string) *stage {
+	t.Helper()
+	s := start(t, config)
 	caddy, err := url.Parse(s.url("/"))
 	if err != nil {
 		t.Fatal(err)
@@ -237,10 +261,10 @@ func newStage(t *testing.T, options ...string) *stage {
 	upgrader := websocket.Upgrader{Subprotocols: []string{"json"}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case r.Header.Get("Accept") == "text/event-stream", st.refuses.Load() && websocket.IsWebSocketUpgrade(r):
+			w.WriteHeader(http.StatusServiceUnavailable)
 		case !websocket.IsWebSocketUpgrade(r):
 			proxy.ServeHTTP(w, r)
-		case st.refuses.Load():
-			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			conn, err := upgrader.Upgrade(w, r, nil)
 			if err != nil {
@@ -285,16 +309,22 @@ func (c actor) say(t *testing.T, message string) {
 	}
 }
 
-// answer reads a message and answers it, if there is something to answer.
+// answer reads a message and answers it, if there is something to answer. Both are given
+// without the id.
 func (c actor) answer(t *testing.T, message, with string) {
 	t.Helper()
-	if _, got, err := c.ReadMessage(); err != nil || string(got) != message {
-		t.Fatalf("the page sent %q, %v, want %q", got, err, message)
+	c.SetReadDeadline(time.Now().Add(patience))
+	_, got, err := c.ReadMessage()
+	id := idField.FindString(string(got))
+	if text := strings.Replace(string(got), id, "", 1); err != nil || text != message {
+		t.Fatalf("the page sent %q, %v, want %q", text, err, message)
 	}
 	if with != "" {
-		c.say(t, with)
+		c.say(t, strings.TrimSuffix(with, "}")+id+"}")
 	}
 }
+
+var idField = regexp.MustCompile(`,"id":("[^"]*"|\d+)(,"at":"[^"]*")?`)
 
 // end closes the connection.
 func (c actor) end(t *testing.T, code int, reason string) {

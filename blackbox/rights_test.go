@@ -18,8 +18,8 @@ const rightsConfig = `:PORT {
 	}
 }`
 
-// sending tells what there is to send with: whether it is disabled, and its words.
-const sending = `[...document.querySelectorAll("#text, #send, #one")].map(e => e.disabled).join() + " " + document.getElementById("text").placeholder`
+// sending tells what there is to send with: whether it is disabled, and what is said instead.
+const sending = `[...document.querySelectorAll("#text, #send, #one")].map(e => e.disabled).join() + " " + document.getElementById("reading").textContent`
 
 // A visitor that may not send sees so from the beginning, and goes on seeing what others do.
 func TestPageOfAReader(t *testing.T) {
@@ -32,10 +32,10 @@ func TestPageOfAReader(t *testing.T) {
 	writer.send("6")
 	reader.waitFor("value", "6")
 	writer.waitFor("value", "6")
-	if got, want := reader.run(sending), "true,true,true Read only: you may not send here"; got != want {
+	if got, want := reader.run(sending), "true,true,true You can read here, but not send."; got != want {
 		t.Errorf("the reader has %q, want %q", got, want)
 	}
-	if got, want := writer.run(sending), "false,false,false Number to add"; got != want {
+	if got, want := writer.run(sending), "false,false,false "; got != want {
 		t.Errorf("the writer has %q, want %q", got, want)
 	}
 }
@@ -47,12 +47,13 @@ func TestPageOfAReaderThatTries(t *testing.T) {
 	w := openWindow(t, browser, s.url("/late"))
 	w.waitFor("state", "Live")
 	w.waitFor("value", "0")
-	if got, want := w.run(sending), "false,false,false Number to add"; got != want {
+	if got, want := w.run(sending), "false,false,false "; got != want {
 		t.Errorf("before: %q, want %q", got, want)
 	}
 	w.send("6")
-	w.waitFor("notice", "Error: read only")
-	if got, want := w.run(sending), "true,true,true Read only: you may not send here"; got != want {
+	w.waitFor("reading", "You can read here, but not send.")
+	w.waitFor("notice", "")
+	if got, want := w.run(sending), "true,true,true You can read here, but not send."; got != want {
 		t.Errorf("after: %q, want %q", got, want)
 	}
 }
@@ -64,5 +65,5 @@ func TestPageOfAPermissionThatEnds(t *testing.T) {
 	until := time.Now().Add(5 * time.Second).Format(time.RFC3339Nano)
 	w := openWindow(t, browser, s.url("/sum?until="+url.QueryEscape(until)))
 	w.waitFor("state", "Closed")
-	w.waitFor("why", "3000: The permission to be here has ended. “permission has ended”")
+	w.waitFor("why", "Your permission to be here has ended. Load the page again to ask for another.")
 }

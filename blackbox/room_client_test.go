@@ -32,6 +32,28 @@ const clientConfig = `:PORT {
 		room {path}
 		write /elsewhere
 	}
+	websocket /kept/* {
+		app broadcast
+		history 1000
+		room "kept {path}"
+	}
+	websocket /said/* {
+		app broadcast
+		room {path}
+	}
+	websocket /blocked/kept/* {
+		app broadcast
+		history 1000
+		room "kept {path}"
+	}
+	websocket /blocked/said/* {
+		app broadcast
+		room {path}
+	}
+	websocket /mute {
+		app broadcast
+		write /elsewhere
+	}
 	websocket /small {
 		app sum
 		max_message_size 100B
@@ -229,5 +251,96 @@ func TestABrowserWhoseServerForgets(t *testing.T) {
 	s.again(t)
 	if got := w.run(`opened().then(() => Promise.all([room.send(1), room.send(1)])).then(all => all.map(({total}) => total).join(" "))`); got != "1 2" {
 		t.Errorf("counted to %s", got)
+	}
+}
+
+// What is said in a chat that is kept is kept once, whatever happens to the connection, and
+// answered with its place. All are told it once.
+func TestChatsOfABrowserThatAreKept(t *testing.T) {
+	s := start(t, clientConfig)
+	c := newCutter(t, s)
+	w := c.page(t)
+	for _, path := range []string{"/kept/a", "/blocked/kept/a"} {
+		c.enter(t, w, path, "{}")
+		w.run(`(window.said = [],
+			window.heard = new Promise(done => room.addEventListener("message", e => { if (said.push(e.detail.data) === 30) done(); })),
+			window.sent = Promise.all(Array.from({length: 30}, (_, i) => room.send({data: String(i)}))), "")`)
+		c.cut()
+		if got := w.run(`sent.then(all => all.every(({type, version}, i) => type === "reply" && version === i + 1) + "")`); got != "true" {
+			t.Errorf("%s: the messages are not answered with their places", path)
+		}
+		if got := w.run(`heard.then(() => said.every((text, i) => text === String(i)) + " " + said.length)`); got != "true 30" {
+			t.Errorf("%s: not told all once, in order: %s", path, got)
+		}
+		if h := s.history(t, path); h.Last != 30 || len(h.Messages) != 30 || *h.Messages[29].Data != "29" {
+			t.Errorf("%s: %+v", path, h)
+		}
+	}
+}
+
+// What is said in a chat that keeps nothing is sent once, and nobody waits for an answer.
+func TestChatsOfABrowserThatAreNotKept(t *testing.T) {
+	s := start(t, clientConfig)
+	c := newCutter(t, s)
+	w := c.page(t)
+	for path, refused := range map[string]string{"/said/a": "sent refused", "/blocked/said/a": "refused refused"} {
+		c.enter(t, w, path, "{}")
+		w.run(`(window.said = [], window.errors = [],
+			room.addEventListener("message", e => { said.push(e.detail.data); room.dispatchEvent(new Event("more")); }),
+			room.addEventListener("error", e => { errors.push(e.detail.code); room.dispatchEvent(new Event("more")); }),
+			window.until = is => new Promise(done => is() ? done() : room.addEventListener("more", function see() { if (is()) { room.removeEventListener("more", see); done(); } })),
+			window.say = (...texts) => Promise.all(texts.map(data => room.send({data}))), "")`)
+		if got := w.run(`say("a", "b", "c").then(() => until(() => said.length === 3)).then(() => said.join(" ") + errors.join(" "))`); got != "a b c" {
+			t.Errorf("%s: %s", path, got)
+		}
+		seen := c.connections()
+		if got := w.run(`room.send({data: 1}).then(() => "sent", e => e.code).then(got => until(() => errors.length === 1).then(() => got + " " + errors.join(" ")))`); got != refused {
+			t.Errorf("%s: what is refused: %s, want %s", path, got, refused)
+		}
+		if now := c.connections(); path == "/said/a" && now != seen {
+			t.Errorf("%d more connections", now-seen)
+		}
+		w.run(`(window.ended = new Promise(done => room.addEventListener("status", done, {once: true})), "")`)
+		c.cut()
+		if got := w.run(`ended.then(opened).then(() => say("d", "e")).then(() => until(() => said.length === 5)).then(() => said.join(" "))`); got != "a b c d e" {
+			t.Errorf("%s: after a cut: %s", path, got)
+		}
+		w.run(`(room.close(), "")`)
+	}
+	c.enter(t, w, "/mute", "{}")
+	if got := w.run(`room.send({data: "x"}).then(() => "sent", e => e.code)`); got != "read_only" {
+		t.Errorf("a reader: %s", got)
+	}
+}
+
+// A text is sent as it is, over each way. What comes of it is an event, with the text that it
+// came as: its numbers may have more digits than those of JavaScript.
+func TestABrowserSendsTextsAsTheyAre(t *testing.T) {
+	c := newCutter(t, start(t, clientConfig))
+	w := c.page(t)
+	for _, path := range []string{"/sum/say", "/blocked/say"} {
+		c.enter(t, w, path, "{}")
+		if got := w.run(`new Promise(done => {
+			for (const type of ["reply", "error"]) room.addEventListener(type, e => done(e.data.replace(/.*"total":/, "") + typeof e.detail.total));
+			room.say("123456789012345678901234567890");
+		})`); got != "123456789012345678901234567890}number" {
+			t.Errorf("%s: %s", path, got)
+		}
+		if got := w.run(`new Promise(done => {
+			room.addEventListener("error", e => done(e.detail.error));
+			room.say("six");
+		})`); got != "not a number" {
+			t.Errorf("%s: a refusal is told as %s", path, got)
+		}
+		if got := w.run(`(() => { room.close(); try { room.say("1"); return ""; } catch (e) { return e.code; } })()`); got != "closed" {
+			t.Errorf("%s: after the end: %s", path, got)
+		}
+	}
+	c.enter(t, w, "/echo", `{protocol: ""}`)
+	if got := w.run(`new Promise(done => {
+		room.addEventListener("text", e => done(e.detail.constructor.name + e.detail.byteLength));
+		room.say(new Uint8Array(3));
+	})`); got != "ArrayBuffer3" {
+		t.Errorf("a binary message is %s", got)
 	}
 }

@@ -161,6 +161,11 @@ func (c *webSocketSender) answer() (told, error) {
 func (c *webSocketSender) read() (told, error) {
 	c.SetDeadline(time.Now().Add(patience))
 	f, err := readFrame(c.r)
+	for err == nil && f.op == opPing {
+		if _, err = io.WriteString(c, pong(f.payload)); err == nil {
+			f, err = readFrame(c.r)
+		}
+	}
 	switch {
 	case err != nil:
 		return told{}, err

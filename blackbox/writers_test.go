@@ -20,9 +20,11 @@ type writer struct {
 	most  int                // operations; 0: any number
 	value func(n int) string // of the operation n
 	many  bool               // of the room's clients: the first answer to a repeat may not be kept any more
+	rest  time.Duration      // before each operation, on average
 
 	// Changed while it works.
 	sent     int          // at least once; all before are sent too
+	spans    map[int]span // of operations, from the first sending to the first reply
 	acked    int          // with ids: all up to this are answered with a reply
 	answers  map[int]told // to operations, the first one that came
 	repeats  int          // how many answers were marked as such
@@ -49,7 +51,7 @@ const comeBack = 10 * time.Millisecond
 
 // add takes a writer into the crew.
 func (c *crew) add(w writer) {
-	w.answers, w.progress = make(map[int]told), &c.progress
+	w.answers, w.spans, w.progress = make(map[int]told), make(map[int]span), &c.progress
 	if w.ids {
 		w.name += "." + strconv.FormatUint(rand.Uint64(), 36)
 	}
@@ -161,7 +163,11 @@ func (w *writer) work(address string, may func(n int) bool) error {
 // begin sends an operation.
 func (w *writer) begin(to sender, n int) error {
 	if n > w.sent {
+		if w.rest > 0 {
+			time.Sleep(rand.N(2 * w.rest))
+		}
 		w.sent = n
+		w.spans[n] = span{began: time.Now()}
 		w.progress.sent.Add(1)
 	}
 	return to.send(w.operation(n))
@@ -196,7 +202,7 @@ func (w *writer) accept(n int, a told) error {
 		return odd("%d is counted twice: %s, %s", n, before.raw, a.raw)
 	case known && before.Type == "reply" && before.first() != a.first() && !(w.many && a.Version >= before.Version):
 		return odd("%d is answered with %s, then with %s", n, before.raw, a.raw)
-	case w.ids && n > w.acked+1:
+	case w.ids && !w.mayCount(n):
 		return odd("%d is counted before %d: %s", n, w.acked+1, a.raw)
 	}
 	if a.Repeat {
@@ -204,10 +210,24 @@ func (w *writer) accept(n int, a told) error {
 	}
 	if !known || before.Type != "reply" {
 		w.progress.acked.Add(1)
+		w.spans[n] = span{w.spans[n].began, time.Now()}
 	}
 	w.note(n, a)
-	w.acked = max(w.acked, n)
+	for w.answers[w.acked+1].Type == "reply" {
+		w.acked++
+	}
 	return nil
+}
+
+// mayCount reports whether an operation with an id may count: all before it have, or may
+// have, as far as the client was told.
+func (w *writer) mayCount(n int) bool {
+	for before := w.acked + 1; before < n; before++ {
+		if a := w.answers[before]; a.Type != "reply" && a.Code != "unknown" {
+			return false
+		}
+	}
+	return true
 }
 
 // note keeps the first reply, or the last refusal before one.

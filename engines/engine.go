@@ -23,6 +23,12 @@
 // do so before it returns: callers have to do much more to settle an unknown
 // outcome.
 //
+// # Logs
+//
+// An engine may also keep messages of rooms, see [Log]: entries in an order, of which the
+// oldest are removed in time. They are apart from the values, so that a message costs
+// what it has and not what the room has.
+//
 // # Contexts
 //
 // A context bounds how long the caller waits, not what is done. If it ends before
@@ -33,7 +39,8 @@
 //
 // A value that cannot be read, or is not what was stored, is an error of Load that
 // is none of those below. ErrNotFound would invite the caller to begin anew:
-// Swap and Delete refuse to touch such a value, so that somebody can repair it.
+// Swap and Delete refuse to touch such a value, so that somebody can repair it. The same
+// holds for the entries of a log.
 //
 // # Modules
 //
@@ -97,6 +104,9 @@ type Value struct {
 	// Wake is when something is to be done in the room, also if nobody is in it. The
 	// engine finds rooms by it ([Engine.Due]). Zero: nothing is.
 	Wake time.Time
+	// Epoch is that of the room's log, see [Log]. It is the same as long as the room is
+	// stored. Empty: the room has no log.
+	Epoch string
 }
 
 // Engine keeps one value for each room. Its methods may be called from many
@@ -114,8 +124,8 @@ type Engine interface {
 	// that is an [ErrConflict]; a state larger than MaxState is an [ErrRefused].
 	// Swap keeps no reference to the bytes of v once it has returned.
 	Swap(ctx context.Context, key Key, rev uint64, v Value) (uint64, error)
-	// Delete removes a room if its revision is rev, else [ErrConflict]. A room
-	// that does not exist is [ErrNotFound].
+	// Delete removes a room, with its log, if its revision is rev, else [ErrConflict]. A
+	// room that does not exist is [ErrNotFound].
 	Delete(ctx context.Context, key Key, rev uint64) error
 	// List returns at most n keys, in order, that come after the given one; the
 	// zero Key starts.
@@ -154,6 +164,41 @@ type Wake struct {
 	Key Key
 	At  time.Time
 }
+
+// Log is an Engine that can keep messages of its rooms. A room has at most one log, of one
+// epoch: what the caller calls a life of the room, 1 to 64 bytes. It begins with the first
+// Append to a room that is stored with this epoch ([Value]), and ends when the room is deleted;
+// until then entries under another epoch are none of it. The entries of a log have positions that count from 1.
+// A position never comes back, also when all entries are trimmed and past a reopening of
+// the engine.
+//
+// Read and Trim may be called by many goroutines at any time. Append may be called for many
+// rooms at once, also beside Swap, but never twice at once for one room; it is as with Swap
+// when its context ends.
+type Log interface {
+	// Append adds entries behind the position after, which is the last one or, for the
+	// first entries, 0. It adds all of them or none, and returns the position of the last
+	// one. The outcomes are those of Swap: it is an [ErrConflict] if after is not the last
+	// position, the log has another epoch or the room is not stored; an [ErrRefused] if
+	// there are no entries, more than [MaxEntries], or if they have more bytes together
+	// than MaxState; any other error is unknown. Append keeps no reference to the entries
+	// once it has returned.
+	Append(ctx context.Context, key Key, epoch string, after uint64, entries [][]byte) (last uint64, err error)
+	// Read returns entries behind the position after, in order and without a gap. The
+	// first of them is the one at after+1 or, if that is trimmed, the oldest that is
+	// kept. They are at most n, and fewer than there are if they have about a MiB, but
+	// at least one, if there is one and n is not 0. first is the position of the oldest
+	// entry that is kept, last that of the newest; if none is kept, first is last+1. A
+	// log that has not begun, or of another epoch, has the positions 1 and 0. The bytes
+	// belong to the caller.
+	Read(ctx context.Context, key Key, epoch string, after uint64, n int) (entries [][]byte, first, last uint64, err error)
+	// Trim removes the entries up to a position. Where there is nothing to remove it does
+	// nothing. After an error some of them may be removed, always the oldest first.
+	Trim(ctx context.Context, key Key, epoch string, upTo uint64) error
+}
+
+// MaxEntries is how many entries Append takes at once.
+const MaxEntries = 4096
 
 // Volatile marks an Engine whose rooms live as long as it is open and whose
 // Load and Swap never wait, so that the hub commits where a message was read.
@@ -204,7 +249,11 @@ type Event struct {
 	// is known, and one of this process. Of several changes in a row only the last may be
 	// told.
 	Rev uint64
-	// Message is what was published; nil if the room was changed.
+	// Epoch and Last are of a log, if entries were added to it: it goes or went up to the
+	// position Last. The same holds as for Rev.
+	Epoch string
+	Last  uint64
+	// Message is what was published; nil if the room, or its log, was changed.
 	Message []byte
 }
 

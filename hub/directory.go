@@ -78,6 +78,9 @@ func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, e
 	if s == stays && (!ok || e.seats == 0) && h.fullLocked() {
 		return nil, ErrTooManyRooms
 	}
+	if ok && e.room.Keeps() != rt.Keeps {
+		return nil, ErrSwitched
+	}
 	if !ok {
 		e = &entry{room: room.New(key, rt, &h.shared), unloaded: h.forgetter.noteLoaded(key)}
 		h.rooms.entries[key] = e

@@ -65,7 +65,7 @@ const shareTimeout = 500 * time.Millisecond
 // openFor opens the engine for a visitor of a room that keeps something. For others it tries
 // to, so that other processes hear what they say.
 func (h *Hub) openFor(ctx context.Context, rt *route.Route) error {
-	if isStateful(rt) {
+	if rt.Stores() {
 		return h.Open(ctx)
 	}
 	if h.shared.Sharing && !h.shared.HasOthers() {
@@ -144,6 +144,7 @@ func (h *Hub) noteFailure(operation string, err error) {
 // install has the rooms use the engine: there are none yet that keep something.
 func (h *Hub) install(engine engines.Engine) {
 	h.store.Engine = engine
+	h.store.Log, _ = engine.(engines.Log)
 	if marked, ok := engine.(engines.Marked); ok {
 		h.store.Mark = marked.Mark()
 	}
@@ -152,6 +153,10 @@ func (h *Hub) install(engine engines.Engine) {
 		h.shared.SetOthers(shared, engine.MaxState())
 	}
 }
+
+// KeepsMessages reports whether the engine has a log for the messages of rooms, as long as it
+// is not known that it has none.
+func (h *Hub) KeepsMessages() bool { return !h.engine.opened.Load() || h.store.Log != nil }
 
 // closeEngine closes the engine if it is open, for good.
 func (h *Hub) closeEngine() (err error) {

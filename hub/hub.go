@@ -26,6 +26,9 @@ var (
 	ErrTooManyConnections = errors.New("max_connections is reached")
 	ErrTooManyRooms       = errors.New("max_rooms is reached")
 	ErrTooManyForClient   = errors.New("max_connections_per_ip is reached")
+	// ErrSwitched: the room is still as it was before the option history was switched on or
+	// off, until the last of those is gone that are in it.
+	ErrSwitched = errors.New("the room is about to begin to keep messages, or to end that")
 )
 
 // Limits are the bounds of a hub. The zero value of a number means none.

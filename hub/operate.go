@@ -2,6 +2,8 @@ package hub
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"go.uber.org/zap"
 
@@ -57,42 +59,88 @@ func (h *Hub) erase(ctx context.Context, key engines.Key, rt *route.Route) error
 func (h *Hub) acquireToErase(key engines.Key, rt *route.Route) (*room.Room, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rooms.entries[key] == nil && (rt == nil || !isStateful(rt)) {
+	e := h.rooms.entries[key]
+	switch {
+	case h.closed != nil:
+		return nil, ErrClosed
+	case e != nil && e.room.Stores():
+		e.room.Retain()
+	case e != nil || rt == nil || !rt.Stores():
 		return nil, nil
-	}
-	e, err := h.acquireLocked(key, rt, passes)
-	if err != nil {
-		return nil, err
+	default:
+		var err error
+		if e, err = h.acquireLocked(key, rt, passes); err != nil {
+			return nil, err
+		}
 	}
 	e.visited = true
 	return e.room, nil
 }
 
-func isStateful(rt *route.Route) bool {
-	_, keeps := rt.App().(apps.Stateful)
-	return keeps
-}
-
 // Publish sends a message to the members of a room, and returns how many they are in this
-// process.
-func (h *Hub) Publish(key engines.Key, msg apps.Message) (members int) {
+// process. Where messages are kept it is kept also if nobody is in the room, unless the room
+// is not stored; then it has been stored when Publish returns. An error tells that the message
+// reaches nobody, unless it is replica.ErrUnknown: [ErrClosed], one of room.Room.Load and Say,
+// or room.ErrTooLarge.
+func (h *Hub) Publish(ctx context.Context, key engines.Key, msg apps.Message) (members int, err error) {
 	r := h.retain(key)
 	if r == nil {
-		h.sayElsewhere(key, msg)
-		return 0
+		if r, err = h.findKept(ctx, key); err != nil {
+			return 0, err
+		}
+	}
+	if r == nil {
+		return 0, h.sayElsewhere(key, msg)
 	}
 	defer r.Release()
-	return r.Say(msg)
+	if err := r.Load(ctx, r.Route()); err != nil { // it may be in memory only since somebody is about to enter
+		return 0, err
+	}
+	return r.Say(ctx, msg)
+}
+
+// findKept returns a stored room that keeps messages, with a reference taken, or nil if there
+// is none.
+func (h *Hub) findKept(ctx context.Context, key engines.Key) (*room.Room, error) {
+	rt := h.keepingRoute(key.App)
+	if rt == nil {
+		return nil, nil
+	}
+	if err := h.openFor(ctx, rt); err != nil {
+		return nil, fmt.Errorf("%w: opening engine: %w", room.ErrUnavailable, err)
+	}
+	v, err := h.Room(ctx, key)
+	switch {
+	case errors.Is(err, ErrNoRoom):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	if rt = h.RouteTo(key.App, v.Route); !rt.Keeps {
+		return nil, nil
+	}
+	return h.find(ctx, rt, key.Room, passes)
+}
+
+// keepingRoute returns a route of an app that keeps messages, or nil.
+func (h *Hub) keepingRoute(app string) *route.Route {
+	for _, rt := range *h.routes.Load() {
+		if rt.AppName == app && rt.Keeps {
+			return rt
+		}
+	}
+	return nil
 }
 
 // sayElsewhere tells other processes a message for a room that is not in memory here. The lock
 // keeps the hub from closing meanwhile.
-func (h *Hub) sayElsewhere(key engines.Key, msg apps.Message) {
+func (h *Hub) sayElsewhere(key engines.Key, msg apps.Message) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed == nil {
-		h.shared.SayTo(key, msg)
+	if h.closed != nil {
+		return ErrClosed
 	}
+	return h.shared.SayTo(key, msg)
 }
 
 // retain returns a room that is in memory, with a reference taken, or nil.

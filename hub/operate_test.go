@@ -190,12 +190,12 @@ func TestPublish(t *testing.T) {
 	w := hubtest.New(t, new(memory.Engine))
 	rt := hubtest.Route(hubtest.NewCounterApp())
 	a, b, other := w.Join(rt), w.Join(rt), w.Enter(rt, room.Visitor{Room: "other"})
-	if n := w.Hub.Publish(key, apps.Text("hello")); n != 2 {
+	if n, err := w.Hub.Publish(t.Context(), key, apps.Text("hello")); n != 2 || err != nil {
 		t.Errorf("%d members", n)
 	}
 	a.Expect("hello")
 	b.Expect("hello")
-	if n := w.Hub.Publish(engines.Key{App: "test", Room: "none"}, apps.Text("hello")); n != 0 || w.Hub.Rooms() != 2 {
+	if n, err := w.Hub.Publish(t.Context(), engines.Key{App: "test", Room: "none"}, apps.Text("hello")); n != 0 || err != nil || w.Hub.Rooms() != 2 {
 		t.Errorf("%d members, %d rooms", n, w.Hub.Rooms())
 	}
 	other.Send("op")

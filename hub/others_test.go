@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyws/caddy-websocket/apps/broadcast"
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
 	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
+	"github.com/caddyws/caddy-websocket/socket"
 )
 
 // common is what the engines of several nodes have in common: rooms, and who wants to hear of
@@ -37,6 +42,7 @@ type node struct {
 	engines.Engine
 	common *common
 	opened time.Time // before that it cannot be reached
+	loads  atomic.Int64
 }
 
 func newCommon() *common { return &common{hear: make(map[*func(engines.Event)]listener)} }
@@ -59,12 +65,17 @@ func (n *node) Open(context.Context) (engines.Engine, error) {
 	return n, nil
 }
 
-// longestSleep is how long a node does not look by itself.
-const longestSleep = time.Minute
+const (
+	// longestSleep is how long a node does not look by itself.
+	longestSleep = time.Minute
+	// longestStagger is how much later than a room is due a node looks for it.
+	longestStagger = 500 * time.Millisecond
+)
 
 var errFault = errors.New("cable")
 
 func (n *node) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	n.loads.Add(1)
 	n.common.mu.Lock()
 	fails := n.common.faults > 0
 	if fails {
@@ -83,6 +94,25 @@ func (n *node) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.
 		n.common.tell(nil, key, engines.Event{Rev: now})
 	}
 	return now, err
+}
+
+// log is the log that the nodes have in common.
+func (n *node) log() engines.Log { return &n.common.Engine }
+
+func (n *node) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (uint64, error) {
+	last, err := n.log().Append(ctx, key, epoch, after, entries)
+	if err == nil {
+		n.common.tell(n, key, engines.Event{Epoch: epoch, Last: last})
+	}
+	return last, err
+}
+
+func (n *node) Read(ctx context.Context, key engines.Key, epoch string, after uint64, count int) ([][]byte, uint64, uint64, error) {
+	return n.log().Read(ctx, key, epoch, after, count)
+}
+
+func (n *node) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
+	return n.log().Trim(ctx, key, epoch, upTo)
 }
 
 // tell tells all nodes but one.
@@ -173,6 +203,30 @@ func TestMembersHearOfOtherNodes(t *testing.T) {
 	}
 }
 
+// Members of a room with history are told what is said over other nodes, in one order, whoever
+// has begun it.
+func TestMembersHearMessagesKeptByOtherNodes(t *testing.T) {
+	a, b, c := nodes(t)
+	keeping := func() *route.Route {
+		rt := route.Config{App: new(broadcast.App), Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20}}
+		rt.History = route.History{Messages: 100, Replay: 100}
+		return route.New("test", "test", rt)
+	}
+	ra, rb := keeping(), keeping()
+	here, there := a.Join(ra), b.Join(rb)
+	c.listening(t, 2)
+	for i := range 20 {
+		sender, other := here, there
+		if i%2 == 1 {
+			sender, other = there, here
+		}
+		text := fmt.Sprint("message ", i)
+		sender.Send(text)
+		sender.Expect(text)
+		other.Expect(text)
+	}
+}
+
 // What could not be read when it was heard of is read later.
 func TestWhatWasHeardOfIsReadLater(t *testing.T) {
 	a, b, c := nodes(t)
@@ -210,7 +264,7 @@ func TestPollOfANodeThatHasDiedCloses(t *testing.T) {
 				b.vote(rt, "room")
 				synctest.Wait()
 				b.stop()
-				time.Sleep(lasts + longestSleep + time.Millisecond)
+				time.Sleep(lasts + longestSleep + longestStagger + time.Millisecond)
 				a.expectPrefix("room", "1 closed after ")
 			})
 		}
@@ -230,8 +284,47 @@ func TestNodeLooksForWakesOfOthers(t *testing.T) {
 		b.vote(rt, "room")
 		synctest.Wait()
 		b.stop()
-		time.Sleep(app.lasts + time.Millisecond)
-		a.expect("room", "1 closed after 2m0s")
+		time.Sleep(app.lasts + longestStagger + time.Millisecond)
+		a.expectPrefix("room", "1 closed after 2m0")
+	})
+}
+
+// Of several nodes that know of rooms that are due, in which nobody is, one loads and wakes
+// them. The others find nothing to do.
+func TestOneNodeWakesWhatIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rooms = 100
+		c := newCommon()
+		var nodes []*node
+		for range 3 {
+			nodes = append(nodes, c.node())
+			p, rt := &pollHouse{t: t, engine: nodes[len(nodes)-1]}, pollRoute("poll", hourly)
+			p.start(rt)
+			defer p.stop()
+			for n := range rooms {
+				if len(nodes) == 1 {
+					p.vote(rt, fmt.Sprint(n))
+				}
+			}
+		}
+		time.Sleep(time.Hour - time.Second)
+		for _, n := range nodes {
+			n.loads.Store(0)
+		}
+		time.Sleep(time.Second + longestStagger)
+		synctest.Wait()
+		var loads []int64
+		for _, n := range nodes {
+			loads = append(loads, n.loads.Load())
+		}
+		slices.Sort(loads)
+		if want := []int64{0, 0, 2 * rooms}; !slices.Equal(loads, want) { // the route of each, and then its state
+			t.Errorf("the nodes have loaded %d times", loads)
+		}
+		due, err := c.Due(t.Context(), time.Now().Add(time.Hour), engines.Wake{}, 1)
+		if err != nil || len(due) > 0 {
+			t.Errorf("still due: %v, %v", due, err)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -18,6 +19,21 @@ func (h *Hub) View(ctx context.Context, rt *route.Route, name string) (room.View
 	}
 	defer r.Release()
 	return r.View(), nil
+}
+
+// History shows messages of a room whose route keeps them; looking stores nothing. The errors
+// are those of Join.
+func (h *Hub) History(ctx context.Context, rt *route.Route, name string, seen room.Seen, limit int) (room.History, error) {
+	r, err := h.find(ctx, rt, name, passes)
+	if err != nil {
+		return room.History{}, err
+	}
+	defer r.Release()
+	shown, err := r.History(ctx, seen, limit)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", room.ErrUnavailable, err)
+	}
+	return shown, err
 }
 
 // askTimeout bounds how long a plain request waits for its answer.

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,9 +19,19 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
+	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/tally"
 )
+
+// publish says something in a room as an operator of a node.
+func publish(t *testing.T, w *hubtest.World, name, text string, members int, want error) {
+	t.Helper()
+	n, err := w.Hub.Publish(t.Context(), engines.Key{App: "test", Room: name}, apps.Text(text))
+	if n != members || !errors.Is(err, want) {
+		t.Errorf("%q is published to %d members, %v; want %d, %v", text, n, err, members, want)
+	}
+}
 
 // Members of several nodes are told what anybody of them says, once. All of a node are told
 // it in the same order, and what one has said in the order in which it was said.
@@ -69,6 +80,47 @@ func TestMessagesAreHeardOnOtherNodes(t *testing.T) {
 	c.listening(t, 0)
 }
 
+// Members of the subprotocol json on other nodes are told by whom a message is, and when it was
+// sent, as those on this one are: the very same object, whatever the text is made of.
+func TestWhoHasSpokenIsHeardOnOtherNodes(t *testing.T) {
+	a, b, c := nodes(t)
+	ra, rb := hubtest.Route(&broadcast.App{Format: "{user}: {message}"}), hubtest.Route(&broadcast.App{Format: "{user}: {message}"})
+	speaks := room.Visitor{Room: "room", Subprotocol: message.Subprotocol, User: "ann"}
+	here, there, text := a.Enter(ra, speaks), b.JoinJSON(rb), b.Join(rb)
+	c.listening(t, 2)
+	same := func(want ...string) {
+		t.Helper()
+		mine, err := here.ReadText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		there.Expect(mine)
+		for _, w := range append(want, `"time":"`) {
+			if !strings.Contains(mine, w) {
+				t.Errorf("told %s, want %s", mine, w)
+			}
+		}
+	}
+	here.Send(`{"data":"\"hi\""}`)
+	same(`"data":"\"hi\""}`, `"user":"ann"}`, `"from":{"id":"`)
+	text.Expect(`ann: "hi"`)
+	here.SendBinary("\xff")
+	same(`"binary":"/w=="}`, `"user":"ann"}`)
+	if op, p, err := text.ReadFrame(); err != nil || op != frames.Binary || string(p) != "\xff" {
+		t.Errorf("read %v %q, %v", op, p, err)
+	}
+	there.Send(`{"data":"nobody"}`)
+	told, err := there.ReadText()
+	if err != nil || strings.Contains(told, `"user"`) {
+		t.Errorf("told %s, %v", told, err)
+	}
+	here.Expect(told)
+	text.Expect(": nobody")
+	publish(t, a, "room", "by an operator", 1, nil)
+	same(`"data":"by an operator"}`)
+	text.Expect("by an operator")
+}
+
 // Binary messages stay so, and those of plain requests and of operators are heard, too, also
 // if the room is nowhere else.
 func TestMessagesFromOutsideAreHeardOnOtherNodes(t *testing.T) {
@@ -82,21 +134,17 @@ func TestMessagesFromOutsideAreHeardOnOtherNodes(t *testing.T) {
 		t.Errorf("read %v %q, %v", op, p, err)
 	}
 	hubtest.Until(t, "the room to be gone", func() bool { return a.Rooms() == 0 })
-	if n := a.Hub.Publish(engines.Key{App: "test", Room: "room"}, apps.Text("by an operator")); n != 0 {
-		t.Errorf("%d members", n)
-	}
+	publish(t, a, "room", "by an operator", 0, nil)
 	there.Expect("by an operator")
 	here := a.Join(ra)
-	if n := a.Hub.Publish(engines.Key{App: "test", Room: "room"}, apps.Text("again")); n != 1 {
-		t.Errorf("%d members", n)
-	}
+	publish(t, a, "room", "again", 1, nil)
 	here.Expect("again")
 	there.Expect("again")
 	if err := a.CloseHub(); err != nil {
 		t.Fatal(err)
 	}
-	a.Hub.Publish(engines.Key{App: "test", Room: "room"}, apps.Text("too late"))
-	b.Hub.Publish(engines.Key{App: "test", Room: "room"}, apps.Text("last"))
+	publish(t, a, "room", "too late", 0, hub.ErrClosed)
+	publish(t, b, "room", "last", 1, nil)
 	there.Expect("last")
 }
 
@@ -128,8 +176,8 @@ func TestMessageTooLargeForOthers(t *testing.T) {
 	ra, rb := hubtest.Route(new(broadcast.App)), hubtest.Route(new(broadcast.App))
 	here, there := a.Join(ra), b.Join(rb)
 	large := strings.Repeat("x", 4<<10)
-	a.Hub.Publish(engines.Key{App: "test", Room: "room"}, apps.Text(large))
-	a.Hub.Publish(engines.Key{App: "test", Room: "elsewhere"}, apps.Text(large))
+	publish(t, a, "room", large, 1, nil)
+	publish(t, a, "elsewhere", large, 0, room.ErrTooLarge)
 	here.Expect(large)
 	here.Send("small")
 	here.Expect("small")

@@ -130,7 +130,7 @@ func (f *forgetter) routeOf(key engines.Key) (found *route.Route) {
 	}
 	for _, rt := range *f.hub.routes.Load() {
 		switch after := rt.Config().Forget; {
-		case rt.Name != name || rt.AppName != key.App:
+		case rt.Name != name || rt.AppName != key.App || !rt.Stores():
 		case after <= 0:
 			return nil
 		case found == nil || after > found.Config().Forget:

@@ -117,7 +117,7 @@ func TestATraceOfAllRooms(t *testing.T) {
 		tr.shows("received a/bob claim press", "sent a/bob 3", "updated a/ 3", "sent a/bob press hot")
 		alice.Send("say hello")
 		tr.shows("received a/alice say hello", "published a/alice say hello")
-		b.Publish(engines.Key{App: "test", Room: "a"}, apps.Text("to all"))
+		b.Publish(t.Context(), engines.Key{App: "test", Room: "a"}, apps.Text("to all"))
 		alice.Member.App().Send(apps.Text("to you"))
 		tr.shows("published a/ to all", "sent a/alice to you")
 		bob.Close()
@@ -169,7 +169,7 @@ func TestTracesChooseMembers(t *testing.T) {
 					}
 				}
 				for _, name := range []string{"a", "b"} {
-					b.Publish(engines.Key{App: "test", Room: name}, apps.Text("to all"))
+					b.Publish(t.Context(), engines.Key{App: "test", Room: name}, apps.Text("to all"))
 					if strings.Contains(test.all, name) {
 						tr.shows("published " + name + "/ to all")
 					} else {
@@ -210,7 +210,7 @@ func TestATraceIsBounded(t *testing.T) {
 		tr := trace(t, b.Hub, hub.Filter{})
 		say := func(n int) {
 			for range n {
-				b.Publish(engines.Key{App: "test", Room: "a"}, apps.Text("hello"))
+				b.Publish(t.Context(), engines.Key{App: "test", Room: "a"}, apps.Text("hello"))
 			}
 		}
 		expect := func(shown int, leftOut int64) {
@@ -239,7 +239,7 @@ func TestATraceShowsTheBeginning(t *testing.T) {
 		guest(t, b, hubtest.Route(new(echo.App)), "a", "alice")
 		tr := trace(t, b.Hub, hub.Filter{})
 		for _, size := range []int{256, 257} {
-			b.Publish(engines.Key{App: "test", Room: "a"}, apps.Binary([]byte(strings.Repeat("x", size))))
+			b.Publish(t.Context(), engines.Key{App: "test", Room: "a"}, apps.Binary([]byte(strings.Repeat("x", size))))
 			if p := tr.taken(); len(p) != 1 || len(p[0].Data) != 256 || p[0].Size != size || !p[0].Binary {
 				t.Errorf("of %d bytes it shows %+v", size, p)
 			}

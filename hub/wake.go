@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,6 +44,9 @@ const (
 	// longestSleep bounds how long the clock is trusted, and how late it is found what other
 	// processes have stored.
 	longestSleep = time.Minute
+
+	// longestStagger bounds how much later a process looks that has others beside it.
+	longestStagger = 500 * time.Millisecond
 
 	// The pause before rooms that could not be woken are tried again grows.
 	shortestRetry = time.Second
@@ -96,9 +100,17 @@ func (w *waker) run() {
 		w.setNext(next)
 		timer.Stop()
 		if !next.IsZero() {
-			timer.Reset(min(next.Sub(w.hub.store.Clock()), longestSleep))
+			timer.Reset(min(next.Sub(w.hub.store.Clock()), longestSleep) + w.stagger())
 		}
 	}
+}
+
+// stagger returns how long to wait for other processes to be first; 0 if there are none.
+func (w *waker) stagger() time.Duration {
+	if !w.hub.shared.HasOthers() {
+		return 0
+	}
+	return rand.N(longestStagger) //nolint:gosec // not a secret
 }
 
 func (w *waker) setNext(at time.Time) {

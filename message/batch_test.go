@@ -5,13 +5,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
 var (
-	said   = Message{Text: []byte("hello")}
-	blob   = Message{Binary: true, Text: []byte{0, 0xff}}
+	noon   = time.Date(2030, 4, 5, 12, 0, 0, 7e6, time.FixedZone("", 3600))
+	said   = Message{Text: []byte("hello"), Sent: noon}
+	blob   = Message{Binary: true, Text: []byte{0, 0xff}, Sent: noon, From: ann{"ABC", ""}}
+	quoth  = Message{Text: []byte("ann: \"hi\""), JSON: []byte(`{"data":"\"hi\""}`), Sent: noon, From: ann{"ABC", `a"n`}}
+	kept   = Message{Text: []byte("<hi>"), At: Point{"ABCDEFGH", 7}, Sent: noon, From: ann{"", ""}}
+	stood  = Message{Kind: State, At: Point{"ABCDEFGH", 7}}
 	state  = Message{Kind: State, At: Point{"ABCDEFGH", 7}, Text: []byte("10"), JSON: []byte(`{"total":10}`)}
 	reply  = Message{Kind: Reply, At: Point{"ABCDEFGH", 8}, Text: []byte("11"), JSON: []byte(`{"total":11}`)}
 	update = Message{Kind: Update, At: Point{"ABCDEFGH", 9}, Text: []byte("12"), JSON: []byte(` { } `)}
@@ -27,9 +33,12 @@ func TestMessagesInEachForm(t *testing.T) {
 		message            Message
 		text, json, events string
 	}{
-		{"published", said, "\x81\x05hello", "\x81\x05hello", "data: hello\n\n"},
-		{"binary", blob, "\x82\x02\x00\xff", "\x82\x02\x00\xff", "event: binary\ndata: AP8=\n\n"},
-		{"nothing published", Message{}, "\x81\x00", "\x81\x00", "data: \n\n"},
+		{"published", said, "\x81\x05hello", "\x81.." + `{"type":"message","time":"2030-04-05T11:00:00.007Z","data":"hello"}`, "data: hello\n\n"},
+		{"binary", blob, "\x82\x02\x00\xff", "\x81.." + `{"type":"message","from":{"id":"ABC"},"time":"2030-04-05T11:00:00.007Z","binary":"AP8="}`, "event: binary\ndata: AP8=\n\n"},
+		{"nothing published", Message{Sent: noon}, "\x81\x00", "\x81.." + `{"type":"message","time":"2030-04-05T11:00:00.007Z","data":""}`, "data: \n\n"},
+		{"published in two formats", quoth, "\x81\x09ann: \"hi\"", "\x81.." + `{"type":"message","from":{"id":"ABC","user":"a\"n"},"time":"2030-04-05T11:00:00.007Z","data":"\"hi\""}`, "data: ann: \"hi\"\n\n"},
+		{"kept", kept, "\x81\x04<hi>", "\x81.." + `{"type":"message","epoch":"ABCDEFGH","version":7,"time":"2030-04-05T11:00:00.007Z","data":"\u003chi\u003e"}`, "id: ABCDEFGH-7\ndata: <hi>\n\n"},
+		{"where a room stands", stood, "", "\x81.." + `{"type":"state","epoch":"ABCDEFGH","version":7}`, "id: ABCDEFGH-7\n\n"},
 		{"state", state, "\x81\x0210", "\x81\x3d" + `{"type":"state","epoch":"ABCDEFGH","version":7,"total":10}`, "id: ABCDEFGH-7\ndata: 10\n\n"},
 		{"reply", reply, "\x81\x0211", "\x81\x3d" + `{"type":"reply","epoch":"ABCDEFGH","version":8,"total":11}`, "id: ABCDEFGH-8\ndata: 11\n\n"},
 		{"update without fields", update, "\x81\x0212", "\x81\x33" + `{"type":"update","epoch":"ABCDEFGH","version":9}`, "id: ABCDEFGH-9\ndata: 12\n\n"},
@@ -49,22 +58,37 @@ func TestMessagesInEachForm(t *testing.T) {
 	}
 }
 
-// jsonEvent is an event whose data is what a frame has, or the event of a message that
-// has no JSON.
+// jsonEvent is an event whose data is the object of a frame.
 func jsonEvent(m Message, frame string) string {
-	if m.Kind == Published {
-		return string(NewBatch(m).Bytes(Form{Format: Events}))
-	}
 	id := m.EventID()
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
-	return id + "data: " + frame[2:] + "\n\n"
+	_, object, _ := strings.Cut(frame, "{")
+	return id + "data: {" + object + "\n\n"
 }
 
-// fixLength sets the length of the one frame, so that the table need not.
+// fixLength sets the length of the one frame, so that the table need not: in its place are
+// something else.
 func fixLength(frame string) string {
-	return frame[:1] + string(rune(len(frame)-2)) + frame[2:]
+	_, object, _ := strings.Cut(frame, "{")
+	return string(frames.AppendMessage(nil, frames.Opcode(frame[0]&0xf), []byte("{"+object)))
+}
+
+// ann is somebody who says something.
+type ann struct{ id, user string }
+
+func (a ann) ID() string   { return a.id }
+func (a ann) User() string { return a.user }
+
+// What nobody has dated is from now.
+func TestPublishedMessagesHaveATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := `{"type":"message","time":"2000-01-01T00:00:00.000Z","data":"x"}`
+		if got := string(Message{Text: []byte("x")}.Payload(JSON)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
 }
 
 // Each form of a batch is made once, whoever asks for it.

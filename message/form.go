@@ -53,9 +53,14 @@ func (f Form) Append(dst []byte, op frames.Opcode, payload []byte) []byte {
 func (f Form) append(dst []byte, m Message) []byte {
 	payload := m.Payload(f.Format)
 	switch {
+	case len(payload) == 0 && m.Kind == State && f.Format == Events: // the client learns where it stands
+		return append(appendField(dst, "id", m.EventID()), '\n')
 	case len(payload) == 0 && m.Kind != Published:
 		return dst
+	case f.Format == JSON:
+		return f.Append(dst, frames.Text, payload)
 	case f.Format.IsEvents():
+		m.Binary = m.Binary && !f.Format.isJSON() // an object is text
 		return appendEvent(dst, f.Format, m, payload)
 	}
 	return f.Append(dst, m.opcode(), payload)

@@ -14,7 +14,7 @@ const Comment = ":\n\n"
 // before. The ID of an event has its number, since the state that it belongs to follows it.
 func (m Message) EventID() string {
 	switch {
-	case m.Kind == Published, m.Kind == Gap, m.Kind == Event && m.Number == 0:
+	case m.Kind == Published && m.At.Epoch == "", m.Kind == Gap, m.Kind == Event && m.Number == 0:
 		return ""
 	case m.Kind == Event:
 		return m.At.String() + "-" + strconv.Itoa(m.Number)

@@ -7,7 +7,7 @@ function later() { frame ||= requestAnimationFrame(draw); }
 function draw() {
 	frame = 0;
 	$("shown").hidden = !values.size;
-	$("empty").hidden = version !== "0"; // nothing has come since the room began
+	$("empty").hidden = version !== "0" || shown.length > 0; // nothing has come since the room began
 	$("keys").hidden = kind !== "meter";
 	$("table").hidden = kind !== "table";
 	if (values.size) drawValues();
@@ -17,6 +17,6 @@ function draw() {
 		drawAlerts();
 	}
 	if (kind === "table") drawTable();
-	if (fresh.length) drawMessages();
-	$("list").hidden = hasState() && !$("messages").firstChild;
+	drawMessages();
+	$("list").hidden = hasState() && !shown.length;
 }

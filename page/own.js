@@ -1,11 +1,12 @@
-// One's own messages among those of others. Nobody tells whose a text is: it is taken for
-// one's own if it was just sent and comes back, alone or behind the words of a format.
+// One's own messages among those of others, where all are texts. Nobody tells whose a text
+// is: it is taken for one's own if it was just sent and comes back, alone or behind the words
+// of a format.
 
 const sent = []; // texts that have not come back yet, the oldest first
 let returns = false; // this room sends one's own messages back
 
 function noteSent(text) {
-	if (answers) return list(text, "own");
+	if (answers) return list(text, {who: "own"});
 	const message = {text, listed: false};
 	sent.push(message);
 	if (sent.length > keptMessages) sent.shift();
@@ -21,7 +22,7 @@ function stopWaiting(message) {
 }
 
 function listSent(message, who) {
-	if (!message.listed) list(message.text, who);
+	if (!message.listed) list(message.text, {who});
 	message.listed = true;
 }
 
@@ -31,7 +32,7 @@ function arrived(text) {
 	if (i < 0) return list(text);
 	returns = true;
 	const [message] = sent.splice(i, 1);
-	if (!message.listed) list(text, "own");
+	if (!message.listed) list(text, {who: "own"});
 }
 
 // loseSent lists what has not come back when the connection ends.

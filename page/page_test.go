@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyws/caddy-websocket/client/browser"
 	"github.com/caddyws/caddy-websocket/page"
 )
 
@@ -28,6 +29,7 @@ func documents() map[string]*page.Document {
 		"plain":   page.New(page.Options{}),
 		"text":    page.New(page.Options{TextOnly: true}),
 		"answers": page.New(page.Options{Answers: true}),
+		"chat":    page.New(page.Options{Chat: true}),
 		"reader":  page.New(page.Options{ReadOnly: true}),
 		"named":   page.New(page.Options{Title: "Guests today", Unit: "people"}),
 		"hostile": page.New(page.Options{Title: hostile, Unit: hostile}),
@@ -100,15 +102,16 @@ func TestOneETagADocument(t *testing.T) {
 }
 
 // A browser runs what the policy names, to the byte, and nothing else: no second
-// element, no attribute that is style or script, whatever the options are.
+// element, no attribute that is style or script, whatever the options are. The script is a
+// module.
 func TestPolicyNamesScriptAndStyle(t *testing.T) {
 	for name, d := range documents() {
 		w := get(d, "GET", "")
 		document, policy := w.Body.String(), w.Header().Get("Content-Security-Policy")
-		for _, element := range []string{"script", "style"} {
+		for element, attributes := range map[string]string{"script": ` type="module"`, "style": ""} {
 			found := regexp.MustCompile(`(?is)<`+element+`\b([^>]*)>(.*?)</`+element+`>`).FindAllStringSubmatch(document, -1)
-			if len(found) != 1 || found[0][1] != "" {
-				t.Fatalf("%s: %d elements %s, expected one without attributes", name, len(found), element)
+			if len(found) != 1 || found[0][1] != attributes {
+				t.Fatalf("%s: %d elements %s, expected one with the attributes %q", name, len(found), element, attributes)
 			}
 			sum := sha256.Sum256([]byte(found[0][2]))
 			want := element + "-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"
@@ -131,7 +134,7 @@ func TestOptionsAreAttributes(t *testing.T) {
 	body := func(o page.Options) string {
 		document := get(page.New(o), "GET", "").Body.String()
 		tag := regexp.MustCompile(`<body [^>]*>`).FindString(document)
-		if strings.Replace(document, tag, "<body>", 1) != strings.Replace(text(), `<body data-state="connecting" data-subprotocol="json" data-answers="" data-readonly="" data-title="" data-unit="">`, "<body>", 1) {
+		if strings.Replace(document, tag, "<body>", 1) != strings.Replace(text(), `<body data-state="connecting" data-subprotocol="json" data-chat="" data-answers="" data-readonly="" data-title="" data-unit="">`, "<body>", 1) {
 			t.Errorf("%+v: more than the body's tag differs", o)
 		}
 		return tag
@@ -140,8 +143,9 @@ func TestOptionsAreAttributes(t *testing.T) {
 		options page.Options
 		want    string
 	}{
-		{page.Options{}, `data-subprotocol="json" data-answers="" data-readonly="" data-title="" data-unit="">`},
-		{page.Options{TextOnly: true}, `data-subprotocol="" data-answers="" data-readonly="" data-title="" data-unit="">`},
+		{page.Options{}, `data-subprotocol="json" data-chat="" data-answers="" data-readonly="" data-title="" data-unit="">`},
+		{page.Options{TextOnly: true}, `data-subprotocol="" data-chat="" data-answers="" data-readonly="" data-title="" data-unit="">`},
+		{page.Options{Chat: true}, `data-subprotocol="json" data-chat="yes" data-answers="" data-readonly="" data-title="" data-unit="">`},
 		{page.Options{Answers: true}, `data-answers="yes" data-readonly="" data-title="" data-unit="">`},
 		{page.Options{ReadOnly: true}, `data-answers="" data-readonly="yes" data-title="" data-unit="">`},
 		{page.Options{Title: "Guests", Unit: "°C"}, `data-title="Guests" data-unit="°C">`},
@@ -154,8 +158,13 @@ func TestOptionsAreAttributes(t *testing.T) {
 	}
 }
 
+// The client for browsers speaks to the room, at the URL that it is given, and the rest of
+// the document to nobody.
 func TestNothingElseIsRequested(t *testing.T) {
-	document := strings.Replace(text(), svgNamespace, "", 1)
+	document := strings.NewReplacer(svgNamespace, "", string(browser.Module()), "").Replace(text())
+	if len(document)+len(browser.Module())+len(svgNamespace) != len(text()) {
+		t.Fatal("the client for browsers is not once in the document")
+	}
 	for _, pattern := range []string{
 		`(?i)\b(https?|wss?|ftp):`, `["'(=]//`, `(?i)\bsrc\s*=`, `(?i)\bsrcset\b`, `(?i)@import`, `\burl\(`, `(?i)\bfetch\(`,
 		`(?i)XMLHttpRequest`, `(?i)EventSource`, `(?i)sendBeacon`, `\bimport\b`, `<link rel="[^i]`, `href="[^d]`,
@@ -197,7 +206,7 @@ func TestEveryScriptIsPartOfIt(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	const most = 50 * 1000
+	const most = 66 * 1000
 	if size := len(text()); size >= most {
 		t.Errorf("the page has %d bytes, expected less than %d", size, most)
 	}

@@ -1,4 +1,4 @@
-// How often the state changes, and who is there to see it.
+// How often the state changes.
 
 const minute = 60e3;
 let changes = []; // of the last minute: {time, count}
@@ -17,9 +17,3 @@ function drawRate() {
 	$("counts").hidden = version === undefined;
 }
 setInterval(() => changes.length && later(), 5e3); // they grow old
-
-function takeMembers(count) {
-	if (!(count instanceof Decimal)) return;
-	put($("members"), count.text);
-	$("present").hidden = false;
-}

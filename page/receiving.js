@@ -1,28 +1,55 @@
 // Receiving: what a message is decides what takes it.
 
-function receive(data, protocol) {
-	if (typeof data !== "string") return list(hex(data));
-	if (protocol !== "json") return arrived(data);
-	let message;
-	try { message = JSON.parse(data, decimals); } catch { return list(data); }
-	switch (message?.type) {
+function receive({type, detail, data}) {
+	switch (type) {
+	case "status":
+		return showStatus();
+	case "text":
+		return takeText(detail);
+	case "message":
+		return takeMessage(detail);
+	case "presence":
+		return takePresence(detail);
+	case "gap":
+		return takeGap(detail);
+	case "error": // those with an id are told to whoever sent it
+		return detail.id === undefined && refused(detail);
+	}
+	take(JSON.parse(data, decimals));
+}
+
+function refused(error) {
+	posted.shift(); // in a chat: that does not come back
+	answered(error);
+}
+
+// take takes a message of an app with state, with all digits of its numbers.
+function take(message) {
+	switch (message.type) {
 	case "state":
 	case "update":
-		return takeState(message);
+		return chat ? moveTo(message, false) : takeState(message);
 	case "reply":
-		unanswered = Math.max(0, unanswered - 1);
-		return takeReply(message);
-	case "error":
-		unanswered = Math.max(0, unanswered - 1);
-		if (message.code === "read_only") readOnly();
-		$("notice").textContent = "Error: " + message.error;
-		return;
+		if (message.id === undefined) answered(message);
+		return chat || takeReply(message);
 	case "event":
 		return message.event === "alert" ? takeAlert(message) : list(readable(message));
-	case "presence":
-		return takeMembers(message.count);
 	}
 	list(readable(message));
+}
+
+function takeText(text) {
+	if (typeof text !== "string") return list(hex(text));
+	if (!protocol) return arrived(text);
+	try { list(readable(JSON.parse(text, decimals))); } catch { list(text); }
+}
+
+// takeGap tells that something is missing before what comes next.
+function takeGap(message) {
+	const what = chat ? "messages" : "events";
+	list(epoch !== undefined && epoch !== message.epoch
+		? `This room has begun anew: ${what} from before are not kept.`
+		: `Some ${what} are missing here: they are not kept any more.`, {who: "note"});
 }
 
 // readable is what an app says, one field a line.

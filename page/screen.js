@@ -1,9 +1,9 @@
 // What all other files use: elements and text in them, and how much is kept and shown.
 
 const keptValues = 300, keptMessages = 500, keptAlerts = 100, shownLength = 4000, shownFields = 200;
-const connectLimit = 15e3, steadyAfter = 10e3, firstDelay = 500, lastDelay = 30e3, tellEvery = 5e3, backWithin = 2e3;
+const tellEvery = 5e3, backWithin = 2e3; // in ms
 
-const {unit, answers} = document.body.dataset;
+const {subprotocol: protocol, chat, unit, answers} = document.body.dataset;
 const $ = id => document.getElementById(id);
 const clock = time => new Date(time).toLocaleTimeString();
 

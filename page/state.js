@@ -21,6 +21,7 @@ function takeState(message) {
 // takeReply takes the answer to one's own message, after which no update comes. Some apps
 // answer with the whole state, others with a few fields of it or something else.
 function takeReply(message) {
+	if (message.repeat) return; // the state follows
 	if (kind === "total" && message.total instanceof Decimal) return takeState(message);
 	if (kind === "meter") {
 		if (moveTo(message, false)) takeReading(message);

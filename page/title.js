@@ -11,7 +11,7 @@ function nameOf(path) {
 // entitle names the tab. What is not live any more is not shown there.
 function entitle() {
 	let first = "";
-	if (document.body.dataset.state !== "live") first = $("state").textContent;
+	if (document.body.dataset.state !== "open") first = $("state").textContent;
 	else if (values.size) first = withUnit(spaced(current(chosen)), unitOf(chosen));
 	if (raised.size) first = "⚠ " + first;
 	document.title = [first, called, location.host].filter((part, i, all) => part && all.indexOf(part) === i).join(" – ");

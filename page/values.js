@@ -51,7 +51,7 @@ function drawValues() {
 	$("figure").style.setProperty("--ems", .71 * text.length + .2 * groupsOf(text).length + .3 * unit.length);
 	$("value").tabIndex = text.length > 24 ? 0 : -1; // which may have to be scrolled
 	$("one").hidden = kind !== "total";
-	if (!$("text").disabled) $("text").placeholder = kind === "total" ? "Number to add" : kind === "meter" ? "Reading, such as 812.5" : "Message";
+	$("text").placeholder = kind === "total" ? "Number to add" : kind === "meter" ? "Reading, such as 812.5" : "Message";
 	$("history").hidden = history.length === 0;
 	if (history.length) drawHistory(history);
 	drawFields();

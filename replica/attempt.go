@@ -22,6 +22,11 @@ type attempt struct {
 	doubt  bool      // a Swap of it may have stored it, or still may
 	cause  error     // why it is not simply stored
 
+	// Of one that appends to the log and leaves the value alone.
+	entries [][]byte // nil: it is not one
+	after   uint64   // the version before
+	said    []Kept   // what the entries are
+
 	// Once its operations have been answered with ErrUnknown.
 	results []Result
 	ids     map[Once]bool // of its operations, without their points
@@ -44,8 +49,11 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 	if next.app, err = r.state.MarshalBinary(); err != nil {
 		return a, fmt.Errorf("encoding state: %w", err)
 	}
-	next.route = r.route
+	next.route, next.checkpoint = r.route, next.version
 	next.events.Told = max(next.events.Told, r.told)
+	if state, keeps := r.state.(*journalState); keeps {
+		next.checkTotal = state.total
+	}
 	a = attempt{rev: r.rev, writer: r.store.process.next()}
 	a.bytes = next.encode(r.spare, a.writer, &r.ids) // at once: the app's bytes may be its own
 	a.next, r.spare = next, nil
@@ -71,6 +79,7 @@ func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
 		r.stored, r.rev, r.view, r.wake, r.index = a.value(), rev, a.view, a.wake, a.index
 		r.spare, r.bytes = r.bytes, a.bytes
 		r.ids.changed = false
+		r.fresh = append(r.fresh, a.said...)
 	} else if f == undecided {
 		f = r.settle(ctx, a)
 	}
@@ -82,7 +91,7 @@ func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
 
 // swap stores an attempt once.
 func (r *Replica) swap(ctx context.Context, a *attempt) (f fate, rev uint64) {
-	rev, err := r.store.swap(ctx, r.key, a.rev, engines.Value{State: a.bytes, Used: time.Unix(a.next.used, 0), Wake: a.index})
+	rev, err := r.put(ctx, a)
 	if err == nil {
 		return landed, rev
 	}
@@ -96,6 +105,18 @@ func (r *Replica) swap(ctx context.Context, a *attempt) (f fate, rev uint64) {
 		a.doubt = true
 	}
 	return undecided, 0
+}
+
+// put has the engine store an attempt.
+func (r *Replica) put(ctx context.Context, a *attempt) (rev uint64, err error) {
+	if a.entries != nil {
+		return a.rev, r.store.append(ctx, r.key, a.next.epoch, a.after, a.entries)
+	}
+	v := engines.Value{State: a.bytes, Used: time.Unix(a.next.used, 0), Wake: a.index}
+	if _, keeps := r.journal(); keeps {
+		v.Epoch = a.next.epoch
+	}
+	return r.store.swap(ctx, r.key, a.rev, v)
 }
 
 // value returns the envelope of an attempt that is stored.

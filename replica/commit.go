@@ -22,6 +22,7 @@ type Operation struct {
 	ByApp   bool   // Refusal is the app's answer: with an id it is kept like any other
 	Wake    bool   // it is the room's own, since its state is to be woken; without Data
 	Once    *Once  // nil: it has no id
+	Said    *Said  // what is published, in a room that keeps messages
 }
 
 // Result is what came of one operation.
@@ -33,7 +34,7 @@ type Result struct {
 	Repeat   bool   // it had counted before: this is its first answer, or the present state as the reply
 
 	present bool // the reply is to be the present state
-	dated   bool // it is refused by what was known, which others may have changed
+	dated   bool // it is refused by what was known, or is to show it, and others may have changed that
 }
 
 // Commit applies operations and stores the state. The results stand in the order
@@ -46,6 +47,7 @@ func (r *Replica) Commit(ctx context.Context, batch []Operation) []Result {
 	defer cancel()
 	results := make([]Result, len(batch))
 	r.commit(ctx, batch, results)
+	r.entering = nil // they are large, and have been handed on
 	return results
 }
 
@@ -90,7 +92,10 @@ func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) 
 	if next.version == r.stored.version && !r.ids.changed {
 		return r.confirm(ctx, results)
 	}
-	a, err := r.newAttempt(ctx, next)
+	if _, keeps := r.journal(); keeps && r.rev == 0 {
+		return r.found(ctx, next)
+	}
+	a, err := r.newAttemptOf(ctx, next)
 	if err != nil {
 		r.undo()
 		return r.unavailable(err)
@@ -125,17 +130,18 @@ func (r *Replica) ready(ctx context.Context) error {
 	return r.unavailable(r.load(ctx))
 }
 
-// confirm sees to it that nothing is refused for an id by what another process has
-// changed, when there is nothing to store that would show it.
+// confirm sees to it that nothing is refused for an id by what another process has changed,
+// or answered with a state that is not the present one, when there is nothing to store that
+// would show it.
 func (r *Replica) confirm(ctx context.Context, results []Result) error {
 	if !slices.ContainsFunc(results, func(res Result) bool { return res.dated }) {
 		return nil
 	}
-	found, rev, err := r.store.read(ctx, r.key)
+	found, rev, err := r.read(ctx)
 	switch {
 	case err != nil:
 		return r.unavailable(err)
-	case rev == r.rev:
+	case rev == r.rev && found.version == r.stored.version:
 		return nil
 	}
 	r.adopt(found, rev)
@@ -146,7 +152,7 @@ func (r *Replica) confirm(ctx context.Context, results []Result) error {
 // one for them.
 func (r *Replica) unavailable(err error) error {
 	switch err {
-	case nil, ErrTooBig, ErrTooManyRooms:
+	case nil, ErrTooBig, ErrTooManyRooms, ErrUnavailable:
 		return err
 	}
 	r.report(err)
@@ -163,6 +169,7 @@ func (r *Replica) applyAll(batch []Operation, results []Result) (envelope, error
 		next.used = time.Now().Unix()
 	}
 	var panics map[int]error
+	r.entering = r.entering[:0]
 	for i := 0; i < len(batch); i++ {
 		results[i] = r.applyOne(&batch[i], panics[i], &next)
 		if !results[i].Panicked || panics[i] != nil {
@@ -196,8 +203,12 @@ func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result
 	switch {
 	case op.Refusal != nil && !op.ByApp:
 		return Result{Err: op.Refusal}
+	case op.Said != nil && op.Said.size() > r.store.Engine.MaxState()-maxEntryHeader:
+		return Result{Err: ErrTooLong}
 	case op.Once == nil:
-		return r.answer(op, panicked, next)
+		res := r.answer(op, panicked, next)
+		r.enter(op, nil, &res, next)
+		return res
 	}
 	m := op.mark()
 	res, counts := r.judge(op.Once, m)
@@ -205,6 +216,7 @@ func (r *Replica) applyOne(op *Operation, panicked error, next *envelope) Result
 		return res
 	}
 	res = r.answer(op, panicked, next)
+	r.enter(op, &m, &res, next)
 	r.remember(op.Once, m, next.version, res)
 	return res
 }

@@ -62,6 +62,30 @@
 // of that. As long as one is to be told, the engine is asked to have the room woken, so that
 // it is found after a crash.
 //
+// # Messages
+//
+// A room in which published messages are kept has a [Journal] in place of an app. Its
+// messages are entries of the engine's log, and a batch of them is stored by one Append
+// instead of a Swap: it costs what the messages have, however much the room keeps. The
+// version is the place of the newest entry. All of the above holds for an Append as it does
+// for a Swap; an attempt is either.
+//
+//	operations -> judge each -> an attempt to Append what counts -> a Result each
+//	engine -> Load -> value, and Read -> the entries behind it -> state, ids and writers
+//
+// The value is a checkpoint: it has ids and writers up to its version. Behind that they are
+// found in the entries, each of which tells its writer and its id. From time to time a new
+// checkpoint is stored; only entries up to it may be removed, so that **a room which keeps
+// few messages remembers ids no shorter than any other**. The room is stored for the first
+// time before its first Append, since a log needs a room.
+//
+// An answer of the app that is to be remembered, and is no message, is an entry that is
+// never told. It takes a version, so that versions of messages may have gaps.
+//
+// What is stored is handed out in order, once, by whatever process it came from: see
+// [Replica.Fresh]. Past messages are read beside the replica, without waiting for it: see
+// [Past].
+//
 // A Replica knows no members and no connections, and has no lock: its room calls it
 // from one goroutine at a time. Other processes may write the same room.
 package replica

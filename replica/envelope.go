@@ -36,6 +36,11 @@ type envelope struct {
 	ids     []byte // nil if no operation had an id
 	events  Events
 	app     []byte // nil if nothing was ever applied
+
+	// Of a room that keeps messages; not stored.
+	checkpoint uint64  // the version of the value that is stored
+	checkTotal uint64  // the size of all entries up to that
+	tail       []entry // behind that, and what the replica has not seen; nil once it is a part of the rest
 }
 
 // The formats. Each has what those before have; a room has the first that is enough.
@@ -133,6 +138,7 @@ func parseEnvelope(p []byte) (e envelope, err error) {
 		return envelope{}, errEnvelope
 	}
 	e.version, e.at, p = version, time.Unix(0, at).UTC(), p[n+k:]
+	e.checkpoint = version
 	ok := true
 	if format >= formatWriters {
 		p, ok = e.parseUse(p)

@@ -54,6 +54,8 @@ var (
 	ErrUnknownID = NewError(CodeUnknown, true, "outcome unknown, retry with the same id")
 	// ErrTooBig: the state with the operation is larger than the engine takes.
 	ErrTooBig = NewError(CodeTooBig, false, "room is full")
+	// ErrTooLong: the message is larger than the engine takes.
+	ErrTooLong = NewError(CodeTooBig, false, "message is too big to be kept")
 	// ErrTooManyRooms: the room would be one too many; see Limit.
 	ErrTooManyRooms = NewError(CodeTooManyRooms, false, "no more rooms can be stored")
 	// ErrUnknownClient: what the client did before the operation is not known.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -29,6 +30,13 @@ func (s *Store) Look(ctx context.Context, key engines.Key) (found Stored, err er
 		return found, err
 	}
 	found.Version, found.Route = e.version, e.route
+	if bytes.HasPrefix(e.app, journalMark) { // its newest messages are in the log alone
+		_, _, last, err := s.readLog(ctx, key, e.epoch, e.version, 0)
+		if err != nil {
+			return found, err
+		}
+		found.Version = max(e.version, last)
+	}
 	if e.used != 0 {
 		found.Used = time.Unix(e.used, 0).UTC()
 	}

@@ -71,7 +71,7 @@ func (r *Replica) repeat(m mark) Result {
 	a, ok := r.ids.answers.find(m.name, m.n)
 	switch {
 	case !ok:
-		return Result{Repeat: true, present: true}
+		return Result{Repeat: true, present: true, dated: true}
 	case !m.digest.fits(a.digest):
 		return Result{Err: errReused, dated: true}
 	}
@@ -80,12 +80,21 @@ func (r *Replica) repeat(m mark) Result {
 
 // remember keeps what came of an operation that counted, with the version after it.
 func (r *Replica) remember(o *Once, m mark, version uint64, res Result) {
+	r.keepMark(ownerOf(o.User, o.Network), m, version, res)
+}
+
+// keepMark is remember for the operation of an owner.
+func (r *Replica) keepMark(o owner, m mark, version uint64, res Result) {
 	t := &r.ids
 	t.changed = true
-	t.of(o.ID).put(m.name, known{owner: ownerOf(o.User, o.Network), digest: m.digest, last: m.n, used: version})
+	t.of(ID{N: m.n}).put(m.name, known{owner: o, digest: m.digest, last: m.n, used: version})
 	t.answers.add(newAnswer(m, res))
 	t.answers.drop(maxIDsSize - (t.size() - len(t.answers.log)))
 }
+
+// IsPresent reports whether the operation has counted before and its answer is not kept any
+// more: the reply and the version are the present ones.
+func (res *Result) IsPresent() bool { return res.present }
 
 // showPresent completes the answers to repeats whose first answer is not kept.
 func (r *Replica) showPresent(results []Result) {

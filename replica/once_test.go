@@ -273,6 +273,20 @@ func TestAnswersThatAreNotKept(t *testing.T) {
 	r.does(do("c:1=1", "1"), "=4@3004", unavailable)
 }
 
+// The present state is that of all processes.
+func TestThePresentStateForARepeat(t *testing.T) {
+	r := newRoom(t)
+	r.does(do("c:1=1"), "1@1")
+	for i := range 3000 {
+		r.does(do(fmt.Sprintf("d:%d=0", i+1)), fmt.Sprintf("1@%d", i+2))
+	}
+	rival := r.rival()
+	rival.does(do("1"), "2@3002")
+	r.engine.load = append(r.engine.load, fail)
+	r.does(do("c:1=1"), "=1@3001") // or the newest that is known, while nothing can be read
+	r.does(do("c:1=1"), "=2@3002")
+}
+
 // A long answer is not kept; neither text nor JSON is lost otherwise.
 func TestLongAnswers(t *testing.T) {
 	for _, size := range []int{0, 1, maxAnswer - 1, maxAnswer} {

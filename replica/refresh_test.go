@@ -73,3 +73,62 @@ func TestRefreshThatFails(t *testing.T) {
 		r.shows("5@2")
 	})
 }
+
+// Messages that another process has appended are read once they are heard of, and not again:
+// only those, unless the log is of another life.
+func TestAdvance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 100})
+		c.says(do("a"), "1")
+		c.hears("1 a")
+		c.engine.calls = nil
+		advances := func(epoch string, version uint64, another, fails bool) {
+			t.Helper()
+			got, err := c.Advance(t.Context(), epoch, version)
+			if got != another || (err != nil) != fails {
+				t.Errorf("another snapshot: %v, %v", got, err)
+			}
+		}
+		epoch := c.Replica.stored.epoch
+		advances(epoch, 1, false, false)
+		other := c.other()
+		other.says(do("b", "c"), "2", "3")
+		advances(epoch, 2, true, false)
+		if len(c.engine.calls) != 0 {
+			t.Errorf("beside reading the log the engine was asked to %v", c.engine.calls)
+		}
+		c.hears("2 b", "3 c")
+		advances(epoch, 3, false, false)
+		c.hears()
+		advances(epoch, 90, false, false) // a hint of more than there is
+		c.says(do("d"), "4")
+		if err := other.Delete(t.Context()); err == nil {
+			if err := other.Load(t.Context(), other.journal, "route"); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			t.Fatal(err)
+		}
+		other.says(do("anew"), "1")
+		c.hears("4 d")
+		advances(other.Replica.stored.epoch, 1, true, false)
+		c.hears("1 anew")
+		advances(epoch, 5, false, false) // a hint of the life before
+		c.hears()
+	})
+}
+
+// An engine that fails leaves the state as it was.
+func TestAdvanceThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 100})
+		c.says(do("a"), "1")
+		epoch := c.Replica.stored.epoch
+		c.engine.reads = append(c.engine.reads, func() error { return errors.New("cable") })
+		if another, err := c.Advance(t.Context(), epoch, 2); err == nil || another {
+			t.Error(another, err)
+		}
+		c.says(do("b"), "2")
+		c.hears("1 a", "2 b")
+	})
+}

@@ -35,6 +35,10 @@ type Replica struct {
 	bytes  []byte // what stored has its parts in, if a commit has made them
 	spare  []byte // memory for the next ones
 
+	entering  []entry // what a batch adds to the log
+	fresh     []Kept  // see Fresh
+	tidyAgain uint64  // the version before which Tidy is not tried again
+
 	told     uint64 // how many events of the stored epoch have been told outside; see Events
 	misnamed bool   // an event with a bad name was reported
 
@@ -73,7 +77,10 @@ func (r *Replica) Load(ctx context.Context, app apps.Stateful, route string) err
 }
 
 func (r *Replica) load(ctx context.Context) error {
-	found, rev, err := r.store.read(ctx, r.key)
+	if _, keeps := r.journal(); keeps && r.store.Log == nil {
+		return ErrNoLog
+	}
+	found, rev, err := r.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,11 +89,19 @@ func (r *Replica) load(ctx context.Context) error {
 
 // goTo makes the state what is stored at a revision.
 func (r *Replica) goTo(found envelope, rev uint64) error {
+	before, tail := r.stored, found.tail
 	if err := r.restore(found); err != nil {
 		return err
 	}
 	if r.rev > 0 && rev == 0 { // somebody else has deleted the room
 		r.store.Limit.Recount()
+	}
+	switch before.epoch {
+	case "": // nothing of what there is has been told, and all is past
+	case found.epoch:
+		r.noteFresh(tail, before.version)
+	default: // somebody else has begun a new life
+		r.noteFresh(tail, 0)
 	}
 	r.rev, r.bytes = rev, nil
 	r.clock = clockOf(found, r.store.Clock())
@@ -111,11 +126,15 @@ func (r *Replica) restore(stored envelope) (err error) {
 	}
 	r.view, r.wake = state.View(), wakeOf(state)
 	if stored.epoch != r.stored.epoch {
-		r.told = 0
+		r.told, r.tidyAgain, r.fresh = 0, 0, nil
 	}
-	r.state, r.stored = state, stored
-	r.epoch = r.store.shown(stored.epoch)
+	r.state = state
 	r.ids.restore(stored.ids)
+	if err := r.takeTail(&stored); err != nil {
+		return err
+	}
+	r.stored = stored
+	r.epoch = r.store.shown(stored.epoch)
 	return nil
 }
 

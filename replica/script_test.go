@@ -23,6 +23,8 @@ type script struct {
 	load    []func() error
 	swaps   []func(store func() error) error
 	deletes []func(do func() error) error
+	appends []func(store func() error) error
+	reads   []func() error
 	calls   []string
 	// What Load and Swap do when nothing is left above.
 	alwaysLoad func() error
@@ -81,6 +83,27 @@ func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error 
 		return step(do)
 	}
 	return do()
+}
+
+func (e *script) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (last uint64, err error) {
+	e.calls = append(e.calls, "append")
+	store := func() (err error) {
+		last, err = e.Engine.Append(ctx, key, epoch, after, entries)
+		return err
+	}
+	if step, ok := next(&e.appends); ok {
+		return last, step(store)
+	}
+	return last, store()
+}
+
+func (e *script) Read(ctx context.Context, key engines.Key, epoch string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
+	if step, ok := next(&e.reads); ok {
+		if err := step(); err != nil {
+			return nil, 0, 0, err
+		}
+	}
+	return e.Engine.Read(ctx, key, epoch, after, n)
 }
 
 // What a Swap may do.

@@ -24,6 +24,7 @@ func (r *Replica) settle(ctx context.Context, a *attempt) fate {
 		f, rev := r.swap(ctx, a)
 		if f == landed {
 			r.adopt(a.value(), rev)
+			r.fresh = append(r.fresh, a.said...)
 		}
 		if f != undecided {
 			return f
@@ -38,8 +39,8 @@ func (r *Replica) settle(ctx context.Context, a *attempt) fate {
 
 // look decides over an attempt if what is stored now allows to. The state then is that.
 func (r *Replica) look(ctx context.Context, a *attempt) fate {
-	found, rev, err := r.store.read(ctx, r.key)
-	if err != nil && rev <= a.rev {
+	found, rev, err := r.read(ctx)
+	if err != nil && (rev <= a.rev || a.entries != nil) {
 		a.cause = err
 		return undecided
 	}
@@ -66,10 +67,12 @@ func (r *Replica) look(ctx context.Context, a *attempt) fate {
 // that is 0, not at all.
 func (a *attempt) fate(found envelope, rev uint64) fate {
 	switch {
-	case rev == a.rev, rev > 0 && rev < a.rev:
+	case rev > 0 && rev < a.rev, a.entries == nil && rev == a.rev:
 		return undecided
 	case rev == 0, found.epoch != a.next.epoch:
 		return lost // with the room that it was stored in, if it was
+	case a.entries != nil && found.version <= a.after:
+		return undecided
 	}
 	i := found.writers.index(a.writer.process)
 	switch {

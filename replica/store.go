@@ -28,6 +28,7 @@ type Limit interface {
 // are not changed once replicas use it. It may be used concurrently.
 type Store struct {
 	Engine engines.Engine
+	Log    engines.Log // the engine's; nil if it keeps no messages
 	Limit  Limit
 	// Mark tells a copy of the stored rooms, restored from a backup, from those
 	// that it is a copy of. Every epoch that is shown depends on it, so that a
@@ -83,6 +84,38 @@ func (s *Store) swap(ctx context.Context, key engines.Key, rev uint64, v engines
 	defer func() { s.note("swap", err) }()
 	defer recovered(&err)
 	return s.Engine.Swap(ctx, key, rev, v)
+}
+
+// append adds entries to the log of a room. A panic is an error like any other that leaves
+// open whether it did.
+func (s *Store) append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (err error) {
+	defer func() { s.note("append", err) }()
+	defer recovered(&err)
+	_, err = s.Log.Append(ctx, key, epoch, after, entries)
+	return err
+}
+
+// ErrNoLog is of an engine that does not keep messages.
+var ErrNoLog = errors.New("the engine keeps no messages: the option history needs one that does")
+
+// readLog returns entries of the log of a room; see engines.Log.
+func (s *Store) readLog(ctx context.Context, key engines.Key, epoch string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
+	if s.Log == nil {
+		return nil, 0, 0, ErrNoLog
+	}
+	defer func() { s.note("read", err) }()
+	defer recovered(&err)
+	if entries, first, last, err = s.Log.Read(ctx, key, epoch, after, n); err != nil {
+		err = fmt.Errorf("reading messages: %w", err)
+	}
+	return entries, first, last, err
+}
+
+// trim removes the entries of a log up to a version.
+func (s *Store) trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) (err error) {
+	defer func() { s.note("trim", err) }()
+	defer recovered(&err)
+	return s.Log.Trim(ctx, key, epoch, upTo)
 }
 
 // note tells of a call of the engine if it has failed.

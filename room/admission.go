@@ -37,14 +37,14 @@ func (r *Room) Admit(rt *route.Route, v Visitor, connect func(*Member) Conn) (*M
 }
 
 // Enter makes m a member that others see: what it is shown and its place in the order
-// are one step, at once or, if it is to be told events, in the room's next turn.
+// are one step, at once or, if it is to be told what came before, in the room's next turn.
 func (m *Member) Enter() {
 	r := m.room
 	r.mu.Lock()
 	m.place = int32(len(r.members))
 	r.members = append(r.members, m)
 	r.trace(Joined, m, nil, false)
-	if m.arriving = r.stateful && m.asksForEvents(); !m.arriving {
+	if m.arriving = r.keeps || r.stateful && m.asksForEvents(); !m.arriving {
 		r.greet(m)
 		r.mu.Unlock()
 		return

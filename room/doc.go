@@ -12,6 +12,8 @@
 //	events.go       which members are told which events; claims.go: names that they have
 //	                claimed; outside.go: what is told outside of the room; dropped.go: what
 //	                is not
+//	keeping.go, recent.go   messages that are kept; catchup.go: what somebody is sent of them
+//	                who joins; history.go: what a plain request is shown
 //	opening.go      an app that acts in the room by itself
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app
@@ -73,6 +75,14 @@
 // told is stored with the next commit, or a second later, and what was not told when a
 // process ended is told by the next. **Outside each event is told at least once**, unless too much
 // waits; members are told it once.
+//
+// # Messages that are kept
+//
+// With the option history published messages are operations of a replica that keeps them:
+// stored first, and then told to all in the order of their versions. A member that joins is
+// sent what came before: what is recent in a turn, and what is older beside the turns, as
+// fast as it reads; from a turn on it is a member like any other. **It hears every message
+// behind the point that it names once, in order, or is told of one gap.**
 //
 // # Other processes
 //

@@ -14,7 +14,7 @@ import (
 // nobody has seen. After an error of ctx it may be deleted all the same. The caller has a
 // reference.
 func (r *Room) Erase(ctx context.Context) error {
-	if !r.stateful {
+	if !r.Stores() {
 		return nil
 	}
 	ctx, cancel := r.shared.bound(ctx, loadTimeout)
@@ -63,13 +63,13 @@ func (r *Room) erase(done chan<- error) {
 func (r *Room) begin(anew bool) {
 	ctx, cancel := r.shared.bound(context.Background(), loadTimeout)
 	defer cancel()
-	if failed := r.replica.Load(ctx, r.follows.App.(apps.Stateful), r.Route().Name); failed != nil {
+	if failed := r.replica.Load(ctx, r.appOf(r.follows), r.Route().Name); failed != nil {
 		r.report(failed)
 		r.replica.Unload()
 		return
 	}
 	r.lastUpdate = apps.Body{}
-	if anew {
+	if anew && !r.keeps {
 		_ = r.replica.Late() // of the life that has ended
 		r.setLast(r.snapshot())
 		return

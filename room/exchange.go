@@ -62,9 +62,10 @@ func (x *Exchange) Begin(m *Member, msg apps.Message, once *OperationID) {
 }
 
 // stampOfPost is the stamp of a message that came by a plain request: by its header, or
-// else as over a WebSocket, whatever format the answer has.
+// else, if it is an operation on a state or of the subprotocol json, as over a WebSocket. In
+// any other room the message is passed on as it is, and what is in it is not looked at.
 func (m *Member) stampOfPost(msg apps.Message, once *OperationID) (s *stamp, err error) {
-	if m.route.JSON && !msg.Binary {
+	if !msg.Binary && (m.room.stateful && m.route.JSON || m.speaksJSON()) {
 		s, err = m.stampOf(msg.Data)
 	}
 	if once == nil {
@@ -118,7 +119,7 @@ func (x *Exchange) Close(code frames.CloseCode, reason string) {
 // Abort answers that the server is going away. The engine of a room that keeps something
 // may be at work on the message all the same.
 func (x *Exchange) Abort() {
-	if x.member.room.stateful {
+	if x.member.room.Stores() {
 		x.GiveUp()
 		return
 	}

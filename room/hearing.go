@@ -28,7 +28,7 @@ var errDeaf = errors.New("the engine is not open")
 // Listen has a room that keeps nothing hear what is published in it elsewhere. It returns
 // when that is so, unless it takes long. The caller has a reference.
 func (r *Room) Listen(ctx context.Context) {
-	if r.stateful || !r.shared.Sharing || r.listens.Load() {
+	if r.Stores() || !r.shared.Sharing || r.listens.Load() {
 		return
 	}
 	r.listening.Lock() // others wait for the first one
@@ -92,11 +92,23 @@ func (r *Room) hear(event engines.Event) {
 	switch {
 	case event.Message != nil:
 		r.hearMessages(event.Message)
-	case r.stateful:
+	case r.Stores():
 		r.mu.Lock()
-		r.heard = max(r.heard, event.Rev)
+		r.note(event)
 		r.mu.Unlock()
 		r.take(func(c *chores) { c.refresh = true })
+	}
+}
+
+// note notes what others have stored. mu is held.
+func (r *Room) note(event engines.Event) {
+	r.heard.Rev = max(r.heard.Rev, event.Rev)
+	switch event.Epoch {
+	case "":
+	case r.heard.Epoch:
+		r.heard.Last = max(r.heard.Last, event.Last)
+	default:
+		r.heard.Epoch, r.heard.Last = event.Epoch, event.Last
 	}
 }
 
@@ -126,7 +138,7 @@ func (r *Room) deliver(all []message.Message, size int) (fits bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.retired, r.stateful && r.last.epoch == "": // nobody is there
+	case r.retired, r.Stores() && r.last.epoch == "": // nobody is there
 		return true
 	case r.outbox.heard+size > maxRoomBytes:
 		return false
@@ -142,12 +154,27 @@ func (r *Room) deliver(all []message.Message, size int) (fits bool) {
 // refresh makes the state what other processes have stored, as far as was heard of it.
 func (r *Room) refresh() {
 	r.mu.Lock()
-	rev := r.heard
+	heard := r.heard
 	r.mu.Unlock()
-	another, err := r.replica.Refresh(r.shared.Context, rev)
+	another, err := r.replica.Refresh(r.shared.Context, heard.Rev)
+	if err == nil && heard.Epoch != "" {
+		var more bool
+		more, err = r.replica.Advance(r.shared.Context, heard.Epoch, heard.Last)
+		another = another || more
+		r.forget(heard, err)
+	}
 	r.stored(another, err)
 	if err != nil {
 		r.refreshLater()
+	}
+}
+
+// forget forgets what was heard of a log, once it is read, unless more was heard since.
+func (r *Room) forget(heard engines.Event, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil && r.heard.Epoch == heard.Epoch && r.heard.Last == heard.Last {
+		r.heard.Epoch, r.heard.Last = "", 0
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/route"
 )
 
@@ -15,7 +14,7 @@ func (r *Room) Load(ctx context.Context, visited *route.Route) error {
 	if r.ReplaceRoute(visited) {
 		r.Renew()
 	}
-	if !r.stateful {
+	if !r.Stores() {
 		return nil
 	}
 	if r.current().epoch != "" {
@@ -44,7 +43,7 @@ func (r *Room) read(ctx context.Context, config *route.Config) error {
 	if err := r.listen(ctx); err != nil {
 		return err
 	}
-	return r.replica.Load(ctx, config.App.(apps.Stateful), r.Route().Name)
+	return r.replica.Load(ctx, r.appOf(config), r.Route().Name)
 }
 
 // goOn hands the state that was read over to the turns, and does what is due.
@@ -52,6 +51,7 @@ func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
 	r.mu.Lock()
+	r.forgetRecent()
 	r.last = now // from here on the replica belongs to the turn
 	r.arm(wait, at)
 	r.mu.Unlock()
@@ -115,7 +115,7 @@ func (r *Room) follow(c *route.Config) {
 	}
 	r.follows = c
 	r.reopen(c)
-	r.replica.Follow(c.App.(apps.Stateful), r.Route().Name)
+	r.replica.Follow(r.appOf(c), r.Route().Name)
 	r.remind(time.Time{})
 }
 

@@ -68,6 +68,8 @@ type extras struct {
 	inbox   inbox
 	context *connContext // nil until an app asks for it
 	claims  *claims      // nil until it has claimed a name
+	past    *catchUp     // nil until it arrives in a room that keeps messages
+	owed    owed         // until it has been told what came before
 	missing missing      // nil until the first operation of a client is refused
 }
 
@@ -119,6 +121,11 @@ func (m *Member) Rights() Rights {
 	return m.identity.rights
 }
 
+// speaksJSON reports whether what the client says is of the subprotocol json.
+func (m *Member) speaksJSON() bool {
+	return m.identity != nil && m.identity.subprotocol == message.Subprotocol
+}
+
 func (m *Member) readOnly() bool { return m.identity != nil && m.identity.rights.ReadOnly }
 
 // Expires is until when the client may be here, or zero.
@@ -140,7 +147,7 @@ func (m *Member) Message(data []byte, binary bool) {
 	var s *stamp
 	if m.format == message.JSON && !binary {
 		var err error
-		if s, err = m.stampOf(data); err != nil {
+		if s, err = m.stampOf(data); err != nil && !m.readOnly() {
 			m.room.refuse(m, err, s)
 			return
 		}

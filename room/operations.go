@@ -42,7 +42,7 @@ func (r *Room) apply(m *Member, data []byte) {
 		r.refuse(m, ErrBusy, s)
 		return
 	}
-	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data), Once: s.count()}, m, s})
+	r.enqueue(operation{replica.Operation{Data: bytes.Clone(data), Once: s.count()}, m, s, nil})
 	r.mu.Unlock()
 	r.kickUnless(m)
 }
@@ -55,9 +55,9 @@ func (r *Room) full(n int) bool {
 // enqueue queues an operation, whose sender is held until it is answered. Room.mu is
 // held.
 func (r *Room) enqueue(op operation) {
-	op.from.conn.Hold(len(op.Data))
+	op.from.conn.Hold(op.size())
 	r.engage()
-	r.shared.waiting.Add(int64(len(op.Data)))
+	r.shared.waiting.Add(int64(op.size()))
 	r.operations.push(op)
 	op.from.unanswered++
 }
@@ -65,7 +65,7 @@ func (r *Room) enqueue(op operation) {
 // refuse tells m why something it asked for is not done: at once, or in its
 // place if answers to earlier messages are still to come.
 func (r *Room) refuse(m *Member, err error, s *stamp) {
-	r.refuseIn(m, operation{replica.Operation{Refusal: err}, m, s}, false)
+	r.refuseIn(m, operation{replica.Operation{Refusal: err}, m, s, nil}, false)
 }
 
 // refuseByApp is refuse with an answer of the app to a message, which is kept for
@@ -76,7 +76,7 @@ func (r *Room) refuseByApp(m *Member, message []byte, err error, s *stamp) {
 		sum := sha256.Sum256(message)
 		op.Data = sum[:]
 	}
-	r.refuseIn(m, operation{op, m, s}, op.Once != nil)
+	r.refuseIn(m, operation{op, m, s, nil}, op.Once != nil)
 }
 
 func (r *Room) refuseIn(m *Member, op operation, always bool) {
@@ -97,12 +97,12 @@ func (r *Room) refuseIn(m *Member, op operation, always bool) {
 func (r *Room) settleAll(batch []operation, told *announcement) {
 	var holds []hold
 	for _, op := range batch {
-		r.shared.waiting.Add(-int64(len(op.Data)))
+		r.shared.waiting.Add(-int64(op.size()))
 		if len(told.behind) == 0 {
-			op.from.conn.Release(len(op.Data))
+			op.from.conn.Release(op.size())
 			continue
 		}
-		holds = append(holds, hold{op.from, len(op.Data)})
+		holds = append(holds, hold{op.from, op.size()})
 	}
 	r.letGo(holds, told.events.Size(), told.behind)
 }

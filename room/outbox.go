@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/message"
@@ -30,7 +31,11 @@ type hold struct {
 
 // publish queues a message for the members.
 func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
-	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary}
+	if r.keeps {
+		r.keep(from, msg, excepts)
+		return
+	}
+	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary, From: from, JSON: bytes.Clone(msg.JSON)}
 	r.trace(Published, from, msg.Data, msg.Binary)
 	r.mu.Lock()
 	if r.retired {
@@ -43,8 +48,8 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 			r.outbox.excepts = append(r.outbox.excepts, except{(*Member)(m), r.outbox.messages.Len()})
 		}
 	}
+	r.relay(&said)
 	r.outbox.messages.Add(said)
-	r.relay(said)
 	from.conn.Hold(len(msg.Data))
 	r.outbox.holds = append(r.outbox.holds, hold{from, len(msg.Data)})
 	r.mu.Unlock()
@@ -52,18 +57,23 @@ func (r *Room) publish(from *Member, msg apps.Message, excepts []apps.Conn) {
 }
 
 // Say sends the members a message that none of them has published, and returns how many
-// they are. Nobody is held up until it is taken. The caller has a reference.
-func (r *Room) Say(msg apps.Message) (members int) {
-	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary}
+// they are. Nobody is held up until it is taken; but where messages are kept Say returns when
+// it is stored, or with the error of a commit, see package replica. The room is loaded, and
+// the caller has a reference.
+func (r *Room) Say(ctx context.Context, msg apps.Message) (members int, err error) {
+	if r.keeps {
+		return r.sayKept(ctx, msg)
+	}
+	said := message.Message{Text: bytes.Clone(msg.Data), Binary: msg.Binary, JSON: bytes.Clone(msg.JSON)}
 	r.trace(Published, nil, msg.Data, msg.Binary)
 	r.mu.Lock()
 	r.engage()
+	r.relay(&said)
 	r.outbox.messages.Add(said)
-	r.relay(said)
 	members = len(r.members)
 	r.mu.Unlock()
 	r.kick()
-	return members
+	return members, nil
 }
 
 // kickUnless lets the room act, unless a Flush for m is about to do so.

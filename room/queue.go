@@ -1,6 +1,9 @@
 package room
 
-import "github.com/caddyws/caddy-websocket/replica"
+import (
+	"github.com/caddyws/caddy-websocket/apps"
+	"github.com/caddyws/caddy-websocket/replica"
+)
 
 // Bounds of what may wait. Beyond them operations are refused as busy.
 const (
@@ -15,6 +18,16 @@ type operation struct {
 	replica.Operation
 	from  *Member
 	stamp *stamp // of the message that it is for, or nil
+
+	excepts []apps.Conn // that are not told a message that is to be kept
+}
+
+// size is how many bytes wait with it.
+func (op *operation) size() int {
+	if op.Said != nil {
+		return len(op.Said.Text) + len(op.Said.JSON)
+	}
+	return len(op.Data)
 }
 
 // operationQueue is the operations that wait in a room: those of each member in their
@@ -23,7 +36,7 @@ type operation struct {
 type operationQueue struct {
 	members []*Member // that have operations, in the order of their turns
 	count   int       // operations
-	size    int       // bytes of their data
+	size    int       // bytes that wait with them
 }
 
 // full reports whether an operation of n more bytes is too much.
@@ -38,7 +51,7 @@ func (q *operationQueue) push(op operation) {
 	}
 	m.operations = append(m.operations, op)
 	q.count++
-	q.size += len(op.Data)
+	q.size += op.size()
 }
 
 // take removes and returns at most so many operations.
@@ -63,6 +76,6 @@ func (q *operationQueue) pop() operation {
 		m.operations = nil
 	}
 	q.count--
-	q.size -= len(op.Data)
+	q.size -= op.size()
 	return op
 }

@@ -14,7 +14,7 @@ func TestBatchesAreFair(t *testing.T) {
 	for i := range members {
 		members[i] = new(Member)
 		for n := range 3 {
-			q.push(operation{replica.Operation{Data: []byte{byte(n)}}, members[i], nil})
+			q.push(operation{replica.Operation{Data: []byte{byte(n)}}, members[i], nil, nil})
 		}
 	}
 	count := make(map[*Member]int)

@@ -21,16 +21,18 @@ type Room struct {
 	// Immutable.
 	shared   *Shared
 	key      engines.Key
-	stateful bool
+	stateful bool // the app has state
+	keeps    bool // messages are kept
 	tally    *tally.Part
 
 	refs       atomic.Int64 // members, turns and finders; see Release
 	refreshing atomic.Bool  // refreshLater is under way
+	trimming   atomic.Bool  // messages are being removed
 	listens    atomic.Bool  // it hears of other processes, or will when they can be reached
 
 	pressure atomic.Pointer[backpressure] // nil until a member has been behind; made by the turn
 
-	loading chan struct{} // has room for the one that reads the state for the first time, or deletes it; nil without state
+	loading chan struct{} // has room for the one that reads what is stored for the first time, or deletes it; nil if nothing is
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -43,14 +45,14 @@ type Room struct {
 	outbox     outbox
 	arrivals   []*Member // that are still to be told what has happened before they came
 	operations operationQueue
-	last       snapshot  // the last commit, as members see it
-	outside    *outside  // nil until there is something to be told outside
-	open       *openRoom // nil unless an app acts in the room by itself
-	heard      uint64    // the newest revision that others have stored, as far as was told
-	ignore     func()    // has the engine tell nothing any more; nil: it tells nothing
+	last       snapshot      // the last commit, as members see it
+	outside    *outside      // nil until there is something to be told outside
+	open       *openRoom     // nil unless an app acts in the room by itself
+	heard      engines.Event // the newest that others have stored, as far as was told; without a message
+	ignore     func()        // has the engine tell nothing any more; nil: it tells nothing
 
 	// Owned by whoever set running; by the loader before that.
-	replica    *replica.Replica // nil without state
+	replica    *replica.Replica // nil if nothing is stored
 	follows    *route.Config    // whose app the replica has
 	recipients []*Member        // a copy of members; kept for its memory
 	lastUpdate apps.Body        // the last update
@@ -58,6 +60,7 @@ type Room struct {
 	alarm      alarm
 	settling   bool // settleLater is under way
 	faults     faults
+	recent     recent
 
 	opening   sync.Mutex // held while the app is told that the room is open
 	listening sync.Mutex // held while the first member waits to hear of other processes
@@ -66,13 +69,16 @@ type Room struct {
 // New returns the room of a key, for visitors of a route, without any reference. It
 // must be loaded before anybody enters.
 func New(key engines.Key, rt *route.Route, shared *Shared) *Room {
-	r := &Room{shared: shared, key: key, route: rt, tally: shared.Tally.App(key.App).Part()}
-	if _, r.stateful = rt.App().(apps.Stateful); r.stateful {
+	r := &Room{shared: shared, key: key, route: rt, keeps: rt.Keeps, tally: shared.Tally.App(key.App).Part()}
+	if _, r.stateful = rt.App().(apps.Stateful); r.stateful || r.keeps {
 		r.replica = replica.New(key, shared.Store, r.report)
 		r.loading = make(chan struct{}, 1)
 	}
 	return r
 }
+
+// Stores reports whether the room keeps something: a state, or messages.
+func (r *Room) Stores() bool { return r.replica != nil }
 
 // Key names the room for the engine.
 func (r *Room) Key() engines.Key { return r.key }
@@ -118,6 +124,7 @@ func (r *Room) Retire() bool {
 	defer r.mu.Unlock()
 	if r.retired = r.refs.Load() == 0; r.retired {
 		r.alarm.stop()
+		r.forgetRecent()
 		r.ignoreOthers()
 		r.open.close()
 	}

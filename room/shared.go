@@ -30,6 +30,7 @@ type Shared struct {
 	Context  context.Context // ends when it is time to give up what is not done yet
 
 	waiting atomic.Int64 // bytes of operations waiting in all rooms
+	recent  atomic.Int64 // size of the recent messages of all rooms
 	untold  atomic.Int64 // size of the events that are to be told outside
 	dropped dropped
 	warned  atomic.Int64 // when warn has last written a line; Unix seconds

@@ -12,7 +12,11 @@ type snapshot struct {
 	version uint64
 	view    apps.Body
 	events  replica.Events
+	past    replica.Past // of a room that keeps messages
 }
+
+// emptyBody says nothing.
+var emptyBody apps.Body
 
 // said returns what an app says about the state at a version.
 func (s snapshot) said(kind message.Kind, version uint64, b apps.Body) message.Message {
@@ -28,7 +32,11 @@ func (r *Room) snapshot() snapshot {
 		return snapshot{}
 	}
 	s := r.replica.Snapshot()
-	return snapshot{epoch: s.Epoch, version: s.Version, view: s.View, events: s.Events}
+	now := snapshot{epoch: s.Epoch, version: s.Version, view: s.View, events: s.Events}
+	if r.keeps {
+		now.past = r.replica.Past()
+	}
+	return now
 }
 
 // current is the state as of the last commit.

@@ -55,30 +55,34 @@ type speaker struct {
 	failed bool // the last try has; owned by the one that speaks
 }
 
-// errTooLarge is of a message that no other process can be told.
-var errTooLarge = errors.New("a message is larger than the engine takes")
+// ErrTooLarge is of a message that no other process can be told.
+var ErrTooLarge = errors.New("a message is larger than the engine takes")
 
-// relay notes that others are to be told what is published in this room. Room.mu is held.
-func (r *Room) relay(said message.Message) {
+// relay notes that others are to be told what is published in this room. All are told the same
+// time. Room.mu is held.
+func (r *Room) relay(said *message.Message) {
 	o := r.shared.others.Load()
-	if o != nil && !r.outbox.relay.Add(said, o.most) {
-		r.shared.warn("what was published is not heard by other nodes", r.key, errTooLarge)
-	}
-}
-
-// SayTo tells other processes a message for a room that is not in memory here. It does not
-// wait. Closing has not begun.
-func (s *Shared) SayTo(key engines.Key, msg apps.Message) {
-	o := s.others.Load()
 	if o == nil {
 		return
 	}
+	if said.Sent = time.Now(); !r.outbox.relay.Add(*said, o.most) {
+		r.shared.warn("what was published is not heard by other nodes", r.key, ErrTooLarge)
+	}
+}
+
+// SayTo tells other processes, if there are any, a message for a room that is not in memory
+// here. It does not wait. Closing has not begun. The error is ErrTooLarge.
+func (s *Shared) SayTo(key engines.Key, msg apps.Message) error {
+	o := s.others.Load()
+	if o == nil {
+		return nil
+	}
 	sp := speech{key: key}
-	if !sp.relay.Add(message.Message{Text: msg.Data, Binary: msg.Binary}, o.most) {
-		s.warn("what was published is not heard by other nodes", key, errTooLarge)
-		return
+	if !sp.relay.Add(message.Message{Text: msg.Data, Binary: msg.Binary, JSON: msg.JSON, Sent: time.Now()}, o.most) {
+		return ErrTooLarge
 	}
 	s.speak(sp)
+	return nil
 }
 
 // speak has a speech said when it comes to it.

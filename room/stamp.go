@@ -78,7 +78,7 @@ func operationID(field []byte) (id replica.ID, ok bool) {
 // countOnce has what the message does count once under an ID. at is the point that the
 // client had seen before, or empty.
 func (m *Member) countOnce(s *stamp, id replica.ID, at string) error {
-	if !m.room.stateful {
+	if !m.room.Stores() {
 		return errNoIDs
 	}
 	s.once = &replica.Once{ID: id, Network: route.Network(m.clientIP).String()}

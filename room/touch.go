@@ -9,7 +9,7 @@ import (
 // Touch has it stored that the room is used, if a route forgets unused rooms. It does not
 // wait.
 func (r *Room) Touch() {
-	if !r.stateful || r.config().Forget <= 0 {
+	if !r.Stores() || r.config().Forget <= 0 {
 		return
 	}
 	r.mu.Lock()
@@ -43,6 +43,10 @@ func (r *Room) stored(seenAnother bool, err error) {
 // tellState tells all members the state, which is not by an operation that they have been
 // told of.
 func (r *Room) tellState() {
+	if r.keeps {
+		r.tellFresh()
+		return
+	}
 	now := r.snapshot()
 	a := r.newAnnouncement(r.show(now, nil), now, nil, nil, r.replica.Late())
 	a.update, r.lastUpdate = apps.Body{}, apps.Body{} // the view is told instead

@@ -58,7 +58,7 @@ func (r *Room) mayRun() (run, inline bool) {
 		return false, false
 	}
 	r.running = true
-	return true, len(r.members) <= inlineMembers && (!r.stateful || r.shared.Volatile)
+	return true, len(r.members) <= inlineMembers && (!r.Stores() || r.shared.Volatile)
 }
 
 // runOn takes turns until nothing is left to do.
@@ -155,6 +155,10 @@ func (r *Room) prepare(w *work) {
 	if w.epoch != "" {
 		r.replica.Told(w.epoch, w.told)
 	}
+	if r.keeps {
+		r.welcomeKept(w.arrivals)
+		return
+	}
 	r.welcome(w.arrivals)
 }
 
@@ -178,8 +182,11 @@ func (r *Room) finish(todo chores) {
 	if !todo.remind.IsZero() {
 		r.remind(todo.remind)
 	}
-	if r.stateful {
+	switch {
+	case r.stateful:
 		r.setAlarm()
+	case r.keeps:
+		r.tidy()
 	}
 	if todo.overdue != nil {
 		close(todo.overdue)
@@ -216,6 +223,10 @@ func (r *Room) speak(b *outbox, hold bool) {
 // carryOut commits a batch, behind a wake if the state is to be woken, and tells everybody
 // what came of it.
 func (r *Room) carryOut(batch []operation, wake bool) {
+	if r.keeps {
+		r.carryOutKept(batch)
+		return
+	}
 	told := new(announcement)
 	defer func() { r.conclude(batch, told, recover()) }()
 	results, unasked := r.commit(batch, wake)

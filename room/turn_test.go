@@ -53,8 +53,8 @@ func TestAPanicInATurn(t *testing.T) {
 	r.engage()
 	r.mu.Unlock()
 	r.kick()
-	if n := r.Say(apps.Text("hello")); n != 1 || logs.Len() != 1 {
-		t.Errorf("%d members, %d lines", n, logs.Len())
+	if n, err := r.Say(t.Context(), apps.Text("hello")); n != 1 || err != nil || logs.Len() != 1 {
+		t.Errorf("%d members, %v, %d lines", n, err, logs.Len())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,6 +14,7 @@ type Visitor struct {
 	User        string
 	Subprotocol string   // [message.Subprotocol], or one that only the app knows
 	Events      bool     // it only listens, to Server-Sent Events
+	AnswerJSON  bool     // it is there for one message, and is answered as by the subprotocol json
 	Seen        Seen     // what it says it has seen already
 	Claims      []string // names that it claims; see CheckClaims
 	Handshake   apps.Handshake
@@ -33,7 +34,7 @@ func (v Visitor) format() message.Format {
 		return message.JSONEvents
 	case v.Events:
 		return message.Events
-	case v.Subprotocol == message.Subprotocol:
+	case v.Subprotocol == message.Subprotocol, v.AnswerJSON:
 		return message.JSON
 	}
 	return message.Text

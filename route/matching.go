@@ -14,21 +14,24 @@ type Matching struct {
 
 // Why a route has no successor.
 var (
-	Gone   = &CloseReason{frames.GoingAway, "route is gone"}
-	Other  = &CloseReason{frames.ServiceRestart, "route has another app"}
-	Unsure = &CloseReason{frames.ServiceRestart, "route has changed and has no name"}
+	Gone     = &CloseReason{frames.GoingAway, "route is gone"}
+	Other    = &CloseReason{frames.ServiceRestart, "route has another app"}
+	Switched = &CloseReason{frames.ServiceRestart, "history was switched on or off"}
+	Unsure   = &CloseReason{frames.ServiceRestart, "route has changed and has no name"}
 )
 
 // Successor returns the route that r has become, or why there is none: [Gone],
-// [Other] or [Unsure]. Routes that the configuration does not name have a default
+// [Other], [Switched] or [Unsure]. Routes that the configuration does not name have a default
 // name, which several may share, and can be told apart only by how they are configured: where that leaves
 // a doubt, r is none of them.
 func (m Matching) Successor(r *Route) (*Route, *CloseReason) {
 	named := filter(m.Now, func(n *Route) bool { return n.Name == r.Name })
-	successors := filter(named, func(n *Route) bool { return n.AppName == r.AppName })
+	successors := filter(named, r.isLike)
 	switch {
 	case len(named) == 0:
 		return nil, Gone
+	case len(successors) == 0 && slices.ContainsFunc(named, func(n *Route) bool { return n.AppName == r.AppName }):
+		return nil, Switched
 	case len(successors) == 0:
 		return nil, Other
 	case successors[0].named: // then they are all the same
@@ -38,7 +41,7 @@ func (m Matching) Successor(r *Route) (*Route, *CloseReason) {
 }
 
 func (m Matching) unnamedSuccessor(r *Route, successors []*Route) (*Route, *CloseReason) {
-	before := filter(m.Before, func(n *Route) bool { return n.Name == r.Name && n.AppName == r.AppName })
+	before := filter(m.Before, func(n *Route) bool { return n.Name == r.Name && r.isLike(n) })
 	same := filter(successors, r.isConfiguredLike)
 	added, lost := without(successors, before), without(before, successors)
 	switch {
@@ -60,6 +63,12 @@ func without(routes, others []*Route) []*Route {
 // alike reports whether all are configured in the same way.
 func alike(routes []*Route) bool {
 	return !slices.ContainsFunc(routes, func(r *Route) bool { return !r.isConfiguredLike(routes[0]) })
+}
+
+// isLike reports whether the rooms of two routes are of one kind: the app is the same, and
+// both keep messages or neither does.
+func (r *Route) isLike(other *Route) bool {
+	return r.AppName == other.AppName && r.Keeps == other.Keeps
 }
 
 func (r *Route) isConfiguredLike(other *Route) bool { return r.source == other.source }

@@ -22,6 +22,7 @@ type Route struct {
 	AppName string
 	Inline  bool // App.Receive may run where messages are read
 	JSON    bool // the app has the subprotocol json
+	Keeps   bool // messages that are published are kept
 	Tally   *tally.Route
 
 	named  bool   // by the configuration, not after its app
@@ -44,12 +45,20 @@ type Config struct {
 
 	MaxConnectionsPerIP int           // 0 for no limit
 	Forget              time.Duration // after which an unused room is deleted; 0 for never
+	History             History       // what is kept of messages; for apps without state
 	CloseOnReload       bool          // connections from before a reload are closed with 1012
 
 	Named  bool   // by the configuration: other routes of the name are the same
 	Source string // the configuration as it was written: routes with the same are the same
 
 	Tally *tally.Route // that of all routes with the name, also of other configurations; nil: one of its own
+}
+
+// History is which messages of a room are kept. The zero value is none.
+type History struct {
+	Messages int           // how many of the newest
+	Age      time.Duration // how long; 0 for ever
+	Replay   int           // how many of the newest somebody is sent that joins
 }
 
 // CloseReason is what members are told that are sent away.
@@ -61,13 +70,25 @@ type CloseReason struct {
 // New returns a route for an app.
 func New(name, appName string, c Config) *Route {
 	_, inline := c.App.(apps.Inline)
-	r := &Route{Name: name, AppName: appName, Inline: inline, JSON: speaksJSON(c.App), Tally: c.Tally, named: c.Named, source: c.Source}
+	r := &Route{Name: name, AppName: appName, Inline: inline, JSON: speaksJSON(c.App), Keeps: c.keeps(), Tally: c.Tally, named: c.Named, source: c.Source}
 	if r.Tally == nil {
 		r.Tally = tally.NewRoute()
 	}
 	r.clients.Store(newClients())
 	r.configure(&c)
 	return r
+}
+
+// keeps reports whether published messages are kept.
+func (c *Config) keeps() bool {
+	_, stateful := c.App.(apps.Stateful)
+	return c.History.Messages > 0 && !stateful
+}
+
+// Stores reports whether rooms of the route keep something: a state, or messages.
+func (r *Route) Stores() bool {
+	_, stateful := r.App().(apps.Stateful)
+	return stateful || r.Keeps
 }
 
 func speaksJSON(app apps.App) bool {

@@ -198,3 +198,23 @@ func TestClientsThroughReloads(t *testing.T) {
 		t.Errorf("%d addresses are left", n)
 	}
 }
+
+// A route whose history is switched on or off is another one: its rooms are of another kind.
+func TestSwitchingHistoryIsNoSuccession(t *testing.T) {
+	keeps := func(n int, source string) *Route {
+		return New("chat", "app", Config{App: blocking{}, History: History{Messages: n}, Source: source})
+	}
+	off, on, longer := keeps(0, "off"), keeps(10, "on"), keeps(20, "longer")
+	for _, test := range []struct {
+		before, now *Route
+		why         *CloseReason
+	}{{off, on, Switched}, {on, off, Switched}, {on, longer, nil}, {longer, on, nil}} {
+		next, why := Matching{Before: []*Route{test.before}, Now: []*Route{test.now}}.Successor(test.before)
+		if why != test.why || (next != nil) != (why == nil) {
+			t.Errorf("from %s to %s: %v, %v", test.before.source, test.now.source, next, why)
+		}
+	}
+	if !on.Stores() || off.Stores() {
+		t.Error("a route stores what it keeps")
+	}
+}

@@ -3,10 +3,14 @@
 package broadcast
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -22,8 +26,8 @@ type App struct {
 	// What is sent for a text message: a text with the placeholders {message},
 	// {user} and {id}, of which the last two stand for the sender's user name
 	// and connection. They are replaced in one pass: what a client sent is
-	// never looked into. Binary messages are passed on as they are. Default:
-	// {message}.
+	// never looked into. Binary messages are passed on as they are, and so is
+	// what members are told that speak the subprotocol json. Default: {message}.
 	Format string `json:"format,omitempty"`
 
 	// Leave the sender out. Default: false, the sender gets his message too.
@@ -78,7 +82,15 @@ func (a *App) Validate() error {
 
 // Receive passes m on.
 func (a *App) Receive(c apps.Conn, m apps.Message) error {
+	if !m.Binary && c.Subprotocol() == subprotocol {
+		text, err := textOf(m.Data)
+		if err != nil {
+			return apps.Refuse(err)
+		}
+		m.Data = text
+	}
 	if !m.Binary && a.Format != "" && a.Format != messageOnly {
+		m.JSON = dataField(m.Data)
 		m.Data = a.format(c, m.Data)
 	}
 	if a.Others {
@@ -88,6 +100,41 @@ func (a *App) Receive(c apps.Conn, m apps.Message) error {
 	}
 	return nil
 }
+
+// subprotocol is that whose messages are objects: a client sends {"data": "hello"}, and
+// is told with each message who has sent it.
+const subprotocol = "json"
+
+var errData = errors.New(`a message is an object with a text as the field data, such as {"data":"hello"}`)
+
+// textOf returns the field data of an object.
+func textOf(object []byte) ([]byte, error) {
+	var fields map[string]json.RawMessage // and not a struct, which would take "DATA" for "data"
+	var text *string
+	if json.Unmarshal(object, &fields) != nil || json.Unmarshal(fields["data"], &text) != nil || text == nil {
+		return nil, errData
+	}
+	return []byte(*text), nil
+}
+
+// dataField returns an object with a text as the field data. Most texts need no escapes.
+func dataField(text []byte) []byte {
+	p := append(make([]byte, 0, len(text)+16), `{"data":`...)
+	if bytes.ContainsFunc(text, needsEscape) {
+		quoted, _ := json.Marshal(string(text)) // it always can be
+		p = append(p, quoted...)
+	} else {
+		p = append(append(append(p, '"'), text...), '"')
+	}
+	return append(p, '}')
+}
+
+// needsEscape reports whether a character of a text cannot stand in JSON as it is (RFC 8259,
+// section 7), or is none.
+func needsEscape(c rune) bool { return c < ' ' || c == '"' || c == '\\' || c == utf8.RuneError }
+
+// Subprotocols is json.
+func (*App) Subprotocols() []string { return []string{subprotocol} }
 
 // format fills in the placeholders. strings.Replacer goes through its text once.
 func (a *App) format(c apps.Conn, message []byte) []byte {
@@ -106,4 +153,5 @@ var (
 	_ caddy.Validator       = (*App)(nil)
 	_ apps.App              = (*App)(nil)
 	_ apps.Inline           = (*App)(nil)
+	_ apps.Protocols        = (*App)(nil)
 )

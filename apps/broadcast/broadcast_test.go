@@ -1,6 +1,8 @@
 package broadcast_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -75,4 +77,43 @@ func TestFormatIsJudged(t *testing.T) {
 			t.Errorf("%q: %v", format, err)
 		}
 	}
+}
+
+// In the subprotocol json a client sends an object, and is told who has said what, whatever
+// the format is.
+func TestJSON(t *testing.T) {
+	room := appstest.NewRoom(t, &broadcast.App{Format: "{user}: {message}"})
+	ann := room.Join(appstest.User("ann"), appstest.JSON)
+	text := room.Join()
+	ann.Send(`{"data":"say \"hi\"","from":{"user":"bob"},"type":"state"}`)
+	if got := ann.Receive(); !strings.HasPrefix(got, `{"type":"message","from":{"id":"`) || !strings.Contains(got, `,"user":"ann"},"time":"`) || !strings.HasSuffix(got, `,"data":"say \"hi\""}`) {
+		t.Error(got)
+	}
+	text.Expect(`ann: say "hi"`)
+	ann.SendBinary([]byte("\xff"))
+	ann.ExpectJSON(`{"type":"message","binary":"/w=="}`)
+	text.ExpectBinary([]byte("\xff"))
+	for _, odd := range []string{"", "\x00\x1f", `\`, "ä☃😀", "\u2028", "<b>&"} {
+		text.Send(odd)
+		ann.ExpectJSON(fmt.Sprintf(`{"type":"message","data":%s}`, quoted(odd)))
+		text.Expect(": " + odd)
+	}
+	text.Send(`{"data":"no object"}`)
+	ann.ExpectJSON(`{"type":"message","data":"{\"data\":\"no object\"}"}`)
+}
+
+func quoted(text string) []byte {
+	p, _ := json.Marshal(text)
+	return p
+}
+
+// Anything else than an object with a text is refused, and the connection stays.
+func TestJSONThatIsNoMessage(t *testing.T) {
+	c := appstest.NewRoom(t, new(broadcast.App)).Join(appstest.JSON)
+	for _, wrong := range []string{"", "hi", "7", `"hi"`, "null", "[]", "{}", `{"data":7}`, `{"data":null}`, `{"data":{}}`, `{"DATA":"x"}`, `{"data":"x"`} {
+		c.Send(wrong)
+		c.ExpectJSON(`{"type":"error","code":"refused"}`)
+	}
+	c.Send(`{"data":""}`)
+	c.ExpectJSON(`{"type":"message","data":""}`)
 }

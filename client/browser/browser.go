@@ -25,6 +25,9 @@ var etag = func() string {
 	return `"client-` + hex.EncodeToString(sum[:12]) + `"`
 }()
 
+// Module returns the text of the module. It must not be changed.
+func Module() []byte { return module }
+
 // ServeHTTP answers a GET or HEAD with the module.
 func ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()

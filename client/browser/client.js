@@ -6,21 +6,24 @@
  * @typedef {{type: string, epoch?: string, version?: number, [field: string]: any}} Message
  */
 
-const final = [1000, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 3000]; // close codes after which coming back would not help
+const final = [1000, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 3000]; // close codes: coming back would not help
 const leastDelay = {1012: 5e3, 1013: 15e3};
-const most = 1000; // messages that wait for their answers
+const most = 1000; // messages that wait
 const patience = 1e4; // ms that an answer, or a connection, may take
 const mostCuts = 9; // of connections that end without an answer to the same message
-const random = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), n => n.toString(36)).join("");
+const wakes = ["online", "pageshow", "visibilitychange"];
+const lost = "the connection was lost: this may have been done";
+const codes = {403: "read_only", 408: "busy", 429: "busy", 503: "busy", 0: "unknown", 502: "unknown", 504: "unknown"};
+const random = () => crypto.getRandomValues(new Uint32Array(3)).join("");
 
 /**
  * A connection to a room that comes back by itself, until it is closed. It is an
  * EventTarget: each message of the server is an event named by its type, with the Message
- * as its `detail`; a text of an app without JSON is an event "text"; and after each change
- * of `status` there is an event "status".
+ * as its `detail` and its text as `data`; a text of an app without JSON is an event "text";
+ * and after each change of `status` there is an event "status".
  */
 export class Room extends EventTarget {
-	/** @type {?Message} The newest "state", "update" or "reply"; null before there is one. */
+	/** @type {?Message} The newest "state", "update" or "reply". */
 	state = null;
 	/** @type {"connecting" | "open" | "waiting" | "closed"} */
 	status = "closed";
@@ -43,13 +46,12 @@ export class Room extends EventTarget {
 		this.connect();
 	}
 
-	/** Connects again, after close or at once. */
+	/** Connects again at once. */
 	connect() {
 		this.#leave();
 		if (!this.#ticker) {
 			this.#ticker = setInterval(this.#look, 2e3);
-			for (const name of ["online", "pageshow"]) addEventListener(name, this.#look);
-			document.addEventListener("visibilitychange", this.#look);
+			for (const name of wakes) addEventListener(name, this.#look);
 		}
 		this.#opened = 0;
 		this.#timer = setTimeout(() => this.#ended(1006), patience);
@@ -64,24 +66,21 @@ export class Room extends EventTarget {
 		this.#leave();
 		clearInterval(this.#ticker);
 		this.#ticker = 0;
-		for (const name of ["online", "pageshow"]) removeEventListener(name, this.#look);
-		document.removeEventListener("visibilitychange", this.#look);
+		for (const name of wakes) removeEventListener(name, this.#look);
 		this.#refuseAll("the room was closed", "closed");
 		this.#show("closed", reason);
 	}
 
 	/**
 	 * Sends a message, and sends it again after a cut: in a room that keeps something it
-	 * counts once.
+	 * counts once. In any other nothing answers it: it is sent once. Without JSON it is as `say`.
 	 * @param {any} value an object as the app wants it; anything else is its field "value".
-	 * Without JSON: a text, which is sent at once or not at all.
-	 * @returns {Promise<Message | void>} the reply. It is rejected with an Error that has the
-	 * `code` of the server, and `retry`.
+	 * @returns {Promise<Message | void>} the reply, if there is one. It is rejected with an
+	 * Error that has the `code` of the server, and `retry`.
 	 */
 	send(value) {
 		return new Promise((resolve, reject) => {
-			if (this.status === "closed" || !this.#protocol && this.status !== "open") return reject(failure("not connected", "closed"));
-			if (!this.#protocol) return resolve(this.#way.send(value));
+			if (this.status === "closed" || !this.#protocol) return resolve(this.say(value));
 			if (this.#waiting.length === most) return reject(failure("too much waits for an answer", "busy", true));
 			const body = JSON.parse(JSON.stringify(Object(value) === value ? value : {value})); // as it is now
 			const message = {body, at: this.#at, tries: 0, cuts: 0, resolve, reject};
@@ -91,57 +90,74 @@ export class Room extends EventTarget {
 		});
 	}
 
+	/**
+	 * Sends a text as it is, at once or not at all.
+	 * @param {string} text
+	 */
+	say(text) {
+		if (this.status !== "open") throw failure("not connected", "closed");
+		this.#way.send(text, {said: true});
+	}
+
 	#name(message) {
 		message.n = ++this.#number;
-		message.id = this.#counts ? this.#client + ":" + message.n : message.n;
+		message.id = this.#client + ":" + message.n;
 	}
 
 	#write(message) {
 		message.sent = 0;
 		if (this.status !== "open") return;
-		const {body, id, at, n} = message;
+		const [id, at] = this.#counts ? [message.id, message.n === 1 ? message.at : undefined] : [];
 		message.sent = Date.now();
 		message.tries++;
-		this.#way.send(JSON.stringify(at && n === 1 && this.#counts ? {...body, id, at} : {...body, id}), message);
+		if (!this.#way.send(JSON.stringify({...message.body, id, at}), message) && !id) this.#answer({id: message.id});
 	}
 
 	#dial() {
-		const url = new URL(this.#url);
+		const url = this.#address();
 		url.protocol = url.protocol.replace("http", "ws");
-		const way = this.#way = new WebSocket(this.#pointed(url), this.#protocol ? [this.#protocol] : []);
+		const way = this.#way = new WebSocket(url, this.#protocol ? [this.#protocol] : []);
+		way.binaryType = "arraybuffer";
 		way.onopen = () => this.#began();
 		way.onmessage = e => this.#take(e.data);
 		way.onclose = e => this.#ended(e.code, e.reason);
 	}
 
-	// Where WebSockets are blocked there are an event stream, and a POST for each message.
+	// Where WebSockets are blocked: an event stream, and a POST for each message.
 	#follow() {
-		const url = new URL(this.#url), source = new EventSource(this.#pointed(url, "subprotocol", this.#protocol));
+		const url = this.#address();
+		url.searchParams.set("subprotocol", this.#protocol);
+		const source = new EventSource(url);
 		let last = Promise.resolve();
 		const post = async (body, message) => {
-			if (this.#way !== way || this.#waiting[0] !== message) return; // it is sent again behind the first one
-			const {status, text} = await fetch(this.#url, {method: "POST", body, headers: {Accept: "application/json", "Content-Type": "application/json"}})
-				.then(async r => ({status: r.status, text: await r.text()}), () => ({status: 0}));
+			if (this.#way !== way || !message.said && this.#waiting[0] !== message) return; // it is sent again behind the first one
+			message.tries++;
+			let status = 0, text = "";
+			try {
+				const answer = await fetch(url, {method: "POST", body});
+				text = await answer.text();
+				status = answer.status;
+			} catch { /* nobody knows */ }
 			if (this.#way !== way) return;
-			const {id} = message;
-			if (text?.startsWith('{"type":')) this.#take(JSON.stringify({id, ...JSON.parse(text)}));
+			const {id} = message, code = codes[status] || "http";
+			if (text.startsWith('{"type":')) this.#take(text, id);
 			else if (status > 199 && status < 300) this.#answer({type: "reply", id, text});
-			else this.#answer({
-				type: "error", id, error: "HTTP " + status, code: status === 403 ? "read_only" : "http",
-				retry: [0, 408, 429, 502, 503, 504].includes(status),
-			});
+			else this.#take(JSON.stringify({type: "error", error: "HTTP " + status, code, retry: /^[ub]/.test(code)}), id);
 		};
 		const way = this.#way = {
 			close: () => source.close(),
-			send: (body, message) => { last = last.then(() => post(body, message)); },
+			send(body, message) {
+				message.tries--;
+				return last = last.then(() => post(body, message));
+			},
 		};
 		source.onopen = () => this.#began();
 		source.onmessage = e => this.#take(e.data);
 		source.onerror = () => this.#ended(1006);
 	}
 
-	#pointed(url, ...pair) {
-		if (pair.length) url.searchParams.set(...pair);
+	#address() {
+		const url = new URL(this.#url);
 		if (this.#point) url.searchParams.set("after", this.#point);
 		return url;
 	}
@@ -151,19 +167,19 @@ export class Room extends EventTarget {
 		this.#opened = Date.now();
 		this.#refusals = 0;
 		this.status = "open";
-		if (!this.#counts) this.#refuse(({tries}) => tries, "the connection was lost: this may have been done", "unknown");
+		if (!this.#counts) this.#refuse(({tries}) => tries, lost, "unknown");
 		this.#again();
 		this.#show("open", "");
 	}
 
-	#ended(code, reason) {
+	#ended(code, reason = "") {
 		const opened = this.#opened;
 		this.#leave();
 		if (!opened) this.#refusals++;
 		const first = this.#waiting[0];
-		if (opened && first?.sent && ++first.cuts > mostCuts) this.#refuseAll("many connections were cut over this: it may have been done", "unknown");
+		if (opened && first?.sent && ++first.cuts > mostCuts) this.#refuseAll(lost, "unknown");
 		if (opened && Date.now() - opened > 5e3) this.#failures = 0;
-		const why = opened ? `${code} ${reason || ""}`.trim() : "the server cannot be reached, or refuses";
+		const why = opened ? `${code} ${reason}`.trim() : "the server cannot be reached, or refuses";
 		if (opened && final.includes(code)) return this.#stop(why);
 		const delay = Math.max(Math.min(500 * 2 ** this.#failures++, 3e4), leastDelay[code] || 0);
 		this.#timer = setTimeout(() => this.connect(), delay * (0.5 + Math.random() / 2));
@@ -178,8 +194,7 @@ export class Room extends EventTarget {
 		this.#way = null;
 	}
 
-	// A page that has slept, or whose network has changed, cannot know that its connection
-	// lives: it makes another one.
+	// After sleep, or another network, the connection may be dead: there is another one.
 	#look = event => {
 		const now = Date.now(), first = this.#waiting[0];
 		this.#slept ||= now - this.#seen > (this.#hidden ? 7e4 : patience) || event?.type === "online" || event?.persisted; // hidden pages look once a minute
@@ -191,26 +206,28 @@ export class Room extends EventTarget {
 		this.#slept = false;
 	};
 
-	#take(data) {
+	#take(data, id) {
 		let message;
 		try { message = this.#protocol && typeof data === "string" && JSON.parse(data); } catch { /* it is a text */ }
 		if (!message?.type) return this.#tell("text", data);
-		const {type, epoch, version, number} = message;
+		message.id ??= id;
+		const {type, epoch, number, version = message.oldest - 1} = message, place = epoch + "-" + version;
 		if (type === "event" && number && !this.#isNew(version, number, epoch)) return;
-		const old = message.repeat || this.state?.epoch === epoch && version < this.state.version;
-		if (version !== undefined && !old) this.#at = epoch + "-" + version;
-		if (["state", "update", "message"].includes(type) && epoch) this.#point = epoch + "-" + version;
+		const old = message.repeat || version < this.state?.version && epoch === this.state.epoch;
+		if (epoch && !old) this.#at = place;
+		if (epoch && type !== "reply" && type !== "event") this.#point = place;
 		if (["state", "update", "reply"].includes(type) && !old) this.state = message;
+		if (type === "state" && epoch) this.#counts = true;
 		if (message.id !== undefined) this.#answer(message);
-		this.#tell(type, message);
+		if (message.code !== "stateless") this.#tell(type, message, data);
 	}
 
-	// An event that was told before the cut, and comes again.
+	// An event that comes again after a cut.
 	#isNew(version, number, epoch) {
 		const [v, n, e] = this.#event;
 		if (e === epoch && (version < v || version === v && number <= n)) return false;
 		this.#event = [version, number, epoch];
-		this.#point = `${epoch}-${version}-${number}`;
+		this.#point = epoch + "-" + version + "-" + number;
 		return true;
 	}
 
@@ -220,19 +237,20 @@ export class Room extends EventTarget {
 		this.#answered = Date.now();
 		const {type, error, code, retry} = message;
 		if (code === "stateless" && this.#counts) {
-			this.#counts = false; // the room keeps nothing: ids only say which answer is to what
+			this.#counts = false; // the room keeps nothing
+			this.#refuse(({tries}) => tries > 1, lost, "unknown");
 			return this.#renumber();
 		}
 		if (this.#counts && (code === "expected" && i === 0 || code === "unknown_client" && this.#waiting.every(({tries}) => tries < 2))) {
 			return this.#renumber(); // nothing that waits has counted
 		}
-		if (type === "error" && retry) {
+		if (type === "error" && retry && (this.#counts || code !== "unknown")) {
 			if (code === "unknown") this.#waiting[i].tries++;
 			this.#retry ||= setTimeout(() => { this.#retry = 0; this.#again(); }, 200 + Math.random() * 800);
 			return;
 		}
 		const [{resolve, reject}] = this.#waiting.splice(i, 1);
-		if (type !== "error") return resolve(message);
+		if (type !== "error") return resolve(type && message);
 		reject(failure(error, code, retry));
 		if (code === "unknown_client" || code === "may_have_counted") this.#refuseAll(error, code);
 	}
@@ -248,12 +266,10 @@ export class Room extends EventTarget {
 		this.#again();
 	}
 
-	#again() { for (const message of this.#waiting) this.#write(message); }
+	#again() { for (const message of [...this.#waiting]) this.#write(message); }
 
 	#refuse(which, text, code) {
-		const all = this.#waiting;
-		this.#waiting = all.filter(message => !which(message));
-		for (const message of all.filter(which)) message.reject(failure(text, code));
+		this.#waiting = this.#waiting.filter(message => !which(message) || message.reject(failure(text, code)));
 	}
 
 	#refuseAll(text, code) {
@@ -268,7 +284,7 @@ export class Room extends EventTarget {
 		this.#tell("status", status);
 	}
 
-	#tell(name, detail) { this.dispatchEvent(new CustomEvent(name, {detail})); }
+	#tell(name, detail, data) { this.dispatchEvent(Object.assign(new CustomEvent(name, {detail}), {data})); }
 }
 
 const failure = (text, code, retry = false) => Object.assign(new Error(text), {code, retry});

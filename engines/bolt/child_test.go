@@ -96,18 +96,16 @@ type writer struct {
 
 func (w *writer) tell(what, op string) { fmt.Println(what, w.room, op) }
 
-// add stores one operation and settles what is unknown, as callers do: until a
-// revision above the one it met is there, the same bytes are swapped again.
+// add stores one operation and settles what is unknown, as callers do: until something
+// newer than what it met is there, the same bytes are stored again.
 func (w *writer) add(n int) {
-	ctx := context.Background()
 	op := fmt.Sprintf("%d.%d", w.pid, n)
-	p, rev, err := w.e.Load(ctx, w.key)
+	ops, mark, err := readLedger(w.e, w.room)
 	if err != nil && !errors.Is(err, engines.ErrNotFound) {
 		return
 	}
-	v := value(parseLedger(p).with(op))
 	for unknown := false; ; {
-		_, err = w.e.Swap(ctx, w.key, rev, v)
+		err = w.store(ops, mark, op)
 		if err == nil {
 			w.tell("done", op)
 			return
@@ -118,18 +116,53 @@ func (w *writer) add(n int) {
 		}
 		unknown = true
 		w.tell("unknown", op)
-		p, now, err := w.e.Load(ctx, w.key)
+		ops, now, err := readLedger(w.e, w.room)
 		if err != nil && !errors.Is(err, engines.ErrNotFound) {
 			return // until the disk is better; it stays unknown
 		}
-		if now != rev {
-			w.tell(map[bool]string{true: "done", false: "refused"}[strings.HasSuffix(" "+string(p), " "+op)], op)
+		if now != mark {
+			w.tell(map[bool]string{true: "done", false: "refused"}[ops.endsWith(op)], op)
 			return
 		}
 	}
 }
 
-// watch tells each operation that Load shows as the newest.
+// keepsLog reports whether a room of children keeps its operations in a log, and not in its
+// state.
+func keepsLog(room int) bool { return room%2 == 1 }
+
+const childEpoch = "EPOCHONE"
+
+// readLedger returns the operations of a room, and the revision or position as of which.
+func readLedger(e *Engine, room int) (ops ledger, mark uint64, err error) {
+	if !keepsLog(room) {
+		p, rev, err := e.Load(context.Background(), key(room))
+		return parseLedger(p), rev, err
+	}
+	entries, _, last, err := e.Read(context.Background(), key(room), childEpoch, 0, 1<<20)
+	for _, entry := range entries {
+		ops = append(ops, string(entry))
+	}
+	return ops, last, err
+}
+
+// store stores one more operation over what readLedger has returned.
+func (w *writer) store(ops ledger, mark uint64, op string) error {
+	ctx := context.Background()
+	if !keepsLog(w.room) {
+		_, err := w.e.Swap(ctx, w.key, mark, value(ops.with(op)))
+		return err
+	}
+	if mark == 0 { // the log needs a room
+		if _, err := w.e.Swap(ctx, w.key, 0, value("")); err != nil && !errors.Is(err, engines.ErrConflict) {
+			return fmt.Errorf("%w: %w", engines.ErrRefused, err)
+		}
+	}
+	_, err := w.e.Append(ctx, w.key, childEpoch, mark, [][]byte{[]byte(op)})
+	return err
+}
+
+// watch tells each operation that is shown as the newest.
 func (w *writer) watch(over <-chan struct{}) {
 	for last := ""; ; {
 		select {
@@ -137,8 +170,8 @@ func (w *writer) watch(over <-chan struct{}) {
 			return
 		default:
 		}
-		p, _, err := w.e.Load(context.Background(), w.key)
-		if ops := parseLedger(p); err == nil && len(ops) > 0 && ops[len(ops)-1] != last {
+		ops, _, err := readLedger(w.e, w.room)
+		if err == nil && len(ops) > 0 && ops[len(ops)-1] != last {
 			last = ops[len(ops)-1]
 			w.tell("shown", last)
 		}
@@ -210,11 +243,10 @@ func (b book) contradicts(e *Engine) error {
 		if of == nil {
 			continue
 		}
-		p, _, err := e.Load(context.Background(), key(room))
+		ops, _, err := readLedger(e, room)
 		if err != nil && (len(of.done) > 0 || !errors.Is(err, engines.ErrNotFound)) {
 			return fmt.Errorf("room %d: %w", room, err)
 		}
-		ops := parseLedger(p)
 		if op := ops.twice(); op != "" {
 			return fmt.Errorf("room %d has operation %s twice", room, op)
 		}

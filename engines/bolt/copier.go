@@ -31,6 +31,9 @@ func (c *copier) copy(tx *bbolt.Tx) error {
 	if _, err = c.copyBucket(dueBucket, from.due); err != nil {
 		return err
 	}
+	if err = c.copyLogs(from.logs); err != nil {
+		return err
+	}
 	_, err = c.copyBucket(aboutBucket, from.about)
 	return err
 }
@@ -64,6 +67,82 @@ func (c *copier) copyBucket(name []byte, from *bbolt.Bucket) (n uint64, err erro
 		}
 	}
 	return n, err
+}
+
+// copyLogs copies the logs of all rooms, many short ones or a part of a long one in each
+// step.
+func (c *copier) copyLogs(from *bbolt.Bucket) error {
+	err := c.to.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket(logsBucket)
+		return err
+	})
+	for at := newLogCursor(from); at.key != nil && err == nil; {
+		err = c.to.Update(func(tx *bbolt.Tx) error {
+			for size := 0; at.key != nil && size < compactStep; at.next() {
+				if err := at.putInto(tx.Bucket(logsBucket)); err != nil {
+					return err
+				}
+				size += len(at.key) + len(at.value)
+			}
+			return nil
+		})
+		if err == nil {
+			err = c.settle()
+		}
+	}
+	return err
+}
+
+// logCursor goes over all that all logs have.
+type logCursor struct {
+	rooms      *bbolt.Bucket
+	names      *bbolt.Cursor
+	room       []byte
+	log        *bbolt.Bucket
+	entries    *bbolt.Cursor
+	key, value []byte // nil at the end
+}
+
+func newLogCursor(rooms *bbolt.Bucket) *logCursor {
+	at := &logCursor{rooms: rooms, names: rooms.Cursor()}
+	at.room, _ = at.names.First()
+	at.enter()
+	return at
+}
+
+// enter goes to the beginning of the log of a room, or, if that is empty, of one that comes
+// later.
+func (at *logCursor) enter() {
+	for ; at.room != nil; at.room, _ = at.names.Next() {
+		if at.log = at.rooms.Bucket(at.room); at.log == nil {
+			continue
+		}
+		at.entries = at.log.Cursor()
+		if at.key, at.value = at.entries.First(); at.key != nil {
+			return
+		}
+	}
+	at.key = nil
+}
+
+func (at *logCursor) next() {
+	if at.key, at.value = at.entries.Next(); at.key == nil {
+		at.room, _ = at.names.Next()
+		at.enter()
+	}
+}
+
+// putInto puts what the cursor stands on into another bucket of logs.
+func (at *logCursor) putInto(logs *bbolt.Bucket) error {
+	log, err := logs.CreateBucketIfNotExists(at.room)
+	if err != nil {
+		return err
+	}
+	log.FillPercent = 1 // as the keys come in order
+	if err := log.SetSequence(at.log.Sequence()); err != nil {
+		return err
+	}
+	return log.Put(at.key, at.value)
 }
 
 // settle has the disk confirm what was copied. An error means that there is no use in

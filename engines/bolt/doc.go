@@ -14,13 +14,17 @@
 //
 // # The file
 //
-// Four buckets: rooms (key to value, see value.go), used (the index by last use:
-// hour and key), due (that by wake: millisecond and key) and about (format, number of
-// rooms, mark). The sequence of the
+// Five buckets: rooms (key to value, see value.go), used (the index by last use:
+// hour and key), due (that by wake: millisecond and key), logs (key to the log of the
+// room, see logtable.go) and about (format, number of rooms, mark). The sequence of the
 // bucket rooms is the newest revision; it stays when rooms are deleted. A key is
 // the app's name, NUL, the room's.
 //
-// A value has a checksum, and the file's length is compared with what its meta
+// An entry of a log is a key of its own, so that appending to a log writes the entries and
+// the last pages of the log, however long it is. What is appended is committed with all else
+// that waits. Logs are trimmed a thousand entries at a time.
+//
+// A value and an entry have a checksum each, and the file's length is compared with what its meta
 // pages say, since bbolt itself would take much damage for data. What is damaged
 // is refused and never overwritten. bbolt panics on some damage, and a page that
 // the disk cannot read is a fault of memory; both are errors here (panics.go), and a

@@ -140,7 +140,7 @@ func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 	return e.request(ctx, len(value), func(t *tables) (uint64, error) { return t.swap(k, rev, value, sum) })
 }
 
-// Delete removes a room if rev is its revision.
+// Delete removes a room with its log if rev is its revision.
 func (e *Engine) Delete(ctx context.Context, key engines.Key, rev uint64) error {
 	k, err := encodeKey(key)
 	if err != nil {
@@ -208,4 +208,5 @@ var (
 	_ engines.Engine   = (*Engine)(nil)
 	_ engines.Backuper = (*Engine)(nil)
 	_ engines.Marked   = (*Engine)(nil)
+	_ engines.Log      = (*Engine)(nil)
 )

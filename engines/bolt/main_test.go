@@ -128,6 +128,8 @@ func parseLedger(p []byte) ledger { return strings.Fields(string(p)) }
 
 func (l ledger) with(op string) string { return strings.Join(append(slices.Clone(l), op), " ") }
 
+func (l ledger) endsWith(op string) bool { return len(l) > 0 && l[len(l)-1] == op }
+
 // twice returns an operation that was counted more than once.
 func (l ledger) twice() string {
 	sorted := slices.Sorted(slices.Values(l))

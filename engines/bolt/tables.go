@@ -17,6 +17,7 @@ var (
 	roomsBucket = []byte("rooms")
 	usedBucket  = []byte("used")
 	dueBucket   = []byte("due")
+	logsBucket  = []byte("logs")
 	aboutBucket = []byte("about")
 
 	formatKey = []byte("format")
@@ -24,17 +25,18 @@ var (
 	markKey   = []byte("mark")
 )
 
-// format is the version of what is in the file. The one before has no bucket due and no
-// wakes; it is upgraded when it is opened.
+// format is the version of what is in the file. Those before are upgraded when they are
+// opened: they lack the bucket logs, the first one also the bucket due and wakes.
 const (
-	format       = "caddy-websocket 2"
-	formatBefore = "caddy-websocket 1"
+	format        = "caddy-websocket 3"
+	formatNoLogs  = "caddy-websocket 2"
+	formatNoWakes = "caddy-websocket 1"
 )
 
 // tables is the content of the file within a transaction.
 type tables struct {
 	rooms, used, about *bbolt.Bucket
-	due                *bbolt.Bucket // nil in a file of the format before
+	due, logs          *bbolt.Bucket // nil in a file of a format before
 
 	count   uint64 // of rooms
 	changed bool
@@ -42,7 +44,10 @@ type tables struct {
 
 // tablesOf finds the content. A file without it is somebody else's.
 func tablesOf(tx *bbolt.Tx) (*tables, error) {
-	t := &tables{rooms: tx.Bucket(roomsBucket), used: tx.Bucket(usedBucket), about: tx.Bucket(aboutBucket), due: tx.Bucket(dueBucket)}
+	t := &tables{
+		rooms: tx.Bucket(roomsBucket), used: tx.Bucket(usedBucket), about: tx.Bucket(aboutBucket),
+		due: tx.Bucket(dueBucket), logs: tx.Bucket(logsBucket),
+	}
 	if t.rooms == nil || t.used == nil || t.about == nil {
 		return nil, errForeign
 	}
@@ -58,26 +63,28 @@ func tablesOf(tx *bbolt.Tx) (*tables, error) {
 // cannot read it.
 func (t *tables) check() (old bool, err error) {
 	switch is := string(t.about.Get(formatKey)); {
-	case is == formatBefore:
+	case is == formatNoLogs, is == formatNoWakes:
 		return true, nil
 	case is != format:
 		return false, fmt.Errorf("its format is %q, this version of the engine reads %q", is, format)
-	case t.due == nil:
+	case t.due == nil || t.logs == nil:
 		return false, errDamaged
 	}
 	return false, nil
 }
 
-// upgrade makes a file of the format before one of this format.
+// upgrade makes a file of a format before one of this format.
 func upgrade(tx *bbolt.Tx) error {
-	if _, err := tx.CreateBucketIfNotExists(dueBucket); err != nil {
-		return err
+	for _, name := range [][]byte{dueBucket, logsBucket} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
 	}
 	return tx.Bucket(aboutBucket).Put(formatKey, []byte(format))
 }
 
 func createTables(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{roomsBucket, usedBucket, dueBucket, aboutBucket} {
+	for _, name := range [][]byte{roomsBucket, usedBucket, dueBucket, logsBucket, aboutBucket} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
@@ -152,7 +159,7 @@ func (t *tables) moveDue(key []byte, old, wake moment) error {
 	return t.due.Put(dueKey(wake, key), nil)
 }
 
-// delete removes a room.
+// delete removes a room with its log.
 func (t *tables) delete(key []byte, rev uint64) error {
 	old, err := t.get(key)
 	switch {
@@ -165,7 +172,7 @@ func (t *tables) delete(key []byte, rev uint64) error {
 	}
 	t.changed = true
 	t.count--
-	return errors.Join(t.rooms.Delete(key), t.used.Delete(indexKey(old.used, key)), t.moveDue(key, old.wake, 0))
+	return errors.Join(t.dropLog(key), t.rooms.Delete(key), t.used.Delete(indexKey(old.used, key)), t.moveDue(key, old.wake, 0))
 }
 
 // finish stores what is known of all rooms together.

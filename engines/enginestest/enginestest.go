@@ -23,7 +23,7 @@ import (
 // their rooms are gone.
 func Run(t *testing.T, place func(t *testing.T) engines.Opener) {
 	tests := make(map[string]func(*testing.T, *subject))
-	for _, part := range []map[string]func(*testing.T, *subject){values, keys, concurrency, unused, due, lifecycle, shared} {
+	for _, part := range []map[string]func(*testing.T, *subject){values, keys, concurrency, unused, due, lifecycle, shared, forLogs()} {
 		maps.Copy(tests, part)
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
@@ -93,7 +93,9 @@ var (
 // today is when the rooms of tests are used that are about something else.
 var today = time.Date(2030, 4, 5, 6, 7, 8, 9, time.UTC)
 
-func value(state string) engines.Value { return engines.Value{State: []byte(state), Used: today} }
+func value(state string) engines.Value {
+	return engines.Value{State: []byte(state), Used: today, Epoch: life}
+}
 
 func (s *subject) swap(key engines.Key, rev uint64, state string) uint64 {
 	s.t.Helper()

@@ -16,6 +16,7 @@ var shared = map[string]func(*testing.T, *subject){
 	"rooms do not hear of each other":                roomsApart,
 	"nothing is told after cancel":                   cancelled,
 	"a closed engine tells nothing and says nothing": closedShared,
+	"what another process appends is told":           appendTold,
 }
 
 // patience bounds how long an event may take to arrive.
@@ -184,4 +185,45 @@ func closedShared(t *testing.T, s *subject) {
 		t.Error("it publishes")
 	}
 	s.publish(other, room, "nobody hears")
+}
+
+// appendTold: once, and not by trims; and of one log only.
+func appendTold(t *testing.T, s *subject) {
+	other, _ := s.another()
+	log, ok := other.(engines.Log)
+	if !ok {
+		t.Skip("the engine keeps no logs")
+	}
+	events, cancel := s.listen(s.Engine.(engines.Shared), room)
+	defer cancel()
+	s.swap(next, 0, "x")
+	if _, err := log.Append(t.Context(), next, life, 0, texts(1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	rev, err := other.Swap(t.Context(), room, 0, value("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.hearRev(events, rev)
+	for last := 2; last <= 20; last += 2 {
+		if _, err := log.Append(t.Context(), room, life, uint64(last-2), texts(last-1, last)); err != nil {
+			t.Fatal(err)
+		}
+		for event := s.hear(events); event.Last != uint64(last); event = s.hear(events) {
+			if event.Rev == 0 {
+				t.Fatalf("told %+v, waiting for %d", event, last)
+			}
+		}
+		s.expectLog(room, life, uint64(last-1), uint64(last))
+		if err := log.Trim(t.Context(), room, life, uint64(last)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.append(room, 21, 22)
+	if _, err := log.Append(t.Context(), room, life, 22, texts(23, 23)); err != nil {
+		t.Fatal(err)
+	}
+	if event := s.hear(events); event.Epoch != life || event.Last != 23 || event.Message != nil {
+		t.Errorf("told %+v", event)
+	}
 }

@@ -25,6 +25,7 @@ type Engine struct {
 	last   uint64 // the newest revision of all rooms
 	used   index[hour]
 	wakes  index[moment]
+	logs   map[engines.Key]*log
 	closed bool
 }
 
@@ -105,6 +106,7 @@ func (e *Engine) Delete(_ context.Context, key engines.Key, rev uint64) error {
 		return engines.ErrConflict
 	}
 	delete(e.rooms, key)
+	delete(e.logs, key)
 	e.used.remove(key, v.used)
 	e.wakes.remove(key, v.wake)
 	return nil
@@ -171,7 +173,7 @@ func (*Engine) Volatile() {}
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.rooms, e.used, e.wakes, e.closed = nil, index[hour]{}, index[moment]{}, true
+	e.rooms, e.logs, e.used, e.wakes, e.closed = nil, nil, index[hour]{}, index[moment]{}, true
 	return nil
 }
 
@@ -179,4 +181,5 @@ func (e *Engine) Close() error {
 var (
 	_ engines.Engine   = (*Engine)(nil)
 	_ engines.Volatile = (*Engine)(nil)
+	_ engines.Log      = (*Engine)(nil)
 )

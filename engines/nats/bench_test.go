@@ -1,12 +1,22 @@
 package nats
 
 import (
+	"cmp"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
+
+// life is the epoch of rooms in tests.
+const life = "EPOCHONE"
 
 // Many rooms, each swapped by one after the other.
 func BenchmarkSwap(b *testing.B) {
@@ -28,4 +38,101 @@ func BenchmarkSwap(b *testing.B) {
 			})
 		})
 	}
+}
+
+// One room, loaded by many at the same time, as nodes do that have heard of a change.
+func BenchmarkLoad(b *testing.B) {
+	e := openEngine(b, &Opener{URLs: []string{startServer(b, serverOptions(b)).ClientURL()}, Bucket: newBucket()})
+	if _, err := e.Swap(bounded(b), key(1), 0, engines.Value{State: make([]byte, 200), Used: today}); err != nil {
+		b.Fatal(err)
+	}
+	b.SetParallelism(64)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, _, err := e.Load(b.Context(), key(1)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// A node that starts reads the index of 10,000 rooms, and later that of all that have changed.
+func BenchmarkFollow(b *testing.B) {
+	const rooms = 10_000
+	o := &Opener{URLs: []string{startServer(b, serverOptions(b)).ClientURL()}, Bucket: newBucket()}
+	e := openEngine(b, o)
+	for i := range rooms {
+		if _, err := e.Swap(bounded(b), key(i), 0, value("x")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	for range b.N {
+		b.StopTimer()
+		e := openEngine(b, o)
+		b.StartTimer()
+		if n, err := e.Count(bounded(b)); n != rooms || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportMetric(float64(b.N*rooms)/b.Elapsed().Seconds(), "rooms/s")
+}
+
+// Messages of many rooms, appended one after the other in each.
+func BenchmarkAppend(b *testing.B) {
+	for _, rooms := range []int{1, 64} {
+		b.Run(fmt.Sprint(rooms, " rooms"), func(b *testing.B) {
+			e := openEngine(b, &Opener{URLs: []string{startServer(b, serverOptions(b)).ClientURL()}, Bucket: newBucket()})
+			appendEvenly(b, e, rooms, b.N/rooms+1)
+		})
+	}
+}
+
+// appendEvenly appends so many messages to each of so many rooms.
+func appendEvenly(b *testing.B, e *Engine, rooms, messages int) {
+	b.Helper()
+	var work sync.WaitGroup
+	for r := range rooms {
+		v := value("x")
+		v.Epoch = life
+		if _, err := e.Swap(b.Context(), key(r), 0, v); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for w := range min(rooms, 64) {
+		work.Go(func() {
+			for i := range messages {
+				for r := w; r < rooms; r += 64 {
+					if _, err := e.Append(b.Context(), key(r), life, uint64(i), [][]byte{make([]byte, 200)}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	work.Wait()
+}
+
+// Clients come back to any of many rooms, and are sent the messages behind any point: 50 at
+// most.
+func BenchmarkResume(b *testing.B) {
+	const rooms = 1000
+	messages, _ := strconv.Atoi(cmp.Or(os.Getenv("CADDYWS_MESSAGES"), "100")) // in each room
+	e := openEngine(b, &Opener{URLs: []string{startServer(b, serverOptions(b)).ClientURL()}, Bucket: newBucket()})
+	appendEvenly(b, e, rooms, messages)
+	var took []time.Duration
+	for b.Loop() {
+		room, after := key(rand.N(rooms)), rand.N(messages)
+		began := time.Now()
+		entries, _, last, err := e.Read(b.Context(), room, life, uint64(after), 50)
+		took = append(took, time.Since(began))
+		if err != nil || last != uint64(messages) || len(entries) != min(50, messages-after) {
+			b.Fatal(len(entries), last, err)
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-median")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
 }

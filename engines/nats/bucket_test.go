@@ -117,14 +117,14 @@ func TestDoubtsAboutABucket(t *testing.T) {
 	} {
 		c := sound
 		change(&c)
-		if got := strings.Join(doubts(c, 3, true), "\n"); !strings.Contains(got, want) {
+		if got := strings.Join(doubts("the bucket b", c, 3, true), "\n"); !strings.Contains(got, want) {
 			t.Errorf("%q lacks %q", got, want)
 		}
 	}
-	if got := doubts(sound, 3, true); len(got) != 0 {
+	if got := doubts("the bucket b", sound, 3, true); len(got) != 0 {
 		t.Error(got)
 	}
-	if got := doubts(settings("b", "websocket.test", 1), 0, false); len(got) != 0 {
+	if got := doubts("the bucket b", settings("b", "websocket.test", 1), 0, false); len(got) != 0 {
 		t.Error(got)
 	}
 }

@@ -38,7 +38,7 @@ func TestCreatingOverAMarker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			token := newBucket()
-			b := &bucket{link: l, name: streamPrefix + token, rooms: subjectPrefix + token + "." + roomsToken}
+			b := &bucket{stream: &stream{link: l, name: streamPrefix + token}, rooms: subjectPrefix + token + "." + roomsToken}
 			e := &Engine{link: l, bucket: b, node: "n"}
 			subject := b.rooms + "a.b"
 			asked := 0
@@ -62,7 +62,7 @@ func TestCreatingOverAMarker(t *testing.T) {
 				}
 				return fmt.Sprintf(`{"stream":%q,"seq":10}`, b.name)
 			})
-			seq, err := e.createAgain(bounded(t), subject, times{}, []byte("x"))
+			seq, err := e.createAgain(bounded(t), subject, value("x"))
 			if !errors.Is(err, test.want) || (seq == 10) != (test.want == nil) {
 				t.Errorf("%d, %v; want %v", seq, err, test.want)
 			}

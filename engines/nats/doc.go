@@ -44,13 +44,41 @@
 //
 // # Other nodes
 //
-// The stream republishes the headers of what it stores, and nodes publish messages that are
-// not kept (shared.go). A node subscribes to the rooms that it is asked to, so that the servers
+// The streams republish the headers of what they store, and nodes publish messages that are
+// not kept (shared.go, hearlog.go). A node subscribes to the rooms that it is asked to, so that the servers
 // send it nothing else. The index makes up for hints that are lost; messages that are lost are
 // lost. A record names the engine that wrote it, so that nobody is told of its own changes.
 //
 // Of nodes that change a room at the same time the one nearest to the servers would always be
 // first. One that is beaten again and again asks for its turn (turns.go).
+//
+// # The logs
+//
+// Messages of rooms are in a stream beside the bucket, LOG_<bucket> (logs.go). A log has one
+// subject: room and epoch. What one Append adds is one message there, all of it or nothing
+// (batch.go):
+//
+//	Append -> publish, if the subject's last message is the one that ends at the position
+//	Read   -> ask the leader for the last message; it tells where those before it are
+//	Trim   -> publish what is the oldest position now; purge what comes before it
+//	Delete -> the room's marker, then purge the subject
+//
+// The last message of a log tells its oldest and its newest position, and is never purged: so
+// no position comes back. The sequence of the last message is remembered from the last call
+// (known.go): in a room that one node writes, an Append is one question. If it is another one
+// the log's position is looked up: a Trim changes the sequence and not the position.
+//
+// A position is found by trails (trail.go): each message has the sequences of a few before it,
+// so that any other is some steps away, however many rooms and messages the stream has. What
+// they lead to is read from any server with a copy, at most 16 messages at once; what that
+// server does not have is asked of the leader. What the newest message says is always the
+// leader's.
+//
+// Room and log are in two streams, so that a crash can come between them. A log is begun only
+// if the room is stored with its epoch. A deletion removes the room first: what it leaves of the
+// log belongs to an epoch that does not come again, and is removed by the next deletion or the
+// first message of the room's next life. An Append that comes at the same time as the deletion
+// of its room may still be done, and is gone with it.
 //
 // # The connection
 //

@@ -36,11 +36,19 @@ func openEngine(t testing.TB, o *Opener) *Engine {
 	return e.(*Engine)
 }
 
-// writers add words to the states of rooms, each word once, as long as a test lets them, and
-// remember what became of each.
+// keeper is where words are kept: the states of rooms, or their logs.
+type keeper interface {
+	// add adds a word once, or certainly not if the error is ErrRefused.
+	add(ctx context.Context, key engines.Key, word string) error
+	// words returns all words of a room.
+	words(ctx context.Context, key engines.Key) (string, error)
+}
+
+// writers have words kept, each word once, as long as a test lets them, and remember what
+// became of each.
 type writers struct {
 	t      *testing.T
-	engine engines.Engine
+	keeper keeper
 	wait   time.Duration // of a call, at most
 	over   atomic.Bool
 	done   atomic.Int64
@@ -53,8 +61,8 @@ type writers struct {
 const writersRooms = 4
 
 // startWriters starts two writers a room.
-func startWriters(t *testing.T, e engines.Engine, wait time.Duration) *writers {
-	w := &writers{t: t, engine: e, wait: wait, words: make(map[string]error)}
+func startWriters(t *testing.T, k keeper, wait time.Duration) *writers {
+	w := &writers{t: t, keeper: k, wait: wait, words: make(map[string]error)}
 	for i := range 2 * writersRooms {
 		w.work.Go(func() { w.write(i%writersRooms, i) })
 	}
@@ -65,7 +73,7 @@ func (w *writers) write(room, writer int) {
 	for n := 0; !w.over.Load() && n < 300; n++ {
 		word := fmt.Sprintf("%d.%d.%d ", room, writer, n)
 		ctx, cancel := context.WithTimeout(context.Background(), w.wait)
-		err := w.add(ctx, key(room), word)
+		err := w.keeper.add(ctx, key(room), word)
 		cancel()
 		if err == nil {
 			w.done.Add(1)
@@ -76,20 +84,27 @@ func (w *writers) write(room, writer int) {
 	}
 }
 
-// add adds a word once, or certainly not if the error is ErrRefused.
-func (w *writers) add(ctx context.Context, key engines.Key, word string) error {
+// states keeps words in the states of rooms.
+type states struct{ *Engine }
+
+func (k states) add(ctx context.Context, key engines.Key, word string) error {
 	for {
-		state, rev, err := w.engine.Load(ctx, key)
+		state, rev, err := k.Load(ctx, key)
 		if err != nil && !errors.Is(err, engines.ErrNotFound) {
 			return fmt.Errorf("%w: loading: %w", engines.ErrRefused, err)
 		}
-		if _, err = w.engine.Swap(ctx, key, rev, value(string(state)+word)); !errors.Is(err, engines.ErrConflict) {
+		if _, err = k.Swap(ctx, key, rev, value(string(state)+word)); !errors.Is(err, engines.ErrConflict) {
 			return err
 		}
 		if ctx.Err() != nil {
 			return engines.ErrRefused
 		}
 	}
+}
+
+func (k states) words(ctx context.Context, key engines.Key) (string, error) {
+	state, _, err := k.Load(ctx, key)
+	return string(state), err
 }
 
 // progress waits until more words have been stored.
@@ -124,19 +139,19 @@ func (w *writers) finish() {
 	w.t.Helper()
 	w.over.Store(true)
 	w.work.Wait()
-	var states strings.Builder
+	var all strings.Builder
 	for i := range writersRooms {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		state, _, err := w.engine.Load(ctx, key(i))
+		words, err := w.keeper.words(ctx, key(i))
 		cancel()
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		states.Write(state)
+		all.WriteString(words)
 	}
-	all, told := states.String(), [3]int{}
+	told := [3]int{}
 	for word, err := range w.words {
-		switch n := strings.Count(" "+all, " "+word); {
+		switch n := strings.Count(" "+all.String(), " "+word); {
 		case err == nil && n != 1:
 			w.t.Errorf("%q was acknowledged and is there %d times", word, n)
 		case errors.Is(err, engines.ErrRefused) && n != 0:
@@ -158,7 +173,7 @@ func TestAServerThatIsRestartedLosesNothing(t *testing.T) {
 	n := newNode(t, serverOptions(t))
 	n.start()
 	e := openEngine(t, &Opener{URLs: []string{n.url()}, Bucket: newBucket()})
-	w := startWriters(t, e, patience)
+	w := startWriters(t, states{e}, patience)
 	for range 3 {
 		w.progress()
 		n.stop()
@@ -175,7 +190,7 @@ func TestAnotherLeaderLosesNothing(t *testing.T) {
 	c := startCluster(t)
 	bucket := newBucket()
 	e := openEngine(t, &Opener{URLs: c.urls(), Bucket: bucket})
-	w := startWriters(t, e, patience)
+	w := startWriters(t, states{e}, patience)
 	for range 3 { // it gives up
 		w.progress()
 		if _, err := e.link.read(bounded(t), "$JS.API.STREAM.LEADER.STEPDOWN."+streamPrefix+bucket, nil); err != nil {
@@ -202,7 +217,7 @@ func TestAnotherLeaderLosesNothing(t *testing.T) {
 func TestAMinorityStoresNothing(t *testing.T) {
 	c := startCluster(t)
 	e := openEngine(t, &Opener{URLs: c[:1].urls(), Bucket: newBucket(), Replicas: 3})
-	w := startWriters(t, e, 2*time.Second)
+	w := startWriters(t, states{e}, 2*time.Second)
 	w.progress()
 	c[1].stop()
 	c[2].stop()
@@ -223,7 +238,7 @@ func TestAcknowledgementsThatAreLost(t *testing.T) {
 	s := startServer(t, serverOptions(t))
 	p := newProxy(t, s.Addr().String())
 	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
-	w := startWriters(t, e, 10*time.Second)
+	w := startWriters(t, states{e}, 10*time.Second)
 	for range 2 {
 		w.progress()
 		p.set(func() { p.deaf = true })
@@ -240,7 +255,7 @@ func TestASlowLink(t *testing.T) {
 	p := newProxy(t, s.Addr().String())
 	p.set(func() { p.delay = 25 * time.Millisecond })
 	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
-	w := startWriters(t, e, patience)
+	w := startWriters(t, states{e}, patience)
 	w.progress()
 	w.finish()
 	if keys, err := e.List(bounded(t), engines.Key{}, 10); err != nil || len(keys) != writersRooms {
@@ -258,7 +273,7 @@ func TestAServerThatIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := startWriters(t, e, 200*time.Millisecond)
+	w := startWriters(t, states{e}, 200*time.Millisecond)
 	w.progress()
 	p.set(func() { p.shut = true })
 	p.cut()

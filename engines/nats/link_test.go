@@ -147,6 +147,9 @@ func TestNothingGrowsWithoutAConnection(t *testing.T) {
 		if _, err := far.link.attempt(bounded(t), one, patience); !isUnsent(err) {
 			t.Error(err)
 		}
+		if _, err := far.fetchDirect(bounded(t), "x", 1); !isUnsent(err) {
+			t.Error(err)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		if err := far.flush(ctx); err == nil {
 			t.Error("what was sent has arrived")

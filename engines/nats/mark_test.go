@@ -14,7 +14,7 @@ import (
 
 // Servers that do not answer, or only that they do not know, may be able to later. They are not
 // asked without a pause.
-func TestMarkingABucketThatIsSilent(t *testing.T) {
+func TestMarkingAStreamThatIsSilent(t *testing.T) {
 	options := serverOptions(t)
 	options.JetStream = false
 	url := startServer(t, options).ClientURL()
@@ -30,9 +30,9 @@ func TestMarkingABucketThatIsSilent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Int64
-			b := &bucket{link: l, name: "KV_" + name, prefix: "$KV." + name + "."}
-			for i, subject := range []string{"$JS.API.STREAM.MSG.GET." + b.name, b.prefix + markToken} {
-				sub, err := server.Subscribe(subject, func(m *nats.Msg) {
+			s, subject := &stream{link: l, name: "KV_" + name}, "$KV."+name+"."+markToken
+			for i, request := range []string{"$JS.API.STREAM.MSG.GET." + s.name, subject} {
+				sub, err := server.Subscribe(request, func(m *nats.Msg) {
 					asked.Add(1)
 					if answers[i] != "" {
 						_ = m.Respond([]byte(answers[i]))
@@ -45,7 +45,7 @@ func TestMarkingABucketThatIsSilent(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if text, err := b.mark(ctx); !errors.Is(err, engines.ErrUnavailable) || text != "" {
+			if text, err := s.mark(ctx, subject); !errors.Is(err, engines.ErrUnavailable) || text != "" {
 				t.Errorf("%q, %v", text, err)
 			}
 			if n := asked.Load(); n == 0 || n > 50 {

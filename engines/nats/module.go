@@ -240,12 +240,29 @@ func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := b.mark(ctx)
+	logs, err := openLogs(ctx, l, o.Bucket, o.prefix(), o.Replicas)
 	if err != nil {
-		return nil, fmt.Errorf("marking the bucket: %w", err)
+		return nil, err
+	}
+	mark, err := marks(ctx, b, logs)
+	if err != nil {
+		return nil, err
 	}
 	checkServers(ctx, l.conn())
-	return newEngine(b, o.prefix(), mark, l.conn().MaxPayload())
+	return newEngine(b, logs, o.prefix(), mark, l.conn().MaxPayload())
+}
+
+// marks returns the marks of both streams as one text.
+func marks(ctx context.Context, b *bucket, l *logs) (string, error) {
+	rooms, err := b.mark(ctx, b.prefix+markToken)
+	if err != nil {
+		return "", fmt.Errorf("marking the bucket: %w", err)
+	}
+	messages, err := l.mark(ctx, l.prefix+markToken)
+	if err != nil {
+		return "", fmt.Errorf("marking the log of the bucket: %w", err)
+	}
+	return rooms + messages, nil
 }
 
 // isRecent reports whether a server lets single messages have an end, and says only of what it

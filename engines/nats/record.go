@@ -19,7 +19,8 @@ import (
 // key-value clients of NATS write, too.
 const (
 	roomHeader   = "Websocket-Room"
-	nodeHeader   = "Websocket-Node" // the engine that wrote it, by a random text
+	nodeHeader   = "Websocket-Node"  // the engine that wrote it, by a random text
+	epochHeader  = "Websocket-Epoch" // of the room's log, as a token of its subject; if it has one
 	markerHeader = "KV-Operation"
 	markerValue  = "DEL"
 	ttlHeader    = "Nats-TTL"

@@ -39,7 +39,7 @@ func testRestore(t *testing.T, urls []string, restart func()) {
 		t.Fatal(err)
 	}
 	conn, js := connect(t, urls[0])
-	backdate(t, e, 2*restoreTime)
+	backdate(t, e.bucket.stream, e.bucket.prefix+markToken, 2*restoreTime)
 	backup := snapshot(t, conn, e.bucket.name)
 	if _, err := e.Swap(bounded(t), key(1), old, value("new")); err != nil {
 		t.Fatal(err)
@@ -71,19 +71,49 @@ func testRestore(t *testing.T, urls []string, restart func()) {
 	}
 }
 
-// backdate makes the bucket as old as one that is restored usually is.
-func backdate(t *testing.T, e *Engine, by time.Duration) {
+// If only the log is put back, positions that clients have seen come again: the mark shows it.
+func TestARestoredLogHasAnotherMark(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	o := &Opener{URLs: []string{url}, Bucket: newBucket()}
+	e := openEngine(t, o)
+	storeRoom(t, e, key(1))
+	appendTexts(t, e, key(1), 0, "old")
+	conn, js := connect(t, url)
+	backdate(t, e.logs.stream, e.logs.prefix+markToken, 2*restoreTime)
+	backup := snapshot(t, conn, e.logs.name)
+	appendTexts(t, e, key(1), 1, "new")
+	mark := e.Mark()
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(bounded(t), e.logs.name); err != nil {
+		t.Fatal(err)
+	}
+	backup.restore(t, conn, e.logs.name)
+	restored := openEngine(t, o)
+	expectAll(t, restored, key(1), "old")
+	if restored.Mark() == mark {
+		t.Error("the mark is still the same")
+	}
+}
+
+// backdate makes a stream as old as one that is restored usually is.
+func backdate(t *testing.T, s *stream, subject string, by time.Duration) {
 	t.Helper()
-	subject := e.bucket.prefix + markToken
-	s, err := e.bucket.get(bounded(t), subject)
+	last, err := s.get(bounded(t), subject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := json.Marshal(markRecord{e.mark, e.bucket.created.Add(-by)})
+	var m markRecord
+	if err := json.Unmarshal(last.data, &m); err != nil {
+		t.Fatal(err)
+	}
+	m.Created = s.created.Add(-by)
+	data, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.bucket.put(bounded(t), subject, s.seq, nats.Header{}, data); err != nil {
+	if _, err := s.put(bounded(t), subject, last.seq, nats.Header{}, data); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -169,9 +169,11 @@ func (c cluster) metaLeader() *node {
 }
 
 // leaderOf returns the server that leads a bucket, or nil.
-func (c cluster) leaderOf(bucket string) *node {
+func (c cluster) leaderOf(bucket string) *node { return c.leaderOfStream(streamPrefix + bucket) }
+
+func (c cluster) leaderOfStream(stream string) *node {
 	for _, n := range c {
-		if n.server != nil && n.server.JetStreamIsStreamLeader("$G", streamPrefix+bucket) {
+		if n.server != nil && n.server.JetStreamIsStreamLeader("$G", stream) {
 			return n
 		}
 	}

@@ -18,10 +18,11 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 )
 
-// Other nodes are heard over core NATS, which keeps nothing. The stream republishes the
-// headers of each record, and nodes publish messages:
+// Other nodes are heard over core NATS, which keeps nothing. The streams republish the headers
+// of each record and of each batch of a log, and nodes publish messages:
 //
 //	<prefix>.changed.<app>.<room>
+//	<prefix>.appended.<app>.<room>
 //	<prefix>.message.<app>.<room>
 //	<prefix>.turn.<app>.<room>      see turns.go
 //
@@ -29,11 +30,13 @@ import (
 // servers send it nothing else. What is lost on the way is made up for with the index: every
 // half a minute, after a reconnect and when the client could not keep up, the changes since
 // the last time are read, and told to those that have not heard of them. So they are a moment
-// after a subscription, of which a far server may learn late.
+// after a subscription, of which a far server may learn late. The logs have no index: each one
+// that somebody here listens to is looked up (hearlog.go).
 
 const (
-	changedToken = "changed"
-	messageToken = "message"
+	changedToken  = "changed"
+	appendedToken = "appended"
+	messageToken  = "message"
 
 	// inboxSize is how many events may wait to be told.
 	inboxSize = 32 << 10
@@ -67,6 +70,11 @@ type listeners struct {
 	hear    map[*func(engines.Event)]struct{}
 	told    uint64 // the newest revision
 
+	// See hearlog.go.
+	log      string // the subject of the room's log; empty if it has none, as far as is known
+	unsure   bool   // what was appended lately may not have been told
+	appended appended
+
 	// See turns.go.
 	beaten int           // how often in a row this node was
 	need   time.Duration // for which it asks; 0: it does not
@@ -85,6 +93,7 @@ func newHearing() *hearing {
 // lookTwice has it looked up what has been missed: at once, and again when all servers know what
 // is subscribed to.
 func (h *hearing) lookTwice() {
+	h.mistrust()
 	h.look()
 	h.lookSoon()
 }
@@ -158,7 +167,7 @@ func (h *hearing) add(link *link, key engines.Key, subject string, hear *func(en
 	defer h.mu.Unlock()
 	l := h.rooms[key]
 	if l == nil {
-		l = &listeners{subject: subject, hear: make(map[*func(engines.Event)]struct{})}
+		l = &listeners{subject: subject, hear: make(map[*func(engines.Event)]struct{}), unsure: true}
 		if err := h.subscribe(link.conn(), l); err != nil {
 			return err
 		}
@@ -255,6 +264,8 @@ func (e *Engine) handle(m *nats.Msg) {
 		e.hearing.tell(key, engines.Event{Message: append([]byte{}, m.Data...)})
 	case turnToken:
 		e.hearTurn(key, m.Data)
+	case appendedToken:
+		e.hearAppended(key, m)
 	case changedToken:
 		if rev, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err == nil {
 			e.hearChange(key, rev, m.Header.Get(nodeHeader))
@@ -294,23 +305,35 @@ func (h *hearing) forget(last uint64) {
 // tell tells an event to those that want to hear of the room, unless it is a change that they
 // have heard of.
 func (h *hearing) tell(key engines.Key, event engines.Event) {
-	for _, hear := range h.listenersOf(key, event.Rev) {
+	for _, hear := range h.listenersOf(key, event) {
 		(*hear)(event)
 	}
 }
 
-func (h *hearing) listenersOf(key engines.Key, rev uint64) (all []*func(engines.Event)) {
+func (h *hearing) listenersOf(key engines.Key, event engines.Event) (all []*func(engines.Event)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.rooms[key]
-	if l == nil || rev != 0 && rev <= l.told {
+	if l == nil || !l.isNew(event) {
 		return nil
 	}
-	l.told = max(l.told, rev)
 	for hear := range l.hear {
 		all = append(all, hear)
 	}
 	return all
+}
+
+// isNew notes an event, and reports whether it is to be told. hearing.mu is held.
+func (l *listeners) isNew(event engines.Event) bool {
+	switch {
+	case event.Rev != 0:
+		is := event.Rev > l.told
+		l.told = max(l.told, event.Rev)
+		return is
+	case event.Last != 0:
+		return l.appended.advance(event.Epoch, event.Last)
+	}
+	return true
 }
 
 // checkOn looks for changes that were not heard of, until the engine is closed.
@@ -319,6 +342,7 @@ func (e *Engine) checkOn() {
 		timer := time.NewTimer(checkPause + rand.N(checkPause/3)) //nolint:gosec // not a secret
 		select {
 		case <-timer.C:
+			e.hearing.mistrust()
 		case <-e.hearing.check:
 		case <-e.link.over.Done():
 			timer.Stop()
@@ -336,12 +360,18 @@ func (e *Engine) checkRooms() {
 	}
 	ctx, cancel := context.WithTimeout(e.link.over, checkTimeout)
 	defer cancel()
-	if err := e.ask(ctx); err != nil {
-		if e.link.over.Err() == nil {
-			logger().Warn("looking for changes of other nodes", zap.Error(err))
-		}
-		return
+	err := e.ask(ctx)
+	if err == nil {
+		e.announceChanges()
+		err = e.checkLogs(ctx)
 	}
+	if err != nil && e.link.over.Err() == nil {
+		logger().Warn("looking for changes of other nodes", zap.Error(err))
+	}
+}
+
+// announceChanges tells those changes of rooms that the index knows of.
+func (e *Engine) announceChanges() {
 	for key, rev := range e.hearing.untold(&e.index) {
 		e.announceChange(key, rev)
 	}
@@ -371,13 +401,17 @@ func (h *hearing) untold(x *index) map[engines.Key]uint64 {
 	return changed
 }
 
-// announceChange has a change told among all events. It waits until it is told.
+// announceChange has a change told among all events.
 func (e *Engine) announceChange(key engines.Key, rev uint64) {
 	subject, err := subjectOf(e.prefix+"."+changedToken+".", key)
 	if err != nil {
 		return
 	}
-	m := &nats.Msg{Subject: subject, Header: nats.Header{jetstream.SequenceHeader: {strconv.FormatUint(rev, 10)}}}
+	e.announce(&nats.Msg{Subject: subject, Header: nats.Header{jetstream.SequenceHeader: {strconv.FormatUint(rev, 10)}}})
+}
+
+// announce has something told as if it had just arrived. It waits until it is told.
+func (e *Engine) announce(m *nats.Msg) {
 	select {
 	case e.hearing.missed <- m:
 	case <-e.link.over.Done():

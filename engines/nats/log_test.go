@@ -1,0 +1,429 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// storeRoom stores a room that has a log.
+func storeRoom(t *testing.T, e *Engine, key engines.Key) (rev uint64) {
+	t.Helper()
+	v := value("x")
+	v.Epoch = life
+	return swap(t, e, key, 0, v)
+}
+
+func appendTexts(t testing.TB, e *Engine, key engines.Key, after uint64, texts ...string) {
+	t.Helper()
+	var entries [][]byte
+	for _, text := range texts {
+		entries = append(entries, []byte(text))
+	}
+	if last, err := e.Append(bounded(t), key, life, after, entries); err != nil || last != after+uint64(len(texts)) {
+		t.Fatalf("appending %q: %d, %v", texts, last, err)
+	}
+}
+
+// readAll returns all entries of a log, read in pages.
+func readAll(ctx context.Context, e *Engine, key engines.Key, epoch string, page int) (all []string, first, last uint64, err error) {
+	for at := uint64(0); ; at = max(at, first-1) + uint64(page) {
+		var entries [][]byte
+		if entries, first, last, err = e.Read(ctx, key, epoch, at, page); err != nil || len(entries) == 0 {
+			return all, first, last, err
+		}
+		for _, entry := range entries {
+			all = append(all, string(entry))
+		}
+		if len(entries) < page {
+			return all, first, last, nil
+		}
+	}
+}
+
+func expectAll(t testing.TB, e *Engine, key engines.Key, want ...string) {
+	t.Helper()
+	if got, _, _, err := readAll(bounded(t), e, key, life, 7); err != nil || !slices.Equal(got, want) {
+		t.Errorf("read %q, %v, want %q", got, err, want)
+	}
+}
+
+// logged keeps words in the logs of rooms.
+type logged struct{ *Engine }
+
+func newLogged(t *testing.T, e *Engine) logged {
+	for i := range writersRooms {
+		storeRoom(t, e, key(i))
+	}
+	return logged{e}
+}
+
+func (k logged) add(ctx context.Context, key engines.Key, word string) error {
+	for {
+		_, _, last, err := k.Read(ctx, key, life, 0, 0)
+		if err != nil {
+			return fmt.Errorf("%w: reading: %w", engines.ErrRefused, err)
+		}
+		if _, err = k.Append(ctx, key, life, last, [][]byte{[]byte(word)}); !errors.Is(err, engines.ErrConflict) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return engines.ErrRefused
+		}
+	}
+}
+
+func (k logged) words(ctx context.Context, key engines.Key) (string, error) {
+	all, first, last, err := readAll(ctx, k.Engine, key, life, 50)
+	if err == nil && (first != 1 || int(last) != len(all)) {
+		err = fmt.Errorf("%d entries from %d to %d", len(all), first, last)
+	}
+	return strings.Join(all, ""), err
+}
+
+func TestARestartedServerLosesNoMessage(t *testing.T) {
+	n := newNode(t, serverOptions(t))
+	n.start()
+	w := startWriters(t, newLogged(t, openEngine(t, &Opener{URLs: []string{n.url()}, Bucket: newBucket()})), patience)
+	for range 2 {
+		w.progress()
+		n.stop()
+		n.start()
+	}
+	w.progress()
+	w.finish()
+}
+
+func TestAnotherLeaderLosesNoMessage(t *testing.T) {
+	c := startCluster(t)
+	bucket := newBucket()
+	w := startWriters(t, newLogged(t, openEngine(t, &Opener{URLs: c.urls(), Bucket: bucket})), patience)
+	var leader *node
+	for range 2 {
+		w.progress()
+		eventually(t, "the log has a leader", func() bool { leader = c.leaderOfStream(logStreamPrefix + bucket); return leader != nil })
+		leader.stop()
+		w.progress()
+		leader.start()
+	}
+	w.progress()
+	w.finish()
+}
+
+// What the server answers is lost for 2 s, then the connection.
+func TestAcknowledgementsOfMessagesThatAreLost(t *testing.T) {
+	s := startServer(t, serverOptions(t))
+	p := newProxy(t, s.Addr().String())
+	w := startWriters(t, newLogged(t, openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})), 10*time.Second)
+	w.progress()
+	p.set(func() { p.deaf = true })
+	time.Sleep(2 * time.Second)
+	p.set(func() { p.deaf = false })
+	p.cut()
+	w.progress()
+	w.finish()
+}
+
+// Any page of a long log is what was appended, wherever batches begin and end, and with whatever
+// was trimmed.
+func TestPagesOfALongLog(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	bucket := newBucket()
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	other := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	storeRoom(t, e, key(1))
+	last, first := 0, 1
+	for batch := range 700 {
+		entries := make([][]byte, 1+rand.N(4))
+		for i := range entries {
+			entries[i] = fmt.Append(nil, last+i+1)
+		}
+		if _, err := e.Append(bounded(t), key(1), life, uint64(last), entries); err != nil {
+			t.Fatal(err)
+		}
+		last += len(entries)
+		if batch%90 == 89 {
+			upTo := first + rand.N(50)
+			if err := other.Trim(bounded(t), key(1), life, uint64(upTo)); err != nil {
+				t.Fatal(err)
+			}
+			first = upTo + 1
+		}
+	}
+	for range 300 {
+		after, n := rand.N(last+10), rand.N(60)
+		entries, oldest, newest, err := other.Read(bounded(t), key(1), life, uint64(after), n)
+		at := max(min(after, last)+1, first)
+		if err != nil || int(oldest) != first || int(newest) != last || len(entries) != min(n, last-at+1) {
+			t.Fatalf("%d behind %d: %d entries, %d to %d, %v; want %d to %d", n, after, len(entries), oldest, newest, err, first, last)
+		}
+		for i, entry := range entries {
+			if string(entry) != fmt.Sprint(at+i) {
+				t.Fatalf("at %d is %q", at+i, entry)
+			}
+		}
+	}
+}
+
+// While no server gives messages directly, the leader does.
+func TestMessagesAreReadFromTheLeader(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	_, js := connect(t, url)
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: newBucket()})
+	storeRoom(t, e, key(1))
+	var want []string
+	for i := range 40 {
+		want = append(want, fmt.Sprint(i))
+		appendTexts(t, e, key(1), uint64(i), want[i])
+	}
+	s, err := js.Stream(bounded(t), e.logs.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := s.CachedInfo().Config
+	config.AllowDirect = false
+	if _, err := js.UpdateStream(bounded(t), config); err != nil {
+		t.Fatal(err)
+	}
+	expectAll(t, e, key(1), want...)
+}
+
+// What is not as it was stored is an error, and never less than there was.
+func TestMessagesThatAreDamaged(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	_, js := connect(t, url)
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: newBucket()})
+	for i, damage := range []func(subject string, good stored){
+		func(subject string, good stored) { // in the middle one is missing
+			if err := e.logs.purge(bounded(t), subject, good.seq); err != nil {
+				t.Fatal(err)
+			}
+		},
+		func(subject string, _ stored) { publish(t, js, &nats.Msg{Subject: subject, Data: []byte("x")}) },
+		func(subject string, good stored) {
+			publish(t, js, &nats.Msg{Subject: subject, Data: append(slices.Clone(good.data), 1), Header: good.head})
+		},
+		func(subject string, good stored) {
+			publish(t, js, &nats.Msg{Subject: subject, Data: good.data, Header: nats.Header{batchHeader: {"v9 1 2 3 4 5"}}})
+		},
+	} {
+		room := key(i)
+		storeRoom(t, e, room)
+		appendTexts(t, e, room, 0, "a")
+		appendTexts(t, e, room, 1, "b")
+		subject, err := e.logs.subject(room, life)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, err := e.logs.get(bounded(t), subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		damage(subject, good)
+		if entries, _, _, err := e.Read(bounded(t), room, life, 0, 10); err == nil {
+			t.Errorf("%d: read %q", i, entries)
+		}
+		if i == 0 {
+			continue
+		}
+		if _, err := e.Append(bounded(t), room, life, 2, [][]byte{{1}}); !errors.Is(err, engines.ErrRefused) {
+			t.Errorf("%d: appending: %v", i, err)
+		}
+		if err := e.Trim(bounded(t), room, life, 1); err == nil {
+			t.Errorf("%d: trimmed", i)
+		}
+	}
+}
+
+func publish(t testing.TB, js jetstream.JetStream, m *nats.Msg) {
+	t.Helper()
+	for _, header := range []string{jetstream.ExpectedLastSubjSeqHeader, jetstream.ExpectedStreamHeader} {
+		m.Header.Del(header)
+	}
+	if _, err := js.PublishMsg(bounded(t), m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A deletion that was cut off between the room and its log leaves the log behind. The next one
+// removes it, and so does the first message of the room's next life.
+func TestADeletionThatIsCutOff(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: newBucket()})
+	const another = "EPOCH.*> TWO"
+	for i, goOn := range []func(room engines.Key, rev uint64){
+		func(room engines.Key, rev uint64) {
+			if err := e.Delete(bounded(t), room, rev); !errors.Is(err, engines.ErrNotFound) {
+				t.Error(err)
+			}
+		},
+		func(room engines.Key, _ uint64) {
+			v := value("y")
+			v.Epoch = another
+			swap(t, e, room, 0, v)
+			if _, err := e.Append(bounded(t), room, another, 0, [][]byte{[]byte("new")}); err != nil {
+				t.Error(err)
+			}
+			if got, first, last, err := readAll(bounded(t), e, room, another, 5); err != nil || first != 1 || last != 1 || got[0] != "new" {
+				t.Errorf("%q, %d to %d, %v", got, first, last, err)
+			}
+		},
+	} {
+		room := key(i)
+		rev := storeRoom(t, e, room)
+		appendTexts(t, e, room, 0, "a", "b")
+		subject, err := subjectOf(e.bucket.rooms, room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := nats.Header{markerHeader: {markerValue}, epochHeader: {epochToken(life)}}
+		if _, err := e.bucket.put(bounded(t), subject, rev, h, nil); err != nil {
+			t.Fatal(err)
+		}
+		goOn(room, rev)
+		if _, first, last, err := e.Read(bounded(t), room, life, 0, 5); err != nil || first != 1 || last != 0 {
+			t.Errorf("%d: the log goes from %d to %d, %v", i, first, last, err)
+		}
+		if _, err := e.Append(bounded(t), room, life, 2, [][]byte{{1}}); !errors.Is(err, engines.ErrConflict) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+// What others have appended while there was no connection is told after it.
+func TestMessagesThatWereMissedAreTold(t *testing.T) {
+	near, far, p := behind(t)
+	storeRoom(t, near, key(1))
+	events := subscribe(t, far, key(1))
+	appendTexts(t, near, key(1), 0, "a")
+	expectAll(t, far, key(1), "a")
+	p.set(func() { p.shut = true })
+	p.cut()
+	eventually(t, "the connection is lost", func() bool { return !far.link.conn().IsConnected() })
+	appendTexts(t, near, key(1), 1, "b", "c")
+	p.set(func() { p.shut = false })
+	for event := receive(t, "what was appended", events); event.Last != 3; event = receive(t, "what was appended", events) {
+		if event.Rev == 0 && event.Last != 1 {
+			t.Fatalf("told %+v", event)
+		}
+	}
+	expectAll(t, far, key(1), "a", "b", "c")
+}
+
+// Whoever has made the stream of the logs, its settings have to be such that no message is lost.
+func TestLogsThatLoseMessages(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	_, js := connect(t, url)
+	for want, change := range map[string]func(*jetstream.StreamConfig){
+		"messages per subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 },
+		"maximum age":          func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = time.Hour, time.Minute },
+		"acknowledges":         func(c *jetstream.StreamConfig) { c.NoAck = true },
+		"deny_purge":           func(c *jetstream.StreamConfig) { c.DenyPurge = true },
+		"allow_direct":         func(c *jetstream.StreamConfig) { c.AllowDirect = false },
+		"discards":             func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<20 },
+		"max_msg_size":         func(c *jetstream.StreamConfig) { c.MaxMsgSize = 3000 },
+		"prefix":               func(c *jetstream.StreamConfig) { c.RePublish = logSettings("b", "other", 1).RePublish },
+	} {
+		name := newBucket()
+		c := logSettings(name, "websocket."+name, 1)
+		change(&c)
+		if _, err := js.CreateStream(bounded(t), c); err != nil {
+			t.Fatal(want, err)
+		}
+		e, err := (&Opener{URLs: []string{url}, Bucket: name}).Open(bounded(t))
+		if err == nil {
+			t.Errorf("%s: it is open", want)
+			e.Close()
+		} else if !strings.Contains(err.Error(), want) || errors.Is(err, engines.ErrUnavailable) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// A stream of logs that is full refuses, and has room again for what is trimmed.
+func TestALogThatIsFull(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	_, js := connect(t, url)
+	bucket := newBucket()
+	c := logSettings(bucket, "websocket."+bucket, 1)
+	c.MaxBytes = 10_000
+	if _, err := js.CreateStream(bounded(t), c); err != nil {
+		t.Fatal(err)
+	}
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	storeRoom(t, e, key(1))
+	large := strings.Repeat("x", 4000)
+	appendTexts(t, e, key(1), 0, large)
+	appendTexts(t, e, key(1), 1, large)
+	if _, err := e.Append(bounded(t), key(1), life, 2, [][]byte{[]byte(large)}); !errors.Is(err, engines.ErrRefused) {
+		t.Errorf("a third message: %v", err)
+	}
+	if err := e.Trim(bounded(t), key(1), life, 1); err != nil {
+		t.Fatal(err)
+	}
+	appendTexts(t, e, key(1), 2, large)
+	expectAll(t, e, key(1), large, large)
+}
+
+// The trail of each batch leads to any one before it that is kept, and stays short.
+func TestTrails(t *testing.T) {
+	const batches = 5000
+	all := make([]batch, 1, batches)
+	all[0] = batch{first: 1, count: 1, oldest: 1}
+	for i := range batches {
+		b := &all[len(all)-1]
+		b.seq = uint64(10 * (i + 1))
+		if len(b.trail) > 60 {
+			t.Fatalf("batch %d has a trail of %d", i, len(b.trail))
+		}
+		oldest := max(b.oldest, rand.N(b.last())/2)
+		all = append(all, b.then(oldest, make([][]byte, rand.N(4))))
+	}
+	for range 2000 {
+		from := rand.N(batches)
+		b := &all[from]
+		if b.oldest > b.last() {
+			continue
+		}
+		position := b.oldest + rand.N(b.last()-b.oldest+1)
+		steps := 0
+		for {
+			i, is := b.trail.find(b.number, position)
+			if i == len(b.trail) {
+				break
+			}
+			b = &all[b.trail[i].seq/10-1]
+			if steps++; is {
+				break
+			}
+		}
+		if position < b.first || position > b.last() || b.count == 0 || steps > 4 {
+			t.Fatalf("from batch %d to position %d there are %d steps to the batch %d with %d to %d", from, position, steps, b.number, b.first, b.last())
+		}
+	}
+}
+
+func TestTrailsThatAreDamaged(t *testing.T) {
+	whole := trail{{7, 3}, {300, 900}}.appendTo(nil)
+	for n := range whole {
+		if _, _, err := parseTrail(whole[:n]); err == nil {
+			t.Errorf("%d of %d bytes are a trail", n, len(whole))
+		}
+	}
+	if got, rest, err := parseTrail(append(whole, 1)); err != nil || len(rest) != 1 || !slices.Equal(got, trail{{7, 3}, {300, 900}}) {
+		t.Error(got, rest, err)
+	}
+	if _, _, err := parseTrail([]byte{0xff, 0xff, 3}); err == nil {
+		t.Error("a trail of 65,535 places")
+	}
+}

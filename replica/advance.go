@@ -1,0 +1,54 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Advance makes the state what is stored, if another process has added messages to the log of
+// an epoch, up to a version that is not known yet. It is for those what Refresh is for values,
+// but reads only what is new.
+func (r *Replica) Advance(ctx context.Context, epoch string, version uint64) (another bool, err error) {
+	if _, keeps := r.journal(); !keeps || r.knows(epoch, version) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	was, before := r.epoch, r.stored.version
+	err = r.advance(ctx, epoch, version)
+	return r.epoch != was || r.stored.version != before || len(r.late) > 0, err
+}
+
+func (r *Replica) knows(epoch string, version uint64) bool {
+	return epoch == r.stored.epoch && version <= r.stored.version
+}
+
+func (r *Replica) advance(ctx context.Context, epoch string, version uint64) error {
+	if err := r.settleLate(ctx); err != nil || r.knows(epoch, version) {
+		return err
+	}
+	found, rev := r.stored, r.rev
+	err := errTrimmed
+	if epoch == r.stored.epoch && r.rev > 0 {
+		found, err = r.grown(ctx)
+	}
+	if errors.Is(err, errTrimmed) {
+		found, rev, err = r.read(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.goTo(found, rev); err != nil {
+		return fmt.Errorf("reading what another process has stored: %w", err)
+	}
+	return nil
+}
+
+// grown returns what is stored if nothing but the log has changed. If the log has lost what
+// is known, that is an errTrimmed.
+func (r *Replica) grown(ctx context.Context) (envelope, error) {
+	found := r.stored
+	found.tail = nil
+	return found, r.foldBehind(ctx, &found, found.version)
+}

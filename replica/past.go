@@ -1,0 +1,129 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+)
+
+// Past is the messages of a room as of a commit. Its methods may be called concurrently,
+// also with those of the replica. The zero value has none.
+type Past struct {
+	Last uint64 // the newest version; 0: there is none
+
+	store   *Store
+	key     engines.Key
+	epoch   string // as stored
+	total   uint64 // size of all entries there have been
+	journal Journal
+	ago     time.Duration // how long the commit is over
+}
+
+// Past returns the messages as of the last commit.
+func (r *Replica) Past() Past {
+	j, ok := r.journal()
+	state, loaded := r.state.(*journalState)
+	if !ok || !loaded {
+		return Past{}
+	}
+	return Past{Last: r.stored.version, store: r.store, key: r.key, epoch: r.stored.epoch, total: state.total, journal: j}
+}
+
+// Oldest returns the version of the oldest message that is kept now, by number, age and
+// size; Last+1 if none is.
+func (p Past) Oldest(ctx context.Context) (uint64, error) {
+	if p.Last == 0 {
+		return 1, nil
+	}
+	_, first, _, err := p.store.readLog(ctx, p.key, p.epoch, p.Last, 0)
+	if err != nil {
+		return 0, err
+	}
+	low := max(first, p.Last-min(p.Last, uint64(p.journal.Messages))+1)
+	if p.journal.Age == 0 && p.total <= maxKeptMessages {
+		return low, nil
+	}
+	return p.search(ctx, low, p.keeps)
+}
+
+// Newest returns the version from which on the newest messages are at most so many, and have
+// at most so many bytes as they are stored, but are at least one if there is any. None of them
+// is older than the oldest that is kept, which the caller knows.
+func (p Past) Newest(ctx context.Context, oldest uint64, n, bytes int) (uint64, error) {
+	low := max(oldest, p.Last-min(p.Last, uint64(n))+1)
+	found, err := p.search(ctx, low, func(k Kept) bool { return p.total-k.before <= uint64(bytes) })
+	return max(min(found, p.Last), low), err
+}
+
+// search returns the first version from low on of whose message something is true, which
+// then is so of all behind it; Last+1 if it is of none.
+func (p Past) search(ctx context.Context, low uint64, is func(Kept) bool) (uint64, error) {
+	high := p.Last + 1
+	for probe := low; low < high; probe = low + (high-low)/2 {
+		found, err := p.isAt(ctx, probe, is)
+		switch {
+		case err != nil:
+			return 0, err
+		case found:
+			high = probe
+		default:
+			low = probe + 1
+		}
+	}
+	return low, nil
+}
+
+// isAt reports whether something is true of a message.
+func (p Past) isAt(ctx context.Context, version uint64, is func(Kept) bool) (bool, error) {
+	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, version-1, 1)
+	if err != nil || len(entries) == 0 || first > version { // it has been trimmed meanwhile
+		return false, err
+	}
+	e, err := parseEntry(version, entries[0])
+	if err != nil {
+		return false, err
+	}
+	return is(e.Kept), nil
+}
+
+// keeps reports whether a message is kept by age and size.
+func (p Past) keeps(k Kept) bool {
+	return (p.journal.Age == 0 || p.store.Clock().Sub(k.At)-p.ago <= p.journal.Age) && p.total-k.before <= maxKeptMessages
+}
+
+// Keeps reports whether a message is kept now, by number, age and size. Then so are all
+// behind it.
+func (p Past) Keeps(k Kept) bool { return p.Last-k.Version < uint64(p.journal.Messages) && p.keeps(k) }
+
+// shortEntry is the size of a short message as it is stored, in bytes: no more messages are
+// read than there may be in as many bytes as are wanted, if they are not shorter.
+const shortEntry = 64
+
+// Read returns the messages behind a version, at most so many and about so many bytes of
+// them, but at least one if there is one. If the first is not the next version, those
+// between are not kept any more. It knows no messages behind Last.
+func (p Past) Read(ctx context.Context, after uint64, n, bytes int) (all []Kept, err error) {
+	if after >= p.Last {
+		return nil, nil
+	}
+	n = min(n, 1+bytes/shortEntry, int(min(p.Last-after, 1<<20)))
+	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, after, n)
+	if err != nil {
+		return nil, err
+	}
+	version := max(after+1, first)
+	for _, stored := range entries {
+		if bytes <= 0 || version > p.Last {
+			break
+		}
+		e, err := parseEntry(version, stored)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e.Kept)
+		bytes -= e.size
+		version++
+	}
+	return all, nil
+}

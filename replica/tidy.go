@@ -1,0 +1,92 @@
+package replica
+
+import (
+	"context"
+	"time"
+)
+
+// The engine removes old messages in batches. First a checkpoint is stored, behind which no
+// message is removed: a short history is not a short memory for ids. Then those go that were
+// not kept any more ten seconds ago: a visitor that is still being sent what was kept when
+// it came gets all of that, unless more than a room may keep has come since.
+
+const (
+	// How many messages come between two checkpoints: a quarter of those that are kept,
+	// within these bounds; or this many bytes.
+	leastStep = 64
+	mostStep  = 1024
+	byteStep  = 1 << 20
+
+	// grace is how long a message can still be read after it is not kept any more.
+	grace = 10 * time.Second
+)
+
+// Tidy stores a checkpoint when enough has come together. Then it returns what removes the
+// messages that are not kept any more: that may take long, and may be done at any time, also
+// beside the replica. Else trim is nil. It reports what Touch does.
+func (r *Replica) Tidy(ctx context.Context) (trim func(context.Context) error, another bool, err error) {
+	if r.state == nil || r.rev == 0 { // what is stored is not known, or nothing is
+		return nil, false, nil
+	}
+	past := r.Past()
+	if r.unsettled != nil || past.Last < r.tidyAgain || !r.isUntidy(past) {
+		return nil, false, nil
+	}
+	r.tidyAgain = past.Last + leastStep // should it fail
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	if another, err = r.storeAnew(ctx, r.stored.used); err != nil || another || r.unsettled != nil {
+		return nil, another, err
+	}
+	r.tidyAgain = 0
+	checkpoint := r.stored.checkpoint
+	return func(ctx context.Context) error { return past.trim(ctx, checkpoint) }, false, nil
+}
+
+// trim removes the messages up to a version that are not kept any more.
+func (p Past) trim(ctx context.Context, checkpoint uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	upTo, err := p.expired(ctx)
+	if err != nil || upTo == 0 {
+		return err
+	}
+	return p.store.trim(ctx, p.key, p.epoch, min(upTo, checkpoint))
+}
+
+// isUntidy reports whether much has come since the last checkpoint.
+func (r *Replica) isUntidy(past Past) bool {
+	step := min(max(past.journal.Messages/4, leastStep), mostStep)
+	return past.Last-r.stored.checkpoint >= uint64(step) || past.total-r.stored.checkTotal >= byteStep
+}
+
+// expired returns up to which version messages may be removed; 0 if none may.
+func (p Past) expired(ctx context.Context) (upTo uint64, err error) {
+	then, err := p.before(ctx, grace)
+	if err != nil {
+		return 0, err
+	}
+	if p.total-then.total > maxKeptMessages {
+		then = p
+	}
+	oldest, err := then.Oldest(ctx)
+	return max(oldest, 1) - 1, err
+}
+
+// before returns the past as it was a time ago.
+func (p Past) before(ctx context.Context, ago time.Duration) (Past, error) {
+	_, first, _, err := p.store.readLog(ctx, p.key, p.epoch, p.Last, 0)
+	if err != nil {
+		return p, err
+	}
+	then, end := p, p.store.Clock().Add(-ago)
+	later, err := p.search(ctx, first, func(k Kept) bool {
+		if !k.At.After(end) {
+			return false
+		}
+		then.total = min(then.total, k.before)
+		return true
+	})
+	then.Last, then.ago = later-1, ago
+	return then, err
+}
