@@ -44,6 +44,7 @@ func TestBucketsThatLoseRooms(t *testing.T) {
 	for want, change := range map[string]func(*jetstream.StreamConfig){
 		"history":           func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 },
 		"maximum age":       func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = time.Hour, time.Minute },
+		"acknowledges":      func(c *jetstream.StreamConfig) { c.NoAck = true },
 		"time to live":      func(c *jetstream.StreamConfig) { c.AllowMsgTTL = false },
 		"discards":          func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<20 },
 		"retention":         func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy },
@@ -307,7 +308,7 @@ func TestABucketThatIsReplaced(t *testing.T) {
 }
 
 func TestVersionsOfServers(t *testing.T) {
-	for version, want := range map[string]bool{"2.10.22": false, "1.4.1": false, "": false, "x": false, "2.11.0": true, "2.15.2-beta.1": true, "3.0.0": true} {
+	for version, want := range map[string]bool{"2.10.22": false, "1.4.1": false, "": false, "x": false, "2.11.17": false, "2.12.0": true, "2.15.2-beta.1": true, "3.0.0": true} {
 		if isRecent(version) != want {
 			t.Errorf("%q: %v", version, !want)
 		}

@@ -22,6 +22,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn = wholeConn{conn}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.newest = conn
@@ -35,4 +36,19 @@ func (d *dialer) cut() {
 	if d.newest != nil {
 		_ = d.newest.Close()
 	}
+}
+
+// wholeConn is a connection that is closed when something cannot be written. The client of
+// NATS forgets what it could not write, subscriptions too, and would go on; so it has to connect
+// again, which sends all subscriptions, and it says to those who wait that there will be no
+// answer.
+type wholeConn struct{ net.Conn }
+
+// Write writes all of p, or closes the connection.
+func (c wholeConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		_ = c.Close()
+	}
+	return n, err
 }

@@ -35,12 +35,12 @@
 // (follow.go): a consumer reads the headers of all messages behind the last one known. Since
 // the stream keeps only the newest message of a subject, a room that has changed a thousand
 // times is read once, and what nobody asks for costs nothing. What this engine itself
-// has stored it enters at once. So of the changes of other nodes a call knows those from
-// before it began.
+// has stored it enters at once. A call knows the changes of other nodes from before it began.
 //
 // Markers of deleted rooms live for a day. An index that has not been brought up to date for
-// half of that is read anew; so is one with a room that is not there any more although nobody
-// has deleted it, since an operator has purged the stream.
+// half of that is read anew. So is one with a room that is not there any more although nobody
+// has deleted it: an operator has purged the stream. And so is one of a stream that ends before
+// where it was read to: its servers have lost what they had acknowledged.
 //
 // # Other nodes
 //
@@ -83,6 +83,6 @@
 // # The connection
 //
 // There is one (link.go). It reconnects for ever and buffers nothing: what could not be
-// sent was not sent. Closing the engine ends what still waits to be sent, and waits a moment
-// for answers.
+// sent was not sent. A client of NATS that gives up is replaced by another. Closing the engine
+// ends what still waits to be sent, and waits a moment for answers.
 package nats

@@ -78,8 +78,8 @@ func newEngine(b *bucket, logs *logs, prefix, mark string, maxPayload int64) (*E
 		follower: follower{busy: make(semaphore, 1)},
 		hearing:  newHearing(),
 	}
-	b.link.listen(e.hearing.doubt)
-	e.teller.Go(e.tell)
+	b.link.listen(e.hearing.lookTwice, e.hearing.resubscribe)
+	e.teller.Go(e.dispatch)
 	e.teller.Go(e.checkOn)
 	return e, nil
 }
@@ -121,7 +121,7 @@ func (e *Engine) Load(ctx context.Context, key engines.Key) ([]byte, uint64, err
 	case err != nil:
 		return nil, 0, err
 	case s.seq == 0 && known: // an operator has taken it away
-		e.follower.doubt.Store(true)
+		e.follower.purged.Store(true)
 		return nil, 0, engines.ErrNotFound
 	case s.seq == 0 || isMarker(s.head):
 		return nil, 0, engines.ErrNotFound
@@ -145,7 +145,9 @@ func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 	if err != nil {
 		return 0, refused(err)
 	}
-	e.hearing.yield(ctx, key)
+	if e.hearing.yield(ctx, key, rev) {
+		return 0, engines.ErrConflict
+	}
 	began := time.Now()
 	now, err := e.bucket.put(ctx, subject, rev, e.header(subject, v), v.State)
 	if rev == 0 && errors.Is(err, engines.ErrConflict) {
@@ -175,10 +177,15 @@ func (e *Engine) header(subject string, v engines.Value) nats.Header {
 	return h
 }
 
-// createAgain stores a value in place of a marker, which may vanish meanwhile.
+// createAgain stores a value in place of a marker, which may vanish meanwhile. Another marker
+// than the first one is of a room that was there meanwhile: so the value comes too late.
 func (e *Engine) createAgain(ctx context.Context, subject string, v engines.Value) (uint64, error) {
-	for range 3 {
+	var first uint64
+	for i := range 3 {
 		s, err := e.bucket.get(ctx, subject)
+		if i == 0 {
+			first = s.seq
+		}
 		switch {
 		case err != nil: // what was tried so far certainly failed
 			return 0, refused(err)
@@ -186,6 +193,8 @@ func (e *Engine) createAgain(ctx context.Context, subject string, v engines.Valu
 			if err := checkState(s.head, subject, s.data); err != nil {
 				return 0, refused(err)
 			}
+			return 0, engines.ErrConflict
+		case s.seq != 0 && s.seq != first:
 			return 0, engines.ErrConflict
 		}
 		now, err := e.bucket.put(ctx, subject, s.seq, e.header(subject, v), v.State)
@@ -253,8 +262,8 @@ func (e *Engine) purgeLog(ctx context.Context, key engines.Key, token string) er
 // MaxState is 1 MiB, or less if the server's max_payload or a stream's max_msg_size are.
 func (e *Engine) MaxState() int { return e.maxState }
 
-// Mark is another one when a backup of the bucket or its log was restored, unless within an
-// hour after it was created.
+// Mark is another one when a backup of the bucket or its log was restored. A restoring within
+// an hour after it was created is not noticed.
 func (e *Engine) Mark() string { return e.mark }
 
 // Close waits for answers that are due, but not for servers that are away.

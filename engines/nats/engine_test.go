@@ -10,8 +10,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyws/caddy-websocket/socket.(*loop).run"))
-} // which live as long as the process
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/caddyws/caddy-websocket/socket.(*loop).run"),            // which live as long as the process
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats.go/jetstream.(*pullConsumer).fetch.func1")) // up to a second after its client has closed
+}
 
 func TestContract(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()

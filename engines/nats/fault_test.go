@@ -277,7 +277,7 @@ func TestAServerThatIsAway(t *testing.T) {
 	w.progress()
 	p.set(func() { p.shut = true })
 	p.cut()
-	eventually(t, "the connection is lost", func() bool { return !e.link.conn.IsConnected() })
+	eventually(t, "the connection is lost", func() bool { return !e.link.conn().IsConnected() })
 	goroutines := runtime.NumGoroutine()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -313,7 +313,7 @@ func TestCloseWhileTheServerIsAway(t *testing.T) {
 	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
 	p.set(func() { p.shut = true })
 	p.cut()
-	eventually(t, "the connection is lost", func() bool { return !e.link.conn.IsConnected() })
+	eventually(t, "the connection is lost", func() bool { return !e.link.conn().IsConnected() })
 	waiting := make(chan error, 1)
 	go func() {
 		_, err := e.Swap(bounded(t), key(1), 0, value("x"))
@@ -332,14 +332,14 @@ func TestCloseWithoutAnAnswer(t *testing.T) {
 	s := startServer(t, serverOptions(t))
 	p := newProxy(t, s.Addr().String())
 	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
-	sent := e.link.conn.Stats().OutMsgs
+	sent := e.link.conn().Stats().OutMsgs
 	p.set(func() { p.deaf = true })
 	waiting := make(chan error, 1)
 	go func() {
 		_, err := e.Swap(bounded(t), key(1), 0, value("x"))
 		waiting <- err
 	}()
-	eventually(t, "it is sent", func() bool { return e.link.conn.Stats().OutMsgs > sent })
+	eventually(t, "it is sent", func() bool { return e.link.conn().Stats().OutMsgs > sent })
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}

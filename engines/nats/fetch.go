@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -39,9 +40,7 @@ const statusHeader = "Status"
 
 // fetchDirect asks the nearest server for a message. An error, or sequence 0, says nothing.
 func (e *Engine) fetchDirect(ctx context.Context, subject string, seq uint64) (stored, error) {
-	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
-	defer cancel()
-	m, err := e.link.conn.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+e.logs.name, fmt.Appendf(nil, `{"seq":%d}`, seq))
+	m, err := e.link.attempt(ctx, &nats.Msg{Subject: "$JS.API.DIRECT.GET." + e.logs.name, Data: fmt.Appendf(nil, `{"seq":%d}`, seq)}, firstTimeout)
 	if err != nil || m.Header.Get(statusHeader) != "" || m.Header.Get(jetstream.SubjectHeader) != subject {
 		return stored{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -35,7 +36,7 @@ type follower struct {
 	read     uint64             // how many messages it has sent here
 	fresh    time.Time          // the index has missed no marker that was there then, or later
 
-	doubt atomic.Bool // a room of the index is not there
+	purged atomic.Bool // a room of the index is not there
 }
 
 // follow brings the index up to date: with all that the stream's leader had when it was
@@ -55,7 +56,13 @@ func (e *Engine) follow(ctx context.Context) error {
 		}
 		return fmt.Errorf("asking NATS for the state of the bucket: %w", err)
 	}
-	purged := f.doubt.Swap(false) || now.Messages < known
+	purged := f.purged.Swap(false) || now.Messages < known
+	if position := e.index.position(); now.Last < position {
+		logger().Error("NATS has lost the newest changes of rooms: its servers were restored, or have lost what they had acknowledged",
+			zap.String("bucket", e.bucket.name), zap.Uint64("sequence", now.Last), zap.Uint64("was", position))
+		purged = true
+		e.hearing.forget(now.Last)
+	}
 	if purged || began.Sub(f.fresh) > staleAfter { // or nothing was read yet
 		e.index.reset()
 		f.consumer = nil // which is where it must not begin
@@ -134,6 +141,9 @@ func isInterrupted(err error) bool {
 func (e *Engine) readPage(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	if !e.link.conn().IsConnected() { // else the client would remember each try
+		return 0, errAway
+	}
 	consumer, err := e.reader(ctx)
 	if err != nil {
 		return 0, err
@@ -166,7 +176,7 @@ func (e *Engine) reader(ctx context.Context) (jetstream.Consumer, error) {
 	if f.consumer != nil {
 		return f.consumer, nil
 	}
-	js, err := jetstream.New(e.link.conn)
+	js, err := jetstream.New(e.link.conn())
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package nats
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -218,7 +220,7 @@ func TestRoomsThatWerePurged(t *testing.T) {
 		swap(t, a, key(i), 0, value("x"))
 	}
 	expectCount(t, a, 4)
-	_, js := connect(t, a.link.conn.ConnectedUrl())
+	_, js := connect(t, a.link.conn().ConnectedUrl())
 	s, err := js.Stream(bounded(t), a.bucket.name)
 	if err != nil {
 		t.Fatal(err)
@@ -237,4 +239,42 @@ func TestRoomsThatWerePurged(t *testing.T) {
 	expectCount(t, a, 0)
 	swap(t, a, key(1), 0, value("x"))
 	expectCount(t, a, 1)
+}
+
+// Servers whose disks were set back have lost the newest changes. Those that come instead of
+// them have revisions that were told and read before.
+func TestServersThatLoseTheNewestChanges(t *testing.T) {
+	options := serverOptions(t)
+	n, bucket := newNode(t, options), newBucket()
+	n.start()
+	a := openEngine(t, &Opener{URLs: []string{n.url()}, Bucket: bucket})
+	b := openEngine(t, &Opener{URLs: []string{n.url()}, Bucket: bucket})
+	events := subscribe(t, b, key(1))
+	rev := swap(t, a, key(1), 0, value("x"))
+	n.stop()
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.CopyFS(old, os.DirFS(options.StoreDir)); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	swap(t, a, key(2), 0, value("x"))
+	lost := swap(t, a, key(1), rev, value("y"))
+	expectRev(t, events, lost)
+	expectCount(t, b, 2)
+	n.stop()
+	if err := errors.Join(os.RemoveAll(options.StoreDir), os.Rename(old, options.StoreDir)); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	expectCount(t, b, 1)
+	rev = swap(t, a, key(1), rev, engines.Value{State: []byte("z"), Used: today, Wake: today})
+	if rev >= lost {
+		t.Fatalf("revision %d, lost %d: nothing was lost", rev, lost)
+	}
+	if event := receive(t, "the change", events); event.Rev != rev {
+		t.Errorf("told %+v, want revision %d", event, rev)
+	}
+	expectDue(t, b, key(1))
+	swap(t, a, key(3), 0, value("x"))
+	expectCount(t, b, 2)
 }

@@ -36,10 +36,13 @@ func (x *index) put(key engines.Key, rev uint64, t times) {
 	if x.rooms == nil {
 		x.rooms = make(map[engines.Key]entry)
 	}
-	if known {
+	x.rooms[key] = entry{rev, t}
+	switch {
+	case known && old.times == t: // as nearly always: the orders stay
+		return
+	case known:
 		x.unlink(key, old)
 	}
-	x.rooms[key] = entry{rev, t}
 	x.names.add(item{0, key})
 	x.used.add(item{int64(t.used), key})
 	if t.wake != 0 {

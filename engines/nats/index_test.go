@@ -79,6 +79,26 @@ func TestTheIndexNeverGoesBack(t *testing.T) {
 	}
 }
 
+// Nearly always a room that is entered again has its times of before.
+func BenchmarkIndexWithinTheHour(b *testing.B) {
+	var x index
+	keys := make([]engines.Key, 100_000)
+	for i := range keys {
+		keys[i] = engines.Key{App: "sum", Room: fmt.Sprintf("example.com/rooms/%d", i)}
+	}
+	rev := uint64(0)
+	put := func() {
+		rev++
+		x.put(keys[rev*31%uint64(len(keys))], rev, times{used: 480_000})
+	}
+	for range keys {
+		put()
+	}
+	for b.Loop() {
+		put()
+	}
+}
+
 // A million rooms are entered, counted and found fast enough to be asked for.
 func BenchmarkIndex(b *testing.B) {
 	var x index

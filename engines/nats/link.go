@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,7 +19,7 @@ const (
 	dialTimeout   = 2 * time.Second
 	reconnectWait = 250 * time.Millisecond // between two tries of a server, and up to as much again
 	pingInterval  = 3 * time.Second        // a connection without answers is given up after three of these
-	flushTimeout  = 5 * time.Second        // a server that takes nothing for so long is left
+	flushTimeout  = 5 * time.Second        // a connection that takes nothing for so long is given up
 
 	// answerTimeout is how long one answer is waited for. A server that leads nothing any
 	// more, or not yet, may not give one: what may be repeated is repeated sooner at first.
@@ -32,43 +34,104 @@ const (
 // errUnsent is of a request that no server has taken, so that it has no effect.
 var errUnsent = errors.New("NATS has not taken it")
 
+// errAway is of a request that was not sent.
+var errAway = errors.New("there is no connection to NATS")
+
 var errClosed = errors.New("engine is closed")
 
-// link is the connection to the servers.
+// link is the connection to the servers. The client of NATS keeps a connection by itself, but
+// gives it up for good if a server tells an error that the client does not know, such as that
+// a message is too large since a moment ago. Then the link replaces the client.
 type link struct {
 	// Immutable.
-	conn *nats.Conn
-	over context.Context // ends when what is not sent shall not be sent any more
-	end  context.CancelFunc
+	settings []nats.Option
+	urls     string
+	over     context.Context // ends when what is not sent shall not be sent any more
+	end      context.CancelFunc
+
+	errors  seldom // of lines in the log
+	client  atomic.Pointer[nats.Conn]
+	closed  chan struct{}  // holds one token when a client has closed; never closed
+	keeping sync.WaitGroup // for keep
 
 	mu sync.Mutex
 	// Guarded by mu.
-	back  chan struct{} // closed when a connection is there again
-	doubt func()        // called when what was sent to here may be lost
+	back      chan struct{}    // closed when a connection is there again
+	onLoss    func()           // called when what was sent to here may be lost
+	onReplace func(*nats.Conn) // called with another client, which has no subscriptions
 }
 
 // dial connects to one of the servers, unless ctx ends before.
 func dial(ctx context.Context, settings []nats.Option, urls string) (*link, error) {
-	l := &link{back: make(chan struct{}), doubt: func() {}}
+	l := &link{
+		settings:  settings,
+		urls:      urls,
+		closed:    make(chan struct{}, 1),
+		back:      make(chan struct{}),
+		onLoss:    func() {},
+		onReplace: func(*nats.Conn) {},
+	}
 	l.over, l.end = context.WithCancel(context.Background())
+	conn, err := l.connect(ctx)
+	if err != nil {
+		l.end()
+		return nil, err
+	}
+	l.client.Store(conn)
+	l.keeping.Go(l.keep)
+	return l, nil
+}
+
+// connect connects to one of the servers. If ctx ends before, so does the link.
+func (l *link) connect(ctx context.Context) (*nats.Conn, error) {
 	d := &dialer{over: l.over}
 	goOn := context.AfterFunc(ctx, func() {
 		l.end()
 		d.cut()
 	})
-	conn, err := nats.Connect(urls, append(settings, l.options(d)...)...)
-	switch {
-	case !goOn():
+	conn, err := nats.Connect(l.urls, slices.Concat(l.settings, l.options(d))...)
+	if !goOn() {
 		if err == nil {
 			conn.Close()
 		}
 		return nil, ctx.Err()
-	case err != nil:
-		l.end()
-		return nil, err
 	}
-	l.conn = conn
-	return l, nil
+	return conn, err
+}
+
+// conn returns the client, which may be another one at the next call.
+func (l *link) conn() *nats.Conn { return l.client.Load() }
+
+// keep replaces clients that have closed, until the link ends.
+func (l *link) keep() {
+	for {
+		select {
+		case <-l.closed:
+		case <-l.over.Done():
+			return
+		}
+		if conn := l.conn(); conn.IsClosed() && l.over.Err() == nil {
+			logger().Error("the client of NATS has given up its connection, connecting anew", zap.Error(conn.LastError()))
+		}
+		for l.conn().IsClosed() && l.wait(l.over, nil, 2*reconnectWait) {
+			l.renew()
+		}
+	}
+}
+
+// renew connects with another client, if a server can be reached now.
+func (l *link) renew() {
+	conn, err := l.connect(l.over)
+	if err != nil {
+		l.complain(err)
+		return
+	}
+	l.client.Store(conn)
+	l.mu.Lock()
+	onReplace := l.onReplace
+	l.mu.Unlock()
+	onReplace(conn)
+	l.welcome(conn)
 }
 
 func (l *link) options(d *dialer) []nats.Option {
@@ -90,19 +153,23 @@ func (l *link) options(d *dialer) []nats.Option {
 				logger().Warn("connection to NATS lost, trying to come back", zap.Error(err))
 			}
 		}),
-		nats.ReconnectHandler(func(conn *nats.Conn) {
-			logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
-			l.announce()
+		nats.ReconnectHandler(l.welcome),
+		nats.ClosedHandler(func(*nats.Conn) {
+			select {
+			case l.closed <- struct{}{}:
+			default:
+			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			logger().Error("NATS", zap.Error(err))
+			l.complain(err)
 			l.suspect()
 		}),
 	}
 }
 
-// announce wakes those that wait for a connection.
-func (l *link) announce() {
+// welcome wakes those that wait for a connection.
+func (l *link) welcome(conn *nats.Conn) {
+	logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
 	l.mu.Lock()
 	close(l.back)
 	l.back = make(chan struct{})
@@ -110,17 +177,27 @@ func (l *link) announce() {
 	l.suspect()
 }
 
-// listen has a function called when what was sent to here may be lost.
-func (l *link) listen(doubt func()) {
+// listen has functions called: one when what was sent to here may be lost, and one with each
+// client that replaces another.
+func (l *link) listen(onLoss func(), onReplace func(*nats.Conn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.doubt = doubt
+	l.onLoss, l.onReplace = onLoss, onReplace
 }
 
+// complain writes an error to the log, but not twice within a minute.
+func (l *link) complain(err error) {
+	if l.over.Err() == nil && l.errors.admits(time.Now()) {
+		logger().Error("NATS", zap.Error(err))
+	}
+}
+
+// suspect tells that what was sent to here may be lost.
 func (l *link) suspect() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.doubt()
+	onLoss := l.onLoss
+	l.mu.Unlock()
+	onLoss()
 }
 
 // returning returns a channel that is closed when a connection is there again.
@@ -133,29 +210,30 @@ func (l *link) returning() <-chan struct{} {
 // close ends the connection.
 func (l *link) close() {
 	l.end()
-	l.conn.Close()
+	l.keeping.Wait()
+	l.conn().Close()
 }
 
 // write sends a request and returns the answer. It is tried again as long as certainly no
 // server has taken it. An error is errUnsent, or leaves open what has become of it.
 func (l *link) write(ctx context.Context, request *nats.Msg) (*nats.Msg, error) {
-	return l.ask(ctx, request, answerTimeout, func(err error) bool { return isUnsent(err) && !errors.Is(err, nats.ErrMaxPayload) })
+	return l.request(ctx, request, answerTimeout, func(err error) bool { return isUnsent(err) && !errors.Is(err, nats.ErrMaxPayload) })
 }
 
 // read sends a request that may be repeated, until it is answered or ctx ends.
 func (l *link) read(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
-	return l.ask(ctx, &nats.Msg{Subject: subject, Data: data}, firstTimeout, func(error) bool { return true })
+	return l.request(ctx, &nats.Msg{Subject: subject, Data: data}, firstTimeout, func(error) bool { return true })
 }
 
-// ask sends a request, again after an error that allows to. The first answer is waited for up
+// request sends a request, again after an error that allows to. The first answer is waited for up
 // to a limit, which grows.
-func (l *link) ask(ctx context.Context, request *nats.Msg, limit time.Duration, again func(error) bool) (*nats.Msg, error) {
+func (l *link) request(ctx context.Context, m *nats.Msg, limit time.Duration, again func(error) bool) (*nats.Msg, error) {
 	for pause := shortestPause; ; pause, limit = min(2*pause, longestPause), min(2*limit, answerTimeout) {
 		back := l.returning()
 		if err := l.ended(ctx); err != nil {
 			return nil, fmt.Errorf("%w: %w", errUnsent, err)
 		}
-		answer, err := l.attempt(ctx, request, limit)
+		answer, err := l.attempt(ctx, m, limit)
 		if err == nil {
 			return answer, nil
 		}
@@ -180,7 +258,14 @@ func (l *link) ended(ctx context.Context) error {
 func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Duration) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return l.conn.RequestMsgWithContext(ctx, request)
+	conn := l.conn()
+	switch { // the client would remember what it then does not send
+	case !conn.IsConnected():
+		return nil, errAway
+	case int64(len(request.Data)) > conn.MaxPayload():
+		return nil, nats.ErrMaxPayload
+	}
+	return conn.RequestMsgWithContext(ctx, request)
 }
 
 // wait waits for a connection, or for a while, and reports whether to try again.
@@ -200,7 +285,7 @@ func (l *link) wait(ctx context.Context, back <-chan struct{}, pause time.Durati
 
 // unsent is what the client says when it has sent nothing, or the server when nobody was
 // there to take it. ErrConnectionClosed is not among them: it is also said of what was sent.
-var unsent = []error{nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload, errUnsent}
+var unsent = []error{errAway, nats.ErrNoResponders, nats.ErrReconnectBufExceeded, nats.ErrMaxPayload, errUnsent}
 
 // isUnsent reports whether an error says that no server has taken the request.
 func isUnsent(err error) bool {
@@ -210,4 +295,13 @@ func isUnsent(err error) bool {
 		}
 	}
 	return false
+}
+
+// seldom admits one event a minute.
+type seldom struct{ last atomic.Int64 } // when it has admitted one; Unix seconds
+
+// admits reports whether an event is admitted at a time.
+func (s *seldom) admits(now time.Time) bool {
+	last := s.last.Load()
+	return now.Unix()-last >= 60 && s.last.CompareAndSwap(last, now.Unix())
 }

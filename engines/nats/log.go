@@ -33,7 +33,7 @@ func (e *Engine) Append(ctx context.Context, key engines.Key, epoch string, afte
 	if err != nil {
 		return 0, refused(err)
 	}
-	e.hearing.yield(ctx, key)
+	e.hearing.yield(ctx, key, 0) // an append does not come too late by a change
 	began := time.Now()
 	err = e.appendTo(ctx, subject, key, epoch, after, entries)
 	if err == nil {

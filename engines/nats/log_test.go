@@ -309,7 +309,7 @@ func TestMessagesThatWereMissedAreTold(t *testing.T) {
 	expectAll(t, far, key(1), "a")
 	p.set(func() { p.shut = true })
 	p.cut()
-	eventually(t, "the connection is lost", func() bool { return !far.link.conn.IsConnected() })
+	eventually(t, "the connection is lost", func() bool { return !far.link.conn().IsConnected() })
 	appendTexts(t, near, key(1), 1, "b", "c")
 	p.set(func() { p.shut = false })
 	for event := receive(t, "what was appended", events); event.Last != 3; event = receive(t, "what was appended", events) {
@@ -327,6 +327,7 @@ func TestLogsThatLoseMessages(t *testing.T) {
 	for want, change := range map[string]func(*jetstream.StreamConfig){
 		"messages per subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 },
 		"maximum age":          func(c *jetstream.StreamConfig) { c.MaxAge, c.Duplicates = time.Hour, time.Minute },
+		"acknowledges":         func(c *jetstream.StreamConfig) { c.NoAck = true },
 		"deny_purge":           func(c *jetstream.StreamConfig) { c.DenyPurge = true },
 		"allow_direct":         func(c *jetstream.StreamConfig) { c.AllowDirect = false },
 		"discards":             func(c *jetstream.StreamConfig) { c.Discard, c.MaxBytes = jetstream.DiscardOld, 1<<20 },

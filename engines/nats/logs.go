@@ -104,8 +104,7 @@ func (l *logs) purge(ctx context.Context, subject string, before uint64) error {
 	if err != nil {
 		return err
 	}
-	var answer struct{}
-	return l.query(ctx, "$JS.API.STREAM.PURGE."+l.name, request, &answer)
+	return l.query(ctx, "$JS.API.STREAM.PURGE."+l.name, request, new(failed))
 }
 
 // left returns the subject of a log that a room has; empty if it has none.

@@ -26,7 +26,7 @@ import (
 func init() { caddy.RegisterModule(new(Opener)) }
 
 // Opener keeps the state of rooms in a bucket of NATS JetStream, which several Caddy nodes
-// share. The servers have to be of version 2.11 or later.
+// share. The servers have to be of version 2.12 or later.
 type Opener struct {
 	// The servers, such as nats://10.0.0.1:4222; one of a cluster is enough, since it tells
 	// of the others, but the first connection needs one that runs. The schemes are nats
@@ -233,8 +233,8 @@ func (o *Opener) open(ctx context.Context) (*Engine, error) {
 
 // openOver opens the bucket over a connection.
 func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
-	if version := l.conn.ConnectedServerVersion(); !isRecent(version) {
-		return nil, fmt.Errorf("the server %s has version %s, expected 2.11 or later", l.conn.ConnectedServerName(), version)
+	if version := l.conn().ConnectedServerVersion(); !isRecent(version) {
+		return nil, fmt.Errorf("the server %s has version %s, expected 2.12 or later", l.conn().ConnectedServerName(), version)
 	}
 	b, err := openBucket(ctx, l, o.Bucket, o.prefix(), o.Replicas)
 	if err != nil {
@@ -248,8 +248,8 @@ func (o *Opener) openOver(ctx context.Context, l *link) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	checkServers(ctx, l.conn)
-	return newEngine(b, logs, o.prefix(), mark, l.conn.MaxPayload())
+	checkServers(ctx, l.conn())
+	return newEngine(b, logs, o.prefix(), mark, l.conn().MaxPayload())
 }
 
 // marks returns the marks of both streams as one text.
@@ -265,11 +265,12 @@ func marks(ctx context.Context, b *bucket, l *logs) (string, error) {
 	return rooms + messages, nil
 }
 
-// isRecent reports whether a server lets single messages have an end.
+// isRecent reports whether a server lets single messages have an end, and says only of what it
+// has not stored that it has no resources.
 func isRecent(version string) bool {
 	var major, minor int
 	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
-	return n == 2 && (major > 2 || major == 2 && minor >= 11)
+	return n == 2 && (major > 2 || major == 2 && minor >= 12)
 }
 
 // connection returns how to connect.

@@ -28,10 +28,13 @@ const (
 	codeOtherStream     jetstream.ErrorCode = 10060
 	codeSealed          jetstream.ErrorCode = 10109
 	codeNotAlone        jetstream.ErrorCode = 10074 // replicas in a server that is alone
+	codeNoPeers         jetstream.ErrorCode = 10005 // no servers for the replicas
+	codeWrongConfig     jetstream.ErrorCode = 10052 // of a stream
 )
 
 // refusals are answers by which a message is certainly not stored: they are given before
-// the message is passed to the replicas.
+// the message is passed to the replicas. Servers before version 2.12 gave codeNoResources
+// also for a message that the replicas had.
 var refusals = []jetstream.ErrorCode{
 	codeMessageTooLarge, codeHeaderTooLarge, codeNoResources, codeAccountFull, codeMemoryFull, codeStorageFull, codeOtherStream, codeSealed,
 }

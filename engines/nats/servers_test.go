@@ -48,7 +48,7 @@ func TestServersTellHowTheyStore(t *testing.T) {
 	for interval, always := range map[string]bool{"always": true, "2m": false} {
 		s := configured(t, fmt.Sprintf(accounts, t.TempDir(), interval))
 		e := openEngine(t, &Opener{URLs: []string{"nats://app:app@" + s.Addr().String()}, Bucket: newBucket()})
-		all := askServers(bounded(t), e.link.conn)
+		all := askServers(bounded(t), e.link.conn())
 		if len(all) != 1 || all[0].Server.Name != "careful" || all[0].Status.JetStream == nil || all[0].Status.JetStream.Config.SyncAlways != always {
 			t.Errorf("%s: %+v", interval, all)
 		}
@@ -57,7 +57,7 @@ func TestServersTellHowTheyStore(t *testing.T) {
 
 func TestServersThatMayNotBeAsked(t *testing.T) {
 	e := openEngine(t, &Opener{URLs: []string{startServer(t, serverOptions(t)).ClientURL()}, Bucket: newBucket()})
-	if all := askServers(bounded(t), e.link.conn); len(all) != 0 {
+	if all := askServers(bounded(t), e.link.conn()); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}
 }

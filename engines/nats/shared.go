@@ -26,7 +26,7 @@ import (
 //	<prefix>.message.<app>.<room>
 //	<prefix>.turn.<app>.<room>      see turns.go
 //
-// A node subscribes to all of these for each room that somebody here wants to hear of, so that the
+// A node subscribes to these for each room that somebody here wants to hear of, so that the
 // servers send it nothing else. What is lost on the way is made up for with the index: every
 // half a minute, after a reconnect and when the client could not keep up, the changes since
 // the last time are read, and told to those that have not heard of them. So they are a moment
@@ -53,9 +53,10 @@ const (
 
 // hearing tells events of rooms to those that want to hear of them.
 type hearing struct {
-	inbox chan *nats.Msg // what has arrived; never closed
-	check chan struct{}  // holds one token while something may have been missed
-	soon  atomic.Bool    // lookSoon is under way
+	inbox  chan *nats.Msg // what has arrived; never closed
+	missed chan *nats.Msg // as if it had arrived, but takes no place in the inbox; never closed
+	check  chan struct{}  // holds one token while something may have been missed
+	soon   atomic.Bool    // lookSoon is under way
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -64,9 +65,10 @@ type hearing struct {
 
 // listeners are those that want to hear of one room.
 type listeners struct {
-	sub  *nats.Subscription
-	hear map[*func(engines.Event)]struct{}
-	told uint64 // the newest revision
+	subject string
+	sub     *nats.Subscription // nil: the client has closed, and another one will be there
+	hear    map[*func(engines.Event)]struct{}
+	told    uint64 // the newest revision
 
 	// See hearlog.go.
 	log      string // the subject of the room's log; empty if it has none, as far as is known
@@ -80,12 +82,17 @@ type listeners struct {
 }
 
 func newHearing() *hearing {
-	return &hearing{inbox: make(chan *nats.Msg, inboxSize), check: make(chan struct{}, 1), rooms: make(map[engines.Key]*listeners)}
+	return &hearing{
+		inbox:  make(chan *nats.Msg, inboxSize),
+		missed: make(chan *nats.Msg),
+		check:  make(chan struct{}, 1),
+		rooms:  make(map[engines.Key]*listeners),
+	}
 }
 
-// doubt has it looked up what has been missed: at once, and again when all servers know what
+// lookTwice has it looked up what has been missed: at once, and again when all servers know what
 // is subscribed to.
-func (h *hearing) doubt() {
+func (h *hearing) lookTwice() {
 	h.mistrust()
 	h.look()
 	h.lookSoon()
@@ -127,7 +134,7 @@ func (e *Engine) Subscribe(ctx context.Context, key engines.Key, hear func(engin
 	if err != nil {
 		return nil, err
 	}
-	if err := e.hearing.add(e.link.conn, key, subject, &hear); err != nil {
+	if err := e.hearing.add(e.link, key, subject, &hear); err != nil {
 		return nil, err
 	}
 	cancel = sync.OnceFunc(func() { e.hearing.remove(key, &hear) })
@@ -144,28 +151,55 @@ func (e *Engine) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for {
-		back := e.link.returning()
-		err := e.link.conn.FlushWithContext(ctx)
+		back, conn, err := e.link.returning(), e.link.conn(), errAway
+		if conn.IsConnected() { // else the client would buffer it
+			err = conn.FlushWithContext(ctx)
+		}
 		if err == nil || !e.link.wait(ctx, back, shortestPause) {
 			return err
 		}
 	}
 }
 
-func (h *hearing) add(conn *nats.Conn, key engines.Key, subject string, hear *func(engines.Event)) error {
+// add adds a function to those that want to hear of a room.
+func (h *hearing) add(link *link, key engines.Key, subject string, hear *func(engines.Event)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.rooms[key]
 	if l == nil {
-		sub, err := conn.ChanSubscribe(subject, h.inbox)
-		if err != nil {
+		l = &listeners{subject: subject, hear: make(map[*func(engines.Event)]struct{}), unsure: true}
+		if err := h.subscribe(link.conn(), l); err != nil {
 			return err
 		}
-		l = &listeners{sub: sub, hear: make(map[*func(engines.Event)]struct{}), unsure: true}
 		h.rooms[key] = l
 	}
 	l.hear[hear] = struct{}{}
 	return nil
+}
+
+// subscribe has what happens to a room sent to here. hearing.mu is held.
+func (h *hearing) subscribe(conn *nats.Conn, l *listeners) (err error) {
+	if l.sub, err = conn.ChanSubscribe(l.subject, h.inbox); errors.Is(err, nats.ErrConnectionClosed) {
+		return nil // resubscribe does it
+	}
+	return err
+}
+
+// resubscribe subscribes with a client that replaces another one.
+func (h *hearing) resubscribe(conn *nats.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.rooms {
+		l.unsubscribe() // which may have been subscribed with this client just now
+		_ = h.subscribe(conn, l)
+	}
+}
+
+// unsubscribe ends what subscribe has begun. hearing.mu is held.
+func (l *listeners) unsubscribe() {
+	if l.sub != nil {
+		_ = l.sub.Unsubscribe() // while there is no connection nothing is subscribed
+	}
 }
 
 func (h *hearing) remove(key engines.Key, hear *func(engines.Event)) {
@@ -177,7 +211,7 @@ func (h *hearing) remove(key engines.Key, hear *func(engines.Event)) {
 	}
 	if delete(l.hear, hear); len(l.hear) == 0 {
 		delete(h.rooms, key)
-		_ = l.sub.Unsubscribe() // while there is no connection nothing is subscribed
+		l.unsubscribe()
 	}
 }
 
@@ -196,27 +230,30 @@ func (e *Engine) Publish(ctx context.Context, key engines.Key, message []byte) e
 	}
 	for {
 		back := e.link.returning()
-		err := e.link.conn.Publish(subject, message)
-		if !errors.Is(err, nats.ErrReconnectBufExceeded) || !e.link.wait(ctx, back, longestPause) {
+		err := e.link.conn().Publish(subject, message)
+		away := errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed)
+		if !away || !e.link.wait(ctx, back, longestPause) {
 			return err
 		}
 	}
 }
 
-// tell tells what arrives until the engine is closed.
-func (e *Engine) tell() {
+// dispatch handles what arrives until the engine is closed.
+func (e *Engine) dispatch() {
 	for {
 		select {
 		case m := <-e.hearing.inbox:
-			e.hear(m)
+			e.handle(m)
+		case m := <-e.hearing.missed:
+			e.handle(m)
 		case <-e.link.over.Done():
 			return
 		}
 	}
 }
 
-// hear tells what has arrived.
-func (e *Engine) hear(m *nats.Msg) {
+// handle tells what has arrived.
+func (e *Engine) handle(m *nats.Msg) {
 	kind, room, _ := strings.Cut(strings.TrimPrefix(m.Subject, e.prefix+"."), ".")
 	key, ok := keyOf("", room)
 	if !ok {
@@ -252,6 +289,16 @@ func (h *hearing) know(key engines.Key, rev uint64) {
 	defer h.mu.Unlock()
 	if l := h.rooms[key]; l != nil {
 		l.told = max(l.told, rev)
+	}
+}
+
+// forget notes that there are no revisions above one any more: they will be those of other
+// changes.
+func (h *hearing) forget(last uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.rooms {
+		l.told = min(l.told, last)
 	}
 }
 
@@ -308,15 +355,14 @@ func (e *Engine) checkOn() {
 
 // checkRooms tells what has changed since others were told.
 func (e *Engine) checkRooms() {
-	keys := e.hearing.keys()
-	if len(keys) == 0 {
+	if e.hearing.isIdle() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(e.link.over, checkTimeout)
 	defer cancel()
 	err := e.ask(ctx)
 	if err == nil {
-		e.announceChanges(keys)
+		e.announceChanges()
 		err = e.checkLogs(ctx)
 	}
 	if err != nil && e.link.over.Err() == nil {
@@ -325,26 +371,37 @@ func (e *Engine) checkRooms() {
 }
 
 // announceChanges tells those changes of rooms that the index knows of.
-func (e *Engine) announceChanges(keys []engines.Key) {
-	for _, key := range keys {
-		switch rev := e.index.revision(key); {
-		case rev != 0:
-			e.announceChange(key, rev)
-		case e.hearing.hasTold(key): // it has been deleted since
-			e.announceChange(key, e.index.position())
-		}
+func (e *Engine) announceChanges() {
+	for key, rev := range e.hearing.untold(&e.index) {
+		e.announceChange(key, rev)
 	}
 }
 
-// hasTold reports whether a change of a room was ever told.
-func (h *hearing) hasTold(key engines.Key) bool {
+// isIdle reports whether nobody wants to hear of any room.
+func (h *hearing) isIdle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := h.rooms[key]
-	return l != nil && l.told > 0
+	return len(h.rooms) == 0
 }
 
-// announceChange has a change told in the order of all events.
+// untold returns the newest revisions of the rooms that have changed since others were told.
+func (h *hearing) untold(x *index) map[engines.Key]uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed := make(map[engines.Key]uint64)
+	for key, l := range h.rooms {
+		rev := x.revision(key)
+		if rev == 0 && l.told > 0 { // it has been deleted since
+			rev = x.position()
+		}
+		if rev > l.told {
+			changed[key] = rev
+		}
+	}
+	return changed
+}
+
+// announceChange has a change told among all events.
 func (e *Engine) announceChange(key engines.Key, rev uint64) {
 	subject, err := subjectOf(e.prefix+"."+changedToken+".", key)
 	if err != nil {
@@ -353,19 +410,10 @@ func (e *Engine) announceChange(key engines.Key, rev uint64) {
 	e.announce(&nats.Msg{Subject: subject, Header: nats.Header{jetstream.SequenceHeader: {strconv.FormatUint(rev, 10)}}})
 }
 
-// announce has something told as if it had just arrived.
+// announce has something told as if it had just arrived. It waits until it is told.
 func (e *Engine) announce(m *nats.Msg) {
 	select {
-	case e.hearing.inbox <- m:
+	case e.hearing.missed <- m:
 	case <-e.link.over.Done():
 	}
-}
-
-func (h *hearing) keys() (keys []engines.Key) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for key := range h.rooms {
-		keys = append(keys, key)
-	}
-	return keys
 }

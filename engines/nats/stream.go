@@ -31,7 +31,7 @@ const defaultReplicas = 3
 // openStream finds a stream, or creates it as it is wanted. What it is called in errors is
 // its kind and the bucket's name. Its replicas are those that are asked for; 0 if none are.
 func openStream(ctx context.Context, l *link, called string, want jetstream.StreamConfig, faults func(is, want jetstream.StreamConfig) error) (*stream, error) {
-	js, err := jetstream.New(l.conn)
+	js, err := jetstream.New(l.conn())
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func openStream(ctx context.Context, l *link, called string, want jetstream.Stre
 	if err := faults(info.Config, want); err != nil {
 		return nil, fmt.Errorf("%s exists with other settings: %w", called, err)
 	}
-	for _, warning := range doubts(called, info.Config, want.Replicas, info.Cluster != nil && l.conn.ConnectedClusterName() != "") {
+	for _, warning := range doubts(called, info.Config, want.Replicas, info.Cluster != nil && l.conn().ConnectedClusterName() != "") {
 		logger().Warn(warning)
 	}
 	return &stream{link: l, name: info.Config.Name, created: info.Created, largest: max(int(info.Config.MaxMsgSize), 0)}, nil
@@ -90,7 +90,7 @@ func tryStream(ctx context.Context, l *link, js jetstream.JetStream, want jetstr
 func createStream(ctx context.Context, l *link, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	if want.Replicas == 0 {
 		want.Replicas = 1
-		if l.conn.ConnectedClusterName() != "" {
+		if l.conn().ConnectedClusterName() != "" {
 			want.Replicas = defaultReplicas
 		}
 	}
@@ -99,6 +99,11 @@ func createStream(ctx context.Context, l *link, js jetstream.JetStream, want jet
 		return nil, fmt.Errorf("replicas %d needs a cluster of NATS servers, this one is alone: %w", want.Replicas, err)
 	}
 	return stream, err
+}
+
+// lasting are failures with a code from 500 on that somebody has to mend.
+var lasting = []jetstream.ErrorCode{
+	codeNotAlone, jetstream.JSErrCodeJetStreamNotEnabledForAccount, codeWrongConfig, codeStorageFull, codeMemoryFull,
 }
 
 // isPassing reports whether a failure to find or create a stream may be over soon. Answers
@@ -110,10 +115,10 @@ func isPassing(err error) bool {
 		return true
 	case !errors.As(err, &api):
 		return !errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
-	case api.ErrorCode == 10005: // not enough servers are there yet
+	case api.ErrorCode == codeNoPeers: // not enough servers are there yet
 		return true
 	}
-	return api.Code >= 500 && !slices.Contains([]jetstream.ErrorCode{codeNotAlone, 10039, 10052, codeStorageFull, codeMemoryFull}, api.ErrorCode)
+	return api.Code >= 500 && !slices.Contains(lasting, api.ErrorCode)
 }
 
 // sharedFaults returns why nothing can be kept in a stream that is to be like another one.
@@ -125,6 +130,7 @@ func sharedFaults(c, want jetstream.StreamConfig) []fault {
 		{c.Retention != jetstream.LimitsPolicy, "its retention policy is not limits"},
 		{c.Mirror != nil || len(c.Sources) > 0, "it is a mirror, or has sources"},
 		{c.Sealed, "it is sealed"},
+		{c.NoAck, "it acknowledges nothing (no_ack)"},
 		{c.SubjectTransform != nil, "it transforms subjects"},
 		{c.RePublish == nil || *c.RePublish != *want.RePublish, "it does not republish to the option prefix, which is the same on all nodes"},
 	}
@@ -237,23 +243,44 @@ func (s *stream) message(ctx context.Context, w wanted) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	var answer struct {
+	var found struct {
+		failed
 		Message message `json:"message"`
 	}
-	err = s.query(ctx, "$JS.API.STREAM.MSG.GET."+s.name, request, &answer)
+	err = s.query(ctx, "$JS.API.STREAM.MSG.GET."+s.name, request, &found)
 	switch api := new(jetstream.APIError); {
 	case errors.As(err, &api) && api.ErrorCode == codeNoMessage:
 		return message{}, nil
-	case err == nil && answer.Message.Seq == 0:
+	case err == nil && found.Message.Seq == 0:
 		err = errors.New("NATS answers without a message")
 	}
-	return answer.Message, err
+	return found.Message, err
+}
+
+// answer is what an answer of JetStream is read into, its error with the rest at once: the rest
+// may be large.
+type answer interface {
+	// failure returns the error, if there is one, and forgets it.
+	failure() error
+}
+
+// failed is the part of an answer that tells an error.
+type failed struct {
+	Error *jetstream.APIError `json:"error"`
+}
+
+func (f *failed) failure() error {
+	err := f.Error
+	if f.Error = nil; err == nil {
+		return nil
+	}
+	return err
 }
 
 // query asks the stream's leader something, until it answers or ctx ends.
-func (s *stream) query(ctx context.Context, subject string, request []byte, answer any) error {
+func (s *stream) query(ctx context.Context, subject string, request []byte, a answer) error {
 	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
-		err := s.queryOnce(ctx, subject, request, answer)
+		err := s.queryOnce(ctx, subject, request, a)
 		api := new(jetstream.APIError)
 		if !errors.As(err, &api) || api.Code < 500 || !s.link.wait(ctx, nil, pause) {
 			return err
@@ -261,21 +288,15 @@ func (s *stream) query(ctx context.Context, subject string, request []byte, answ
 	}
 }
 
-func (s *stream) queryOnce(ctx context.Context, subject string, request []byte, answer any) error {
+func (s *stream) queryOnce(ctx context.Context, subject string, request []byte, a answer) error {
 	m, err := s.link.read(ctx, subject, request)
 	if err != nil {
 		return err
 	}
-	var failed struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(m.Data, &failed); err != nil {
+	if err := json.Unmarshal(m.Data, a); err != nil {
 		return fmt.Errorf("reading the answer of NATS: %w", err)
 	}
-	if failed.Error != nil {
-		return failed.Error
-	}
-	return json.Unmarshal(m.Data, answer)
+	return a.failure()
 }
 
 // extent is how far a stream goes.
@@ -287,6 +308,7 @@ type extent struct {
 // extent asks the leader how far the stream goes.
 func (s *stream) extent(ctx context.Context) (extent, error) {
 	var info struct {
+		failed
 		Created time.Time `json:"created"`
 		State   extent    `json:"state"`
 	}

@@ -37,16 +37,19 @@ type turn struct {
 	over chan struct{} // closed when it has stored something; guarded by hearing.mu
 }
 
-// yield waits as long as another node has its turn in a room.
-func (h *hearing) yield(ctx context.Context, key engines.Key) {
+// yield waits as long as another node has its turn in a room. It reports whether the room was
+// changed meanwhile, so that a change of revision rev would come too late.
+func (h *hearing) yield(ctx context.Context, key engines.Key, rev uint64) bool {
 	over := h.turnOver(key)
 	if over == nil {
-		return
+		return false
 	}
+	before := h.newest(key)
 	select {
 	case <-over:
 	case <-ctx.Done():
 	}
+	return rev != 0 && h.newest(key) > max(rev, before)
 }
 
 // turnOver returns what is closed at the end of another node's turn; nil if there is none.
@@ -57,6 +60,16 @@ func (h *hearing) turnOver(key engines.Key) <-chan struct{} {
 		return l.turn.over
 	}
 	return nil
+}
+
+// newest returns the newest revision of a room that was told; 0 if none was.
+func (h *hearing) newest(key engines.Key) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l := h.rooms[key]; l != nil {
+		return l.told
+	}
+	return 0
 }
 
 // giveTurn leaves a room to another node for the time that it needs, unless one that needs
@@ -127,7 +140,7 @@ func (e *Engine) askForTurn(key engines.Key, need time.Duration) {
 	if err != nil {
 		return
 	}
-	_ = e.link.conn.Publish(subject, fmt.Appendf(nil, "%s %d", e.node, need.Microseconds())) // or it is beaten again
+	_ = e.link.conn().Publish(subject, fmt.Appendf(nil, "%s %d", e.node, need.Microseconds())) // or it is beaten again
 }
 
 // hearTurn reads what askForTurn has said.

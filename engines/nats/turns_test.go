@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
@@ -75,7 +76,7 @@ func TestTurnsEnd(t *testing.T) {
 	h.rooms[key(1)] = &listeners{}
 	ctx := bounded(t)
 	for _, room := range []int{1, 2} {
-		h.yield(ctx, key(room))
+		h.yield(ctx, key(room), 0)
 	}
 	h.giveTurn(key(2), "nobody", time.Hour)
 	h.giveTurn(key(1), "far", longestTurn)
@@ -87,7 +88,7 @@ func TestTurnsEnd(t *testing.T) {
 	}
 	h.giveTurn(key(1), "farther", 2*longestTurn)
 	receive(t, "the end of the first turn", first)
-	h.yield(ctx, key(1)) // ends with the time of the turn
+	h.yield(ctx, key(1), 0) // ends with the time of the turn
 	if h.turnOver(key(1)) != nil {
 		t.Error("the turn is not over")
 	}
@@ -97,6 +98,50 @@ func TestTurnsEnd(t *testing.T) {
 	receive(t, "the end of the turn", over)
 	if ctx.Err() != nil {
 		t.Error("turns last too long")
+	}
+}
+
+// What another node has changed in its turn is not tried to be changed from the state before:
+// nothing is sent, and that is no defeat.
+func TestAChangeThatComesTooLateIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHearing()
+		e := &Engine{hearing: h, bucket: &bucket{rooms: "rooms."}, maxState: 10} // which can send nothing
+		l := &listeners{told: 5, beaten: 1}
+		h.rooms[key(1)] = l
+		h.giveTurn(key(1), "near", longestTurn)
+		outcome := make(chan error)
+		go func() {
+			_, err := e.Swap(t.Context(), key(1), 5, value("late"))
+			outcome <- err
+		}()
+		synctest.Wait()
+		h.know(key(1), 6)
+		h.endTurnOf(key(1), "near")
+		if err := <-outcome; !errors.Is(err, engines.ErrConflict) || l.beaten != 1 {
+			t.Errorf("%v, beaten %d times", err, l.beaten)
+		}
+	})
+}
+
+// It is tried if the other node has not used its turn, if the room is to be created, or if
+// what was told is of changes that are lost.
+func TestAChangeInTimeIsSent(t *testing.T) {
+	for name, test := range map[string]struct{ told, rev, meanwhile uint64 }{
+		"unused": {5, 5, 5}, "seen": {5, 6, 6}, "created": {5, 0, 6}, "lost": {9, 5, 6},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHearing()
+			h.rooms[key(1)] = &listeners{told: test.told}
+			h.giveTurn(key(1), "near", longestTurn)
+			late := make(chan bool)
+			go func() { late <- h.yield(t.Context(), key(1), test.rev) }()
+			synctest.Wait()
+			h.know(key(1), test.meanwhile)
+			if <-late {
+				t.Errorf("%s: it is not tried", name)
+			}
+		})
 	}
 }
 
@@ -149,7 +194,7 @@ func TestTurnsOfNobody(t *testing.T) {
 		}
 	}
 	e.hearTurn(key(1), []byte("far -5"))
-	e.hearing.yield(bounded(t), key(1))
+	e.hearing.yield(bounded(t), key(1), 0)
 	swap(t, e, key(1), 0, value("x"))
 }
 
