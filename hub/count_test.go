@@ -115,6 +115,7 @@ func TestCallsOfTheEngineThatFail(t *testing.T) {
 				t.Error(err)
 			}
 			stored(t, h, 0, false)
+			time.Sleep(time.Minute) // for a moment others are told the same
 		},
 		"count": func(t *testing.T, h *hub.Hub, rt *route.Route) {
 			hubtest.Post(t, h, rt, "room", "op", "error: unavailable, try again later")

@@ -1,6 +1,8 @@
 package hub_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,12 +13,52 @@ import (
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
 )
 
+// lossy is an engine that may lose what was stored last.
+type lossy struct {
+	engines.Engine
+	old atomic.Pointer[memory.Engine] // what rooms are kept in now; nil: the engine itself
+}
+
+// lossyNode is a node over an engine that may lose what was stored last.
+func lossyNode(c *common) (*node, *lossy) {
+	n := c.node()
+	l := &lossy{Engine: n.Engine}
+	n.Engine = l
+	return n, l
+}
+
+// lose leaves a room, and nothing else.
+func (l *lossy) lose(t *testing.T, key engines.Key, left []byte) {
+	t.Helper()
+	old := new(memory.Engine)
+	if _, err := old.Swap(t.Context(), key, 0, engines.Value{State: left, Used: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	l.old.Store(old)
+}
+
+func (l *lossy) now() engines.Engine {
+	if old := l.old.Load(); old != nil {
+		return old
+	}
+	return l.Engine
+}
+
+func (l *lossy) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	return l.now().Load(ctx, key)
+}
+
+func (l *lossy) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
+	return l.now().Swap(ctx, key, rev, v)
+}
+
 // A room whose last changes the servers have lost goes on with what they still have, which its
 // members are told.
 func TestMembersAreToldWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCommon()
-		n, rt := c.node(), hubtest.Route(hubtest.NewCounterApp())
+		rt := hubtest.Route(hubtest.NewCounterApp())
+		n, engine := lossyNode(c)
 		h, end := startNode(t, n, hub.Limits{}, rt)
 		defer end()
 		m := hubtest.Bubble{Hub: h}.Client(t, rt)
@@ -31,10 +73,7 @@ func TestMembersAreToldWhatIsLeft(t *testing.T) {
 		m.Send("1")
 		m.Expect("3")
 		synctest.Wait()
-		n.Engine = new(memory.Engine)
-		if _, err := n.Engine.Swap(t.Context(), engines.Key{App: rt.AppName, Room: "room"}, 0, engines.Value{State: left, Used: time.Now()}); err != nil {
-			t.Fatal(err)
-		}
+		engine.lose(t, engines.Key{App: rt.AppName, Room: "room"}, left)
 		hubtest.Post(t, h, rt, "room", "1", "error: unavailable, try again later")
 		if view, err := h.View(t.Context(), rt, "room"); err != nil || view.Version != 1 {
 			t.Fatalf("%+v, %v", view, err)
@@ -52,7 +91,7 @@ func TestMembersAreToldWhatIsLeft(t *testing.T) {
 func TestEventsBehindALossAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCommon()
-		n := c.node()
+		n, engine := lossyNode(c)
 		a := startAlarmNodeOver(t, n)
 		defer a.end()
 		m := a.Client(t, a.route)
@@ -68,11 +107,7 @@ func TestEventsBehindALossAreTold(t *testing.T) {
 		a.post("room", "tell all 3", "3")
 		a.expect(t, "all 2", "all 3")
 		time.Sleep(time.Minute)
-		old := new(memory.Engine)
-		if _, err := old.Swap(t.Context(), key, 0, engines.Value{State: left, Used: time.Now()}); err != nil {
-			t.Fatal(err)
-		}
-		n.Engine = old
+		engine.lose(t, key, left)
 		a.post("room", "op", "error: unavailable, try again later")
 		a.post("room", "tell all 2 anew", "2")
 		a.expect(t, "all 2 anew")

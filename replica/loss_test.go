@@ -13,14 +13,28 @@ import (
 // losing is an engine that may lose what was stored last.
 type losing struct {
 	engines.Engine
-	swap error // of every Swap; nil: it is carried out
+	swap  error          // of every Swap; nil: it is carried out
+	whole engines.Engine // what it has again from a time on; nil: never
+	from  time.Time
+}
+
+// now is the engine at this time.
+func (e *losing) now() engines.Engine {
+	if e.whole != nil && !time.Now().Before(e.from) {
+		return e.whole
+	}
+	return e.Engine
+}
+
+func (e *losing) Load(ctx context.Context, key engines.Key) ([]byte, uint64, error) {
+	return e.now().Load(ctx, key)
 }
 
 func (e *losing) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
 	if e.swap != nil {
 		return 0, e.swap
 	}
-	return e.Engine.Swap(ctx, key, rev, v)
+	return e.now().Swap(ctx, key, rev, v)
 }
 
 // newLosingRoom returns a room that shows 9@3, and what brings its engine back to 5@2.
@@ -77,11 +91,10 @@ func TestAnEngineThatLosesTheLastChanges(t *testing.T) {
 func TestAnEngineThatIsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, engine, lose := newLosingRoom(t)
-		whole := engine.Engine
+		engine.whole, engine.from = engine.Engine, time.Now().Add(lossPatience-time.Second)
 		lose()
-		time.AfterFunc(lossPatience-time.Second, func() { engine.Engine = whole })
 		r.commit([]string{"10"}, "19@4")
-		lose()
+		engine.from = time.Now().Add(time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), lossPatience-time.Second)
 		defer cancel()
 		if got := told(r.Commit(ctx, []Operation{{Data: []byte("1")}})); got[0] != "!unavailable, try again later" {
