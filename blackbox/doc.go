@@ -28,4 +28,12 @@
 // one room, instead of once each with 40; as long it loses what NATS answers. NATS is away for
 // 30 seconds and for three minutes, a million messages are sent, and 1,500 rooms are idle for a
 // minute.
+//
+//	CADDYWS_CUTS=10000 go test -count=1 -timeout 30m -v -run TestReadersBehindCuts ./blackbox
+//
+// cuts the connections of readers of kept messages 10,000 times instead of 500.
+//
+//	CADDYWS_PRESENCE=1 go test -count=1 -timeout 30m -v -run 'Throng|NoGhosts' ./blackbox
+//
+// has 10,000 members join a room with presence instead of 500, and kills a process with members 50 times.
 package blackbox
