@@ -96,7 +96,7 @@ func (r *Roster) Farewell() List {
 // here returns the people that are here.
 func (r *Roster) here() List {
 	l := List{Node: r.self, Count: r.ours}
-	if r.ours > MaxListed || r.size > maxList {
+	if r.ours > MaxListed {
 		return l
 	}
 	l.Count = 0

@@ -26,7 +26,7 @@ func (r *Room) noteComing(name string, who presence.Person) {
 	}
 	o := r.outside
 	u := untold{coming: true, id: who.ID, event: replica.Event{Event: apps.Event{Name: name, Body: apps.Body{JSON: body}}}}
-	if o.add(r.shared, u, false) == 0 {
+	if r.shared.untold.Load() > maxUntold/2 || o.add(r.shared, u, false) == 0 { // the rest is for events of apps
 		r.shared.noteDropped(r.DisplayName(), 1)
 		return
 	}

@@ -231,7 +231,7 @@ func (r *Room) nextTidings(now time.Time) (t tidings) {
 		}
 	}
 	for _, m := range p.newcomers {
-		if m.presence == counted { // it has not left meanwhile
+		if m.presence == counted && m.route.Config().Presence.On { // it has not left meanwhile
 			m.presence = informed
 			t.newcomers = append(t.newcomers, m)
 		}
@@ -240,10 +240,11 @@ func (r *Room) nextTidings(now time.Time) (t tidings) {
 	return t
 }
 
-// informedMembers returns the members that have been told who is there. mu is held.
+// informedMembers returns the members that have been told who is there, and are still to be:
+// a reload switches that off for one after the other. mu is held.
 func (r *Room) informedMembers() (all []*Member) {
 	for _, m := range r.members {
-		if m.presence == informed {
+		if m.presence == informed && m.route.Config().Presence.On {
 			all = append(all, m)
 		}
 	}

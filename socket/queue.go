@@ -100,10 +100,17 @@ func (q *queue) prepend(p []byte) {
 func (q *queue) waits(k kind) bool { return q.latest[k] > 0 }
 
 // pushLatest appends a run of a kind and drops the one before, if that still waits, which it
-// reports. p does not change any more.
+// reports. p does not change any more. Who is there takes the place of the one before: its
+// order to other messages means nothing, and at the end it might never come to be sent.
 func (q *queue) pushLatest(k kind, p []byte) (replaced bool) {
-	if replaced = q.waits(k); replaced {
-		q.remove(int(q.latest[k] - 1))
+	replaced = q.waits(k)
+	switch i := int(q.latest[k] - 1); {
+	case replaced && k == presence:
+		q.size += len(p) - len(q.segments[i].bytes())
+		q.segments[i] = segment{shared: p}
+		return true
+	case replaced:
+		q.remove(i)
 	}
 	q.segments = append(q.segments, segment{shared: p})
 	q.size += len(p)

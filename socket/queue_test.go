@@ -20,6 +20,11 @@ type modelRun struct {
 }
 
 func (m *queueModel) latest(k kind, p []byte) {
+	i := slices.IndexFunc(*m, func(r modelRun) bool { return r.kind == k })
+	if k == presence && i >= 0 {
+		(*m)[i].p = p
+		return
+	}
 	*m = slices.DeleteFunc(*m, func(r modelRun) bool { return r.kind == k })
 	*m = append(*m, modelRun{p, k})
 }
