@@ -79,6 +79,9 @@ func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, e
 		return nil, ErrTooManyRooms
 	}
 	if ok && e.room.Keeps() != rt.Keeps {
+		if e.seats == 0 { // users that may come back hold it
+			h.shared.Go(e.room.ForgetPeople)
+		}
 		return nil, ErrSwitched
 	}
 	if !ok {

@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/apps/broadcast"
+	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
@@ -175,5 +177,32 @@ func TestPeopleOfANodeThatEnds(t *testing.T) {
 		if last := all[len(all)-1]; last != `{"type":"presence","event":"change","count":2,"left":[{"id":"`+left+`"}]}` {
 			t.Errorf("ann is told %q", all)
 		}
+	})
+}
+
+// Users that may come back do not keep a room from being what a reload has made of its route.
+func TestARoomWithUsersThatMayComeBackIsSwitched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hub.New(new(memory.Opener), hub.Limits{}, zap.NewNop)
+		config := route.Config{
+			App: new(broadcast.App), Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20},
+			Presence: route.Presence{On: true, Grace: time.Hour},
+		}
+		c, err := hubtest.Dial(t, h, route.New("party", "test", config), room.Visitor{Room: "room", User: "ann", Subprotocol: message.Subprotocol})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Leave()
+		synctest.Wait()
+		config.History = route.History{Messages: 10}
+		keeps := route.New("party", "test", config)
+		if _, err := hubtest.Dial(t, h, keeps, room.Visitor{Room: "room"}); !errors.Is(err, hub.ErrSwitched) {
+			t.Errorf("at first: %v", err)
+		}
+		synctest.Wait()
+		if _, err := hubtest.Dial(t, h, keeps, room.Visitor{Room: "room"}); err != nil {
+			t.Errorf("then: %v", err)
+		}
+		checkClosed(t, h)
 	})
 }
