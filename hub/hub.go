@@ -152,6 +152,7 @@ func (h *Hub) admit(ctx context.Context, rt *route.Route, v room.Visitor, s stay
 	if err != nil {
 		return nil, err
 	}
+	r.CatchUpWith(ctx, v.Seen)
 	m, err := r.Admit(rt, v, connect)
 	if err != nil {
 		if errors.Is(err, room.ErrFailed) {

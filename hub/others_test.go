@@ -204,15 +204,50 @@ func TestMembersHearOfOtherNodes(t *testing.T) {
 	}
 }
 
+// keeping returns a route whose rooms keep messages.
+func keeping() *route.Route {
+	rt := route.Config{App: new(broadcast.App), Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20}}
+	rt.History = route.History{Messages: 100, Replay: 100}
+	return route.New("test", "test", rt)
+}
+
+// A client that comes to a node that has not heard yet of what it has seen on another one is
+// told no gap, and nothing twice.
+func TestAClientIsAheadOfTheNode(t *testing.T) {
+	common := newCommon()
+	deaf := common.node()
+	a, b := hubtest.New(t, common.node()), hubtest.New(t, deaf)
+	ra, rb := keeping(), keeping()
+	here, there := a.Join(ra), b.Join(rb)
+	common.listening(t, 2)
+	here.Send("one")
+	here.Expect("one")
+	there.Expect("one")
+	common.set(func() { deaf.cut = true })
+	for _, text := range []string{"two", "three"} {
+		here.Send(text)
+		here.Expect(text)
+	}
+	view, err := a.History(t.Context(), ra, "room", room.Seen{}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := room.ParseSeen(view.Epoch + "-3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := b.History(t.Context(), rb, "room", seen, 10)
+	if err != nil || h.Gap || h.Last != 3 || len(h.Text()) != 0 {
+		t.Errorf("%+v, %q, %v", h, h.Text(), err)
+	}
+	there.Expect("two")
+	there.Expect("three")
+}
+
 // Members of a room with history are told what is said over other nodes, in one order, whoever
 // has begun it.
 func TestMembersHearMessagesKeptByOtherNodes(t *testing.T) {
 	a, b, c := nodes(t)
-	keeping := func() *route.Route {
-		rt := route.Config{App: new(broadcast.App), Settings: socket.Settings{MaxMessageSize: 1 << 10, MaxQueue: 1 << 20}}
-		rt.History = route.History{Messages: 100, Replay: 100}
-		return route.New("test", "test", rt)
-	}
 	ra, rb := keeping(), keeping()
 	here, there := a.Join(ra), b.Join(rb)
 	c.listening(t, 2)

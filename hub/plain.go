@@ -55,6 +55,7 @@ func (h *Hub) History(ctx context.Context, rt *route.Route, name string, seen ro
 		return room.History{}, err
 	}
 	defer r.Release()
+	r.CatchUpWith(ctx, seen)
 	shown, err := r.History(ctx, seen, limit)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", room.ErrUnavailable, err)

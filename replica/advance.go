@@ -20,6 +20,33 @@ func (r *Replica) Advance(ctx context.Context, epoch string, version uint64) (an
 	return r.epoch != was || r.stored.version != before || len(r.late) > 0, err
 }
 
+// Reread makes the state what is stored, whatever is known of other processes. It reports what
+// Touch does, and returns after ten seconds at the latest.
+func (r *Replica) Reread(ctx context.Context) (another bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	epoch, version := r.epoch, r.stored.version
+	err = r.reread(ctx)
+	return r.epoch != epoch || r.stored.version != version || len(r.late) > 0, err
+}
+
+func (r *Replica) reread(ctx context.Context) error {
+	if err := r.settleLate(ctx); err != nil {
+		return err
+	}
+	found, rev, err := r.read(ctx)
+	switch {
+	case err != nil:
+		return err
+	case rev == r.rev && found.version == r.stored.version, rev != 0 && rev < r.rev: // nothing new, or an answer from before
+		return nil
+	}
+	if err := r.goTo(found, rev); err != nil {
+		return fmt.Errorf("reading what is stored: %w", err)
+	}
+	return nil
+}
+
 func (r *Replica) knows(epoch string, version uint64) bool {
 	return epoch == r.stored.epoch && version <= r.stored.version
 }

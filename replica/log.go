@@ -102,7 +102,7 @@ func (r *Replica) read(ctx context.Context) (found envelope, rev uint64, err err
 		if _, keeps := r.journal(); err != nil || rev == 0 || !keeps {
 			return found, rev, err
 		}
-		if rev == r.rev { // the checkpoint is known, and what was behind it
+		if rev == r.rev && found.epoch == r.stored.epoch { // the checkpoint is known, and what was behind it
 			found, err = r.grown(ctx)
 		} else {
 			err = r.fold(ctx, &found)

@@ -137,9 +137,23 @@ func (r *Room) reportWake(err error) {
 // wakeFirst wakes the state of a room that has just been loaded: what was to be done before
 // is done before visitors see the state, unless that takes long.
 func (r *Room) wakeFirst(ctx context.Context) {
-	done := make(chan struct{})
-	r.take(func(c *chores) { c.wake, c.overdue = true, done })
-	timer := time.NewTimer(wakePatience)
+	r.takeAndWait(ctx, func(c *chores) { c.wake = true }, wakePatience)
+}
+
+// takeAndWait has a turn taken with a chore, and waits for its end, unless that takes long.
+func (r *Room) takeAndWait(ctx context.Context, add func(*chores), patience time.Duration) {
+	var done chan struct{}
+	r.take(func(c *chores) {
+		add(c)
+		if c.waited == nil {
+			c.waited = make(chan struct{})
+		}
+		done = c.waited
+	})
+	if done == nil { // the room is not loaded
+		return
+	}
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-done:

@@ -158,6 +158,27 @@ func (r *Room) deliver(all []message.Message, size int) (fits bool) {
 	return true
 }
 
+// rereadPatience is how long a visitor waits until the state is read that it may have seen.
+const rereadPatience = 2 * time.Second
+
+// CatchUpWith has what is stored read if a visitor has seen what is not known here: another
+// process may have told it, which is heard of here a moment later. The room is loaded.
+func (r *Room) CatchUpWith(ctx context.Context, seen Seen) {
+	if !seen.said || !r.Stores() || !r.shared.HasOthers() {
+		return
+	}
+	if now := r.current(); seen.epoch == now.epoch && seen.place.Version <= now.version {
+		return
+	}
+	r.takeAndWait(ctx, func(c *chores) { c.reread = true }, rereadPatience)
+}
+
+// reread makes the state what is stored.
+func (r *Room) reread() {
+	another, err := r.replica.Reread(r.shared.Context)
+	r.stored(another, err)
+}
+
 // refresh makes the state what other processes have stored, as far as was heard of it.
 func (r *Room) refresh() {
 	r.mu.Lock()

@@ -27,10 +27,11 @@ type chores struct {
 	held   bool // the events of other processes that those have not told
 
 	refresh bool // the state, if other processes have stored another
+	reread  bool // the state, whatever was heard of others
 
-	wake    bool          // the state, if its time has come
-	overdue chan struct{} // nil, or to be closed after this turn
-	remind  time.Time     // zero, or when the engine has the room woken
+	wake   bool          // the state, if its time has come
+	waited chan struct{} // nil, or to be closed after this turn
+	remind time.Time     // zero, or when the engine has the room woken
 
 	erase chan<- error // what is stored is to be deleted, and this told how that went; nil if not
 }
@@ -174,6 +175,9 @@ func (r *Room) finish(todo chores) {
 	if todo.refresh {
 		r.refresh()
 	}
+	if todo.reread {
+		r.reread()
+	}
 	if todo.told {
 		r.storeTold()
 	}
@@ -192,8 +196,8 @@ func (r *Room) finish(todo chores) {
 	case r.keeps:
 		r.tidy()
 	}
-	if todo.overdue != nil {
-		close(todo.overdue)
+	if todo.waited != nil {
+		close(todo.waited)
 	}
 }
 

@@ -54,7 +54,7 @@ func (e *Engine) hearAppended(key engines.Key, m *nats.Msg) {
 		return
 	}
 	by := m.Header.Get(nodeHeader)
-	if by == e.node {
+	if by == e.node && b.count > 0 { // that entries were removed says nothing of who has added the last one
 		e.hearing.knowAppended(key, epoch, b.last())
 		return
 	}
