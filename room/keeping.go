@@ -181,37 +181,34 @@ type telling struct {
 }
 
 // newTelling is for messages that are fresh. Where some are missing that are not kept any
-// more, or the room has begun a new life after one in which something was said, members are
-// told of a gap.
+// more, or the room has begun a new life after one in which something was said, or the engine
+// has lost some, members are told of a gap.
 func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 	t := &telling{indexes: make(map[uint64]int, len(fresh))}
-	expected, another := before.version+1, before.epoch != now.epoch
+	expected, another := before.version+1, before.epoch != now.epoch || now.version < before.version
 	if another && before.version > 0 {
 		expected = 0
 	}
-	if first := firstVersion(fresh, now); first != expected && (len(fresh) > 0 || another) {
+	if len(fresh) == 0 && another && now.version+1 != expected {
 		r.forgetRecent()
-		t.messages.Add(now.gapBefore(first))
+		t.messages.Add(now.gapBefore(now.version + 1))
 	}
-	for _, kept := range fresh {
+	for i := range fresh {
+		kept := &fresh[i]
+		if kept.Version != expected {
+			r.forgetRecent()
+			t.messages.Add(now.gapBefore(kept.Version))
+		}
+		expected = kept.Version + 1
+		r.remember(fresh[i : i+1])
 		if kept.Silent {
 			continue
 		}
 		t.indexes[kept.Version] = t.messages.Len()
-		t.messages.Add(now.kept(kept))
+		t.messages.Add(now.kept(*kept))
 		r.trace(Published, nil, kept.Text, kept.Binary)
 	}
-	r.remember(fresh)
 	return t
-}
-
-// firstVersion returns the version of the first of some messages, or the next one there
-// will be.
-func firstVersion(fresh []replica.Kept, now snapshot) uint64 {
-	if len(fresh) > 0 {
-		return fresh[0].Version
-	}
-	return now.version + 1
 }
 
 // except notes who is not told the message of an operation.

@@ -53,10 +53,11 @@ const (
 
 // hearing tells events of rooms to those that want to hear of them.
 type hearing struct {
-	inbox  chan *nats.Msg // what has arrived; never closed
-	missed chan *nats.Msg // as if it had arrived, but takes no place in the inbox; never closed
-	check  chan struct{}  // holds one token while something may have been missed
-	soon   atomic.Bool    // lookSoon is under way
+	inbox        chan *nats.Msg // what has arrived; never closed
+	missed       chan *nats.Msg // as if it had arrived, but takes no place in the inbox; never closed
+	check        chan struct{}  // holds one token while something may have been missed
+	soon         atomic.Bool    // lookSoon is under way
+	mistrustSoon atomic.Bool    // and then all logs are looked up
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -95,6 +96,7 @@ func newHearing() *hearing {
 func (h *hearing) lookTwice() {
 	h.mistrust()
 	h.look()
+	h.mistrustSoon.Store(true)
 	h.lookSoon()
 }
 
@@ -110,6 +112,9 @@ func (h *hearing) lookSoon() {
 	if h.soon.CompareAndSwap(false, true) {
 		time.AfterFunc(spreadTime, func() {
 			h.soon.Store(false)
+			if h.mistrustSoon.Swap(false) {
+				h.mistrust()
+			}
 			h.look()
 		})
 	}
@@ -338,20 +343,22 @@ func (l *listeners) isNew(event engines.Event) bool {
 
 // checkOn looks for changes that were not heard of, until the engine is closed.
 func (e *Engine) checkOn() {
+	due := time.NewTimer(nextCheck()) // however often it is looked meanwhile: that is not for all logs
+	defer due.Stop()
 	for {
-		timer := time.NewTimer(checkPause + rand.N(checkPause/3)) //nolint:gosec // not a secret
 		select {
-		case <-timer.C:
+		case <-due.C:
+			due.Reset(nextCheck())
 			e.hearing.mistrust()
 		case <-e.hearing.check:
 		case <-e.link.over.Done():
-			timer.Stop()
 			return
 		}
-		timer.Stop()
 		e.checkRooms()
 	}
 }
+
+func nextCheck() time.Duration { return checkPause + rand.N(checkPause/3) } //nolint:gosec // not a secret
 
 // checkRooms tells what has changed since others were told.
 func (e *Engine) checkRooms() {
