@@ -255,6 +255,10 @@ func TestConnectIsCut(t *testing.T) {
 	c = s.talk(t, other.URL) // nobody answers its close frame
 	deaf := <-arrived
 	defer deaf.Close()
+	if err := deaf.WriteMessage(websocket.TextMessage, []byte("connected")); err != nil {
+		t.Fatal(err)
+	}
+	c.stdout.wait(t, "connected") // before that ^C ends the handshake
 	c.Process.Signal(os.Interrupt)
 	_, _, err := deaf.NextReader() // its answer is sent by hand, or not
 	if !websocket.IsCloseError(err, websocket.CloseNormalClosure) {

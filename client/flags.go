@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -38,12 +39,28 @@ func (o *Options) AskPassword() error {
 	if !term.IsTerminal(stdin) {
 		return fmt.Errorf("--user %s has no password, and there is no terminal to ask for it: write --user name:password", o.User)
 	}
-	fmt.Fprintf(os.Stderr, "Password of %s: ", Printable(o.User))
-	password, err := term.ReadPassword(stdin)
-	fmt.Fprintln(os.Stderr)
+	password, err := readPassword(stdin, "Password of "+Printable(o.User)+": ")
 	if err != nil {
 		return errors.Join(errors.New("no password"), err)
 	}
-	o.User += ":" + string(password)
+	o.User += ":" + password
 	return nil
 }
+
+// readPassword asks on a terminal, which shows nothing of what is typed from before it asks.
+func readPassword(stdin int, prompt string) (password string, err error) {
+	before, err := term.MakeRaw(stdin)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, term.Restore(stdin, before)) }()
+	return term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{single{os.Stdin}, os.Stderr}, "").ReadPassword(prompt)
+}
+
+// single reads byte after byte: what is typed behind a line is for others to read.
+type single struct{ io.Reader }
+
+func (r single) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(1, len(p))]) }
