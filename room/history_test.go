@@ -563,8 +563,10 @@ func TestAnOperatorsMessageIsRefused(t *testing.T) {
 	e.OnAppend(func(func() error) error { return engines.ErrRefused })
 	publish("two", replica.ErrUnavailable)
 	a.Leave()
-	hubtest.Until(t, "the room to leave memory", func() bool { return w.Rooms() == 0 })
+	leaves := func() { hubtest.Until(t, "the room to leave memory", func() bool { return w.Rooms() == 0 }) }
+	leaves()
 	publish("two", replica.ErrUnavailable)
+	leaves()
 	e.OnAppend(nil)
 	e.OnRead(func() error { return errors.New("the disk fails") })
 	publish("two", room.ErrUnavailable)
