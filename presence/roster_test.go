@@ -59,7 +59,7 @@ func TestAUserIsOnePerson(t *testing.T) {
 	}
 }
 
-// Who comes back within the grace has never left.
+// A person that comes back within the grace has never left.
 func TestComingBackTellsNothing(t *testing.T) {
 	r := NewRoster()
 	r.Join(ann)

@@ -54,7 +54,7 @@ func TestAUserOnTwoNodes(t *testing.T) {
 	}
 }
 
-// Who begins to listen asks the others, and those who are asked tell.
+// A node that begins to listen asks the others, and they tell.
 func TestANodeAsks(t *testing.T) {
 	a, b := shared("a"), shared("b")
 	a.Join(ann)
