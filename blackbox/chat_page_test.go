@@ -110,7 +110,7 @@ func TestPageTellsGaps(t *testing.T) {
 	w.waitForMessages("one|" + gapOfChat + "|nine|This room has begun anew: messages from before are not kept.|another life")
 }
 
-// People of this node are listed by name, those of others by their number, in any kind of room.
+// Users are listed by name, and guests by their number, in any kind of room.
 func TestPageShowsWhoIsHere(t *testing.T) {
 	browser := chromium(t)
 	stage := newStage(t)
