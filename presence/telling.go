@@ -17,8 +17,8 @@ const (
 
 // telling is what those in a room have been told, and what not.
 type telling struct {
-	listed  bool            // who is there; else only how many
-	changed map[Person]bool // who has come or left since, while they are listed; nil if nobody has
+	listed  bool            // by name; else only their number is told
+	changed map[Person]bool // people that have come or left since, while listed; nil if there are none
 	count   int             // how many there were
 	at      time.Time       // when all were told
 	ticked  time.Time       // when anybody was

@@ -2,9 +2,9 @@ package room
 
 import "github.com/caddyws/caddy-websocket/replica"
 
-// recent is the newest messages of a room, in order and without a gap. By them somebody
-// who joins is told what came before in the room's turn, without asking the engine. It
-// belongs to the turn.
+// recent is the newest messages of a room, in order and without a gap. From them a
+// joiner is told in the room's turn what came before, without asking the engine. They
+// belong to the turn.
 type recent struct {
 	messages []replica.Kept
 	size     int // bytes
