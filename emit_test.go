@@ -180,7 +180,7 @@ func TestHandlersOfACaddyfileAreToldEvents(t *testing.T) {
 	expectToldNothing(t)
 }
 
-// What a handler was told before Caddy has ended is not told again when it starts.
+// What a handler has taken before Caddy ends is not told again when it starts.
 func TestARestartTellsNothingTwice(t *testing.T) {
 	s := start(t, alarmSite("first"))
 	c := s.dial("/alarm")
@@ -190,6 +190,7 @@ func TestARestartTellsNothingTwice(t *testing.T) {
 	for range 20 {
 		expectTold(t, "first", "websocket.alert press hot")
 	}
+	logged.waitAll(t, "the events", 20, isMessage("room event")) // each after its handler has returned
 	s.stop()
 	s.load(alarmSite("first"))
 	s.dial("/alarm").ask("tell press again", "21")

@@ -25,6 +25,14 @@ func wantedCuts(t *testing.T) int64 {
 	return n
 }
 
+// missed is how many gaps readers were told.
+func missed(readers []*subscriber) (gaps int64) {
+	for _, r := range readers {
+		gaps += r.gaps.Load()
+	}
+	return gaps
+}
+
 // Producers of up to 500 messages a second and thirty readers, all behind something that
 // delays and cuts, of a server that is reloaded and killed. Every reader has all messages in
 // their order, once; or, where it was away for longer than messages are kept, gaps that say
@@ -55,7 +63,7 @@ func TestReadersBehindCuts(t *testing.T) {
 		}
 	}
 	kills := 0
-	for ; cutting.cuts.Load() < wanted && !t.Failed(); kills++ {
+	for ; (cutting.cuts.Load() < wanted || missed(readers) == 0) && !t.Failed(); kills++ {
 		for i := range 3 {
 			time.Sleep(500 * time.Millisecond)
 			s.reload(t, historyConfig+"\n# "+strconv.Itoa(i), i+1)
@@ -68,21 +76,17 @@ func TestReadersBehindCuts(t *testing.T) {
 	}
 	printing.Wait()
 	reading.Wait()
-	gaps, visits := 0, 0
+	visits := 0
 	for _, r := range readers {
-		gaps += r.gaps
 		visits += r.visits
 		if r.at != r.paper.last.Load() {
 			t.Errorf("%s: read to %d of %d", r.paper.path, r.at, r.paper.last.Load())
 		}
-	}
-	if gaps == 0 {
-		t.Error("no reader has missed anything")
 	}
 	for _, n := range papers {
 		if h := s.history(t, n.path+"?limit=1"); h.Last != n.last.Load() {
 			t.Errorf("%s: %+v, %d are acknowledged", n.path, h, n.printed.Load())
 		}
 	}
-	t.Logf("%d cuts, %d kills, %d reloads; %d and %d messages, %d visits of %d readers, %d gaps", cutting.cuts.Load(), kills, 3*kills, papers[0].last.Load(), papers[1].last.Load(), visits, len(readers), gaps)
+	t.Logf("%d cuts, %d kills, %d reloads; %d and %d messages, %d visits of %d readers, %d gaps", cutting.cuts.Load(), kills, 3*kills, papers[0].last.Load(), papers[1].last.Load(), visits, len(readers), missed(readers))
 }

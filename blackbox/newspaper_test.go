@@ -92,7 +92,7 @@ type subscriber struct {
 	rests uint64 // it sometimes waits until it has missed so many messages; 0 for never
 
 	at     uint64 // the number of the last message
-	gaps   int
+	gaps   atomic.Int64
 	visits int
 }
 
@@ -137,7 +137,7 @@ func (r *subscriber) skip(oldest uint64) error {
 	if r.rests == 0 || oldest <= r.at+1 {
 		return fmt.Errorf("%w: a gap to %d behind %d", errWrong, oldest, r.at)
 	}
-	r.gaps++
+	r.gaps.Add(1)
 	r.at = oldest - 1
 	return nil
 }

@@ -10,6 +10,8 @@ package socket
 //
 // The methods are called with Conn.mu held and must not block.
 type driver interface {
+	// received notes that the client's bytes are about to be handed over.
+	received()
 	// tryWrite writes what the socket takes of p at once, which may be nothing.
 	// It is not called while something is left of an earlier write.
 	tryWrite(p []byte) (int, error)

@@ -14,7 +14,11 @@ type link interface {
 	// read waits until bytes have arrived and returns them in a buffer, which the
 	// caller puts back. Where it can, a link holds no buffer while it waits.
 	read() (*buffer, error)
-	// tryWrite writes what the socket takes of p at once, which may be nothing.
+	// received notes that bytes that read has returned are about to be handed over.
+	// Conn.mu is held.
+	received()
+	// tryWrite writes what the socket takes of p at once, which may be nothing. Conn.mu
+	// is held.
 	tryWrite(p []byte) (int, error)
 	// write waits until the socket has taken some of p.
 	write(p []byte) (int, error)

@@ -259,6 +259,8 @@ func (d *loopDriver) watchLocked(what uint32, on bool) {
 	_ = syscall.EpollCtl(d.loop.epoll, syscall.EPOLL_CTL_MOD, d.fd, &event) // it cannot fail: the descriptor was added
 }
 
+func (*loopDriver) received() {}
+
 func (d *loopDriver) tryWrite(p []byte) (int, error) {
 	n, err := send(d.fd, p)
 	if err == syscall.EAGAIN {

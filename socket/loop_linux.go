@@ -36,6 +36,8 @@ type loop struct {
 	wait  syscall.RawConn // on epoll
 	wake  int             // an eventfd: something was posted
 
+	writes writeWatch // of connections that the loop waits for while they are silent
+
 	mu sync.Mutex
 	// Guarded by mu.
 	posted []owner

@@ -33,6 +33,8 @@ func (l *netConn) read() (*buffer, error) {
 	return nil, err
 }
 
+func (*netConn) received() {}
+
 func (*netConn) tryWrite([]byte) (int, error) { return 0, nil }
 
 func (l *netConn) write(p []byte) (int, error) {

@@ -59,6 +59,7 @@ func (r reader) beginRead(n int) {
 	r.alive.heard = now()
 	r.end.BytesIn += uint64(n)
 	r.out.corks++
+	r.driver.received()
 }
 
 // consume hands over the messages in p, which it changes. If the client has to wait

@@ -57,6 +57,8 @@ func (l *response) write(p []byte) (int, error) {
 	return n, err
 }
 
+func (*response) received() {}
+
 func (*response) sendBuffered() int { return -1 }
 
 func (*response) closeWrite() {}

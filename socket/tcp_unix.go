@@ -105,6 +105,8 @@ func retry(call func(fd int, p []byte) (int, error), fd uintptr, p []byte) (int,
 	}
 }
 
+func (*tcp) received() {}
+
 func (l *tcp) sendBuffered() int { return sendBuffered(l.raw) }
 
 func (l *tcp) closeWrite() { _ = l.conn.CloseWrite() } // the connection ends either way

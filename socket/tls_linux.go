@@ -40,7 +40,7 @@ type tlsLink struct {
 	// Guarded by Conn.mu.
 	parked bool
 	room   sendRoom
-	guard  *writeGuard
+	guard  writeGuard
 }
 
 // parkAfter is the silence after which a connection is parked.
@@ -61,7 +61,9 @@ func newTLSLink(conn net.Conn, d *goroutineDriver) link {
 	if err != nil || l == nil {
 		return nil
 	}
-	return &tlsLink{netConn: netConn{conn: conn}, driver: d, loop: l, raw: raw, guard: newWriteGuard(conn)}
+	t := &tlsLink{netConn: netConn{conn: conn}, driver: d, loop: l, raw: raw}
+	t.guard.conn, t.guard.watch = conn, &l.writes
+	return t
 }
 
 // read returns what arrives before the connection is to be parked. The first read
@@ -77,11 +79,11 @@ func (l *tlsLink) read() (*buffer, error) {
 	case err == nil && l.deadline.since(now()) < parkAfter/2:
 		l.setDeadline(parkAfter)
 	}
-	l.driver.conn.mu.Lock()
-	l.room.use(worstRead)
-	l.driver.conn.mu.Unlock()
 	return b, err
 }
+
+// received uses up the room that reading may have taken.
+func (l *tlsLink) received() { l.room.use(worstRead) }
 
 // setDeadline lets reading wait for d.
 func (l *tlsLink) setDeadline(d time.Duration) {

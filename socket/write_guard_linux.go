@@ -12,16 +12,17 @@ import (
 // writeGuard ends writes that wait, though the socket was to have room. To set and
 // clear a deadline for each write does the same, but costs several percent of the CPU
 // time of an echo over TLS (bench, work echo-32x1000-tls). So a write only counts, and
-// a timer looks at the count from time to time while there are writes: one that is
-// under way at two looks has waited.
+// a [writeWatch] looks at the count from time to time while there are writes: one that
+// is under way at two looks has waited.
 type writeGuard struct {
-	conn   net.Conn
-	timer  *time.Timer
 	writes atomic.Uint64 // begun and ended: odd while one is under way; and expired
-	armed  atomic.Bool   // the timer runs
+	armed  atomic.Bool   // the watch looks at it
+
+	conn  net.Conn
+	watch *writeWatch
 
 	mu   sync.Mutex // held from setting expired to setting the deadline
-	seen uint64     // writes at the last look; owned by the timer
+	seen uint64     // writes at the last look; owned by the watch
 }
 
 // expired is set in writeGuard.writes when the write under way is given a deadline
@@ -30,13 +31,6 @@ const expired = 1 << 63
 
 // waitLimit is how long a write may wait at least. It ends within twice that time.
 const waitLimit = 100 * time.Millisecond
-
-func newWriteGuard(conn net.Conn) *writeGuard {
-	g := &writeGuard{conn: conn}
-	g.timer = time.AfterFunc(waitLimit, g.look)
-	g.timer.Stop()
-	return g
-}
 
 // write writes p and returns [os.ErrDeadlineExceeded] if that waited. One call at a
 // time is allowed.
@@ -54,7 +48,7 @@ func (g *writeGuard) write(p []byte) (int, error) {
 
 func (g *writeGuard) arm() {
 	if g.armed.CompareAndSwap(false, true) {
-		g.timer.Reset(waitLimit)
+		g.watch.add(g)
 	}
 }
 
@@ -66,18 +60,20 @@ func (g *writeGuard) renew() {
 	_ = g.conn.SetWriteDeadline(time.Time{}) // fails if it is closed, and then so does writing
 }
 
-// look is called by the timer.
-func (g *writeGuard) look() {
-	switch count := g.writes.Load(); {
+// look ends a write that has waited. It reports whether there were writes since the last
+// look, or one is under way; else the guard is not armed any more.
+func (g *writeGuard) look() (busy bool) {
+	count := g.writes.Load()
+	switch {
 	case count != g.seen:
 		g.seen = count
-		g.timer.Reset(waitLimit)
 	case count%2 == 1:
 		g.expire(count)
-		g.timer.Reset(waitLimit)
 	default:
 		g.rest(count)
+		return false
 	}
+	return true
 }
 
 // expire ends the write under way, if it is still the one that was counted.
@@ -89,10 +85,50 @@ func (g *writeGuard) expire(count uint64) {
 	}
 }
 
-// rest lets the timer run no more, until there is another write.
+// rest has the next write arm the guard again.
 func (g *writeGuard) rest(count uint64) {
 	g.armed.Store(false)
 	if g.writes.Load() != count {
 		g.arm()
+	}
+}
+
+// writeWatch looks at all armed guards of a loop together: a timer for each would cost as
+// much as the deadlines that they replace.
+type writeWatch struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	guards  []*writeGuard // armed; those that are being looked at are not here
+	running bool
+}
+
+func (w *writeWatch) add(g *writeGuard) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.guards = append(w.guards, g)
+	if !w.running {
+		w.running = true
+		time.AfterFunc(waitLimit, w.look)
+	}
+}
+
+// look looks at each guard once, and comes again while some are armed.
+func (w *writeWatch) look() {
+	w.mu.Lock()
+	all := w.guards
+	w.guards = nil
+	w.mu.Unlock()
+	busy := all[:0]
+	for _, g := range all {
+		if g.look() {
+			busy = append(busy, g)
+		}
+	}
+	clear(all[len(busy):])
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.guards = append(busy, w.guards...)
+	if w.running = len(w.guards) > 0; w.running {
+		time.AfterFunc(waitLimit, w.look)
 	}
 }

@@ -17,7 +17,7 @@ func TestWriteGuard(t *testing.T) {
 		server, client := net.Pipe()
 		defer client.Close()
 		defer server.Close()
-		g := newWriteGuard(server)
+		g := writeGuard{conn: server, watch: new(writeWatch)}
 		for range 3 {
 			began := time.Now()
 			if n, err := g.write([]byte("x")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -58,7 +58,7 @@ func (c *tardy) Write(p []byte) (int, error) {
 func TestWriteGuardOfABusyMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := new(tardy)
-		g := newWriteGuard(c)
+		g := writeGuard{conn: c, watch: new(writeWatch)}
 		if n, err := g.write([]byte("x")); n != 1 || err != nil || !c.deadline.IsZero() {
 			t.Errorf("%d, %v; the deadline is %v", n, err, c.deadline)
 		}
