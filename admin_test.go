@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/caddyws/caddy-websocket/hub/hubtest"
 )
 
 // get asks the admin API, which must answer with a value.
@@ -407,6 +409,10 @@ func TestARoomIsDeleted(t *testing.T) {
 	if e := logged.wait(t, "the deletion", isMessage("room deleted by an operator")); e["connections"] != 1.0 || e["room"] != s.roomOf("/sum/a") {
 		t.Error(e)
 	}
+	hubtest.Until(t, "the room to leave memory", func() bool {
+		status, _ := s.admin(http.MethodDelete, uri, "", "")
+		return status == http.StatusNotFound
+	})
 	s.refusesAdmin(http.MethodDelete, uri, "", http.StatusNotFound, "no such room")
 	s.posts("/sum/a", "7", http.StatusOK, "7")
 	s.asks(http.MethodDelete, uri, "", &answer)

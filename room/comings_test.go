@@ -18,6 +18,7 @@ type guest struct {
 	claims []string
 	due    []string
 	seen   string // the point of the last that it has heard
+	behind int    // how many events there have been since it had heard all, at least
 }
 
 // hear reads the next n events that the guest has to be told.
@@ -86,8 +87,10 @@ func comeAndGo(t *testing.T, seed uint64) {
 			tell(r, guests, []string{"all", "a", "b", "me"}[random.IntN(4)], fmt.Sprint(n))
 		}
 		for _, g := range guests { // more than is kept must not be missed
-			if len(g.due) > 30 {
+			if g.behind >= 60 {
+				tell(r, guests, "all", "by the way")
 				g.hear(t, len(g.due))
+				g.behind = 0
 			}
 		}
 	}
@@ -100,6 +103,7 @@ func comeAndGo(t *testing.T, seed uint64) {
 func tell(r *appstest.Room, guests []*guest, to, text string) {
 	r.Post("tell " + to + " " + text)
 	for _, g := range guests {
+		g.behind++
 		isFor := to == "all"
 		for _, name := range g.claims {
 			isFor = isFor || name == to
