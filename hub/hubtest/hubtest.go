@@ -285,6 +285,18 @@ func (c *Client) ExpectPrefix(prefix string) {
 	}
 }
 
+// ExpectAfter reads texts until one is as expected.
+func (c *Client) ExpectAfter(want string) {
+	c.t.Helper()
+	for last := ""; last != want; {
+		text, err := c.ReadText()
+		if err != nil {
+			c.t.Fatalf("read %q, then %v; want %q", last, err, want)
+		}
+		last = text
+	}
+}
+
 // ExpectClose reads a close frame, skipping nothing, and answers it.
 func (c *Client) ExpectClose(code frames.CloseCode) {
 	c.t.Helper()
