@@ -90,7 +90,8 @@ func TestConnectCommand(t *testing.T) {
 	s := start(t, connectConfig)
 	s.tls()
 	base := "ws://localhost:" + strconv.Itoa(s.Port)
-	narrow, _, err := websocket.DefaultDialer.Dial(base+"/narrow", nil)
+	narrowURL := "ws://127.0.0.1:" + strconv.Itoa(s.Port) + "/narrow" // localhost may be two addresses
+	narrow, _, err := websocket.DefaultDialer.Dial(narrowURL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestConnectCommand(t *testing.T) {
 		{"a user without password", "", []string{"-u", "ann", base + "/private"}, "", 1, []string{"--user name:password"}},
 		{"no WebSocket", "", []string{base + "/plain"}, "", 2, []string{"200 OK", "hello"}},
 		{"426", "", []string{base + "/upgrade"}, "", 2, []string{"426 Upgrade Required"}},
-		{"429", "", []string{base + "/narrow"}, "", 2, []string{"429 Too Many Requests", "Retry-After: "}},
+		{"429", "", []string{narrowURL}, "", 2, []string{"429 Too Many Requests", "Retry-After: "}},
 		{"503", "", []string{base + "/full"}, "", 2, []string{"503 Service Unavailable", "Retry-After: 7", "come back"}},
 		{"no such subprotocol", "", []string{"-s", "v9", base + "/echo"}, "", 2, []string{"none of the subprotocols v9"}},
 		{"too big", strings.Repeat("x", 2000), []string{base + "/slow"}, "", 3, []string{"1009 message too big"}},

@@ -114,7 +114,7 @@ func TestDiskThatIsSilentForAWhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // each takes ten seconds
 			s := start(t, writersConfig)
-			s.tolerates = []string{"input/output error"}
+			s.tolerates = []string{"input/output error", "context deadline exceeded"}
 			counts(t, s.ask(t, "POST", "/sum/a", "1", "Idempotency-Key: client:1", wantsJSON), "1", false)
 			version := test(t, s, func() func() { return s.spoil(t, "fdatasync,fsync:error=EIO") })
 			before := s.state(t, "/sum/a")
