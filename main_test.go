@@ -28,7 +28,7 @@ import (
 // and what was logged. There is one Caddy in a process: none of them is parallel.
 
 // patience bounds every wait; only a failing test comes so far.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // server is a Caddy that runs.
 type server struct {

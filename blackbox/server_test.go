@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait; only a failing test comes so far.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // workshop is the folder that the binary is built in.
 var workshop string

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // today is when rooms are used.
 var today = time.Date(2030, 4, 5, 6, 7, 8, 9, time.UTC)

@@ -20,7 +20,7 @@ var shared = map[string]func(*testing.T, *subject){
 }
 
 // patience bounds how long an event may take to arrive.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // another opens the engine a second time, as another process would.
 func (s *subject) another() (engines.Engine, engines.Shared) {
