@@ -260,27 +260,32 @@ func (c *client) expectClose(code int) {
 // raw sends a request as it is and returns the answer with its body.
 func (s *server) raw(request string) (*http.Response, string) {
 	s.t.Helper()
+	answer, body, err := s.tryRaw(request)
+	for end := time.Now().Add(patience); answer == nil && s.reloading && time.Now().Before(end); {
+		answer, body, err = s.tryRaw(request)
+	}
+	if err != nil {
+		s.t.Fatalf("%v after\n%s", err, request)
+	}
+	return answer, body
+}
+
+// tryRaw is raw once. The answer is nil if none begins.
+func (s *server) tryRaw(request string) (answer *http.Response, body string, err error) {
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)))
 	if err != nil {
-		s.t.Fatal(err)
+		return nil, "", err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, request); err != nil {
-		s.t.Fatal(err)
+		return nil, "", err
 	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		s.t.Fatalf("%v after\n%s", err, request)
+	if answer, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode == http.StatusSwitchingProtocols {
+		return answer, "", err
 	}
-	if answer.StatusCode == http.StatusSwitchingProtocols {
-		return answer, ""
-	}
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return answer, string(body)
+	p, err := io.ReadAll(answer.Body)
+	return answer, string(p), err
 }
 
 // lines is everything that Caddy logged, one line each.
