@@ -95,19 +95,31 @@ func (r *Replica) found(ctx context.Context, next envelope) error {
 	return r.unavailable(a.cause)
 }
 
-// read returns what is stored of the room, with all that its log has.
+// read returns what is stored of the room, with all that its log has. If the log has lost
+// something, that is a new life of the room.
 func (r *Replica) read(ctx context.Context) (found envelope, rev uint64, err error) {
+	if found, rev, err = r.readOnce(ctx); errors.Is(err, errTorn) {
+		return r.beginAnew(ctx)
+	}
+	return found, rev, err
+}
+
+// readOnce is read for a log that has lost nothing; else the error is errTorn.
+func (r *Replica) readOnce(ctx context.Context) (found envelope, rev uint64, err error) {
 	for range foldTries {
 		found, rev, err = r.store.read(ctx, r.key)
 		if _, keeps := r.journal(); err != nil || rev == 0 || !keeps {
 			return found, rev, err
 		}
-		if rev == r.rev && found.epoch == r.stored.epoch { // the checkpoint is known, and what was behind it
+		switch {
+		case rev == r.torn.rev:
+			err = errTorn
+		case rev == r.rev && found.epoch == r.stored.epoch: // the checkpoint is known, and what was behind it
 			found, err = r.grown(ctx)
-		} else {
+		default:
 			err = r.fold(ctx, &found)
 		}
-		if !errors.Is(err, errTrimmed) {
+		if !errors.Is(err, errTorn) {
 			break
 		}
 	}
@@ -118,14 +130,12 @@ func (r *Replica) read(ctx context.Context) (found envelope, rev uint64, err err
 // its log meanwhile.
 const foldTries = 3
 
-var errTrimmed = errors.New("reading messages: some that should be kept are missing")
-
 // fold adds to what a value has what the log has behind it. Its tail also has the messages
 // that this replica has not seen.
 func (r *Replica) fold(ctx context.Context, e *envelope) error {
 	var state journalState
 	if err := state.UnmarshalBinary(e.app); err != nil {
-		return err
+		return unreadable{err}
 	}
 	e.checkTotal = state.total
 	at := e.version
@@ -155,7 +165,7 @@ func (r *Replica) foldPage(ctx context.Context, e *envelope, at uint64) (next, l
 	}
 	next = max(at, first-1) // those up to the checkpoint may be gone
 	if next > e.version || last < e.version || len(entries) == 0 && next < last {
-		return 0, 0, errTrimmed
+		return 0, 0, errTorn
 	}
 	for _, p := range entries {
 		next++
@@ -171,7 +181,7 @@ func (r *Replica) foldPage(ctx context.Context, e *envelope, at uint64) (next, l
 func (e *envelope) add(version uint64, p []byte) error {
 	found, err := parseEntry(version, p)
 	if err != nil {
-		return fmt.Errorf("version %d: %w", version, err)
+		return unreadable{fmt.Errorf("version %d: %w", version, err)}
 	}
 	e.tail = append(e.tail, found)
 	if version <= e.version {

@@ -36,6 +36,7 @@ type Replica struct {
 	spare  []byte // memory for the next ones
 
 	entering  []entry // what a batch adds to the log
+	torn      tornAt  // see anew.go
 	fresh     []Kept  // see Fresh
 	tidyAgain uint64  // the version before which Tidy is not tried again
 

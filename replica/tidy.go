@@ -75,7 +75,7 @@ func (p Past) expired(ctx context.Context) (upTo uint64, err error) {
 
 // before returns the past as it was a time ago.
 func (p Past) before(ctx context.Context, ago time.Duration) (Past, error) {
-	_, first, _, err := p.store.readLog(ctx, p.key, p.epoch, p.Last, 0)
+	_, first, err := p.log(ctx, p.Last, 0)
 	if err != nil {
 		return p, err
 	}

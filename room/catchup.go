@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -125,7 +126,9 @@ func (r *Room) left(m *Member, c *catchUp, now snapshot) (left []replica.Kept, o
 		if c.tries++; c.tries <= maxTries {
 			return nil, false, nil
 		}
-		left, err = readAll(r.shared.Context, now.past, c.next, most)
+		if left, err = readAll(r.shared.Context, now.past, c.next, most); errors.Is(err, replica.ErrMissing) {
+			return nil, false, nil // it is looked for beside the turns
+		}
 	}
 	return left, err == nil && fit(left, most), err
 }
@@ -294,6 +297,8 @@ func (m *Member) catchUp(c *catchUp) bool {
 		switch {
 		case ctx.Err() != nil, m.room.shared.isClosing():
 			return false
+		case errors.Is(err, replica.ErrMissing) && m.room.lookAgain(ctx, now):
+			continue
 		case err != nil:
 			m.room.failToCatchUp(m, err)
 			return false

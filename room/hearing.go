@@ -173,6 +173,14 @@ func (r *Room) CatchUpWith(ctx context.Context, seen Seen) {
 	r.takeAndWait(ctx, func(c *chores) { c.reread = true }, rereadPatience)
 }
 
+// lookAgain has what is stored read when messages that are known are missing there, and
+// reports whether the room is another one now than it was.
+func (r *Room) lookAgain(ctx context.Context, was snapshot) (another bool) {
+	r.takeAndWait(ctx, func(c *chores) { c.reread = true }, rereadPatience)
+	now := r.current()
+	return now.epoch != was.epoch || now.version != was.version
+}
+
 // reread makes the state what is stored.
 func (r *Room) reread() {
 	another, err := r.replica.Reread(r.shared.Context)
