@@ -103,7 +103,7 @@ func (r *Room) hear(event engines.Event) {
 		r.mu.Lock()
 		r.note(event)
 		r.mu.Unlock()
-		r.take(func(c *chores) { c.refresh = true })
+		r.take(func(c *chores) { c.refresh, c.reread = true, c.reread || event.Lost })
 	}
 }
 
@@ -185,6 +185,9 @@ func (r *Room) lookAgain(ctx context.Context, was snapshot) (another bool) {
 func (r *Room) reread() {
 	another, err := r.replica.Reread(r.shared.Context)
 	r.stored(another, err)
+	if err != nil {
+		r.refreshLater()
+	}
 }
 
 // refresh makes the state what other processes have stored, as far as was heard of it.
@@ -224,6 +227,6 @@ func (r *Room) refreshLater() {
 		defer r.Release()
 		r.shared.sleep(settlePause)
 		r.refreshing.Store(false)
-		r.take(func(c *chores) { c.refresh = true })
+		r.take(func(c *chores) { c.refresh, c.reread = true, true })
 	})
 }

@@ -74,6 +74,9 @@
 // server does not have is asked of the leader. What the newest message says is always the
 // leader's.
 //
+// A log that ends before a position which it once had is told to have lost something, when all
+// logs are looked up (hearlog.go). What is remembered of it is forgotten.
+//
 // Room and log are in two streams, so that a crash can come between them. A log is begun only
 // if the room is stored with its epoch. A deletion removes the room first: what it leaves of the
 // log belongs to an epoch that does not come again, and is removed by the next deletion or the

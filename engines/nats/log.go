@@ -38,7 +38,7 @@ func (e *Engine) Append(ctx context.Context, key engines.Key, epoch string, afte
 	err = e.appendTo(ctx, subject, key, epoch, after, entries)
 	if err == nil {
 		last = after + uint64(len(entries))
-		e.hearing.keep(key, subject)
+		e.hearing.keep(key, subject, last)
 		e.hearing.knowAppended(key, epoch, last)
 	}
 	e.contend(key, err, began)
@@ -70,10 +70,21 @@ func (e *Engine) appendTo(ctx context.Context, subject string, key engines.Key, 
 	return engines.ErrConflict
 }
 
+// newest asks the stream's leader for the newest batch of a log. One that is known to be newer
+// the stream has lost.
+func (e *Engine) newest(ctx context.Context, subject string) (batch, error) {
+	known := e.known.newest(subject)
+	newest, err := e.logs.newest(ctx, subject)
+	if err == nil && newest.seq < known.seq {
+		e.known.forget(subject)
+	}
+	return newest, err
+}
+
 // behind returns the newest batch of a log if it ends at a position, else the error is an
 // ErrConflict. Nothing is stored: any other error is an ErrRefused.
 func (e *Engine) behind(ctx context.Context, subject string, key engines.Key, epoch string, last uint64) (batch, error) {
-	newest, err := e.logs.newest(ctx, subject)
+	newest, err := e.newest(ctx, subject)
 	switch {
 	case err != nil:
 		return batch{}, refused(err)
@@ -146,12 +157,15 @@ func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after 
 }
 
 func (e *Engine) read(ctx context.Context, key engines.Key, subject string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
-	newest, err := e.logs.newest(ctx, subject)
-	if err != nil || newest.seq == 0 {
-		return nil, 1, 0, err
+	newest, err := e.newest(ctx, subject)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	e.hearing.keep(key, subject, newest.last()) // one that is empty, too: others may begin it
+	if newest.seq == 0 {
+		return nil, 1, 0, nil
 	}
 	e.known.note(subject, newest)
-	e.hearing.keep(key, subject)
 	first, last = newest.oldest, newest.last()
 	p := page{next: max(min(after, last)+1, first), last: last, limit: n}
 	switch {
@@ -190,7 +204,7 @@ func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo u
 // the sequence is 0.
 func (e *Engine) trim(ctx context.Context, subject string, upTo uint64) (batch, error) {
 	for {
-		newest, err := e.logs.newest(ctx, subject)
+		newest, err := e.newest(ctx, subject)
 		if err != nil || newest.seq == 0 || min(upTo, newest.last()) < newest.oldest {
 			return batch{}, err
 		}

@@ -320,6 +320,105 @@ func TestMessagesThatWereMissedAreTold(t *testing.T) {
 	expectAll(t, far, key(1), "a", "b", "c")
 }
 
+// A log that has lost its newest messages, as after a restore, is said to have; what is added
+// then is told, although it has positions that were told before, and found at once.
+func TestALogThatLosesItsEnd(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	bucket := newBucket()
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	other := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	conn, js := connect(t, url)
+	for i := range 2 { // the second one is only read here
+		storeRoom(t, e, key(i))
+		appendTexts(t, e, key(i), 0, "a")
+	}
+	backup := snapshot(t, conn, e.logs.name)
+	events := subscribe(t, e, key(0))
+	read := subscribe(t, e, key(1))
+	for i, by := range []*Engine{e, other} {
+		appendTexts(t, by, key(i), 1, "b", "c")
+		appendTexts(t, by, key(i), 3, "d")
+	}
+	expectAll(t, e, key(1), "a", "b", "c", "d")
+	for event := (engines.Event{}); event.Last != 4; event = receive(t, "what was appended", read) {
+	}
+	lookUp(t, e)
+	if err := js.DeleteStream(bounded(t), e.logs.name); err != nil {
+		t.Fatal(err)
+	}
+	backup.restore(t, conn, e.logs.name)
+	lookUp(t, e)
+	for i, from := range []<-chan engines.Event{events, read} {
+		for event := receive(t, "the loss", from); !event.Lost; event = receive(t, "the loss", from) {
+			t.Logf("room %d: %+v", i, event)
+		}
+		appendTexts(t, other, key(i), 1, "B")
+		for event := receive(t, "what is new", from); event.Last != 2; event = receive(t, "what is new", from) {
+			if event.Last != 1 {
+				t.Errorf("room %d: %+v", i, event)
+			}
+		}
+		expectAll(t, e, key(i), "a", "B")
+		appendTexts(t, e, key(i), 2, "C")
+		subject, err := e.logs.subject(key(i), life)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := e.known.newest(subject); now.last() != 3 {
+			t.Errorf("position %d is remembered as the newest", now.last())
+		}
+	}
+}
+
+// lookUp has all logs looked up.
+func lookUp(t *testing.T, e *Engine) {
+	t.Helper()
+	e.hearing.mistrust()
+	for range 2 { // when the second look begins the first one is over
+		e.hearing.look()
+		eventually(t, "it is looked", func() bool { return len(e.hearing.check) == 0 })
+	}
+}
+
+// A log that is mistrusted while it is looked up is looked up again.
+func TestALogThatIsMistrustedMeanwhile(t *testing.T) {
+	h := newHearing()
+	h.rooms[key(1)] = &listeners{log: "log", unsure: true}
+	if logs, all := h.unsureLogs(); len(logs) != 1 || !all {
+		t.Errorf("%v, %v", logs, all)
+	}
+	if logs, all := h.unsureLogs(); len(logs) != 0 || all {
+		t.Errorf("again: %v, %v", logs, all)
+	}
+	h.mistrust()
+	logs, _ := h.unsureLogs()
+	if len(logs) != 1 {
+		t.Errorf("once mistrusted: %v", logs)
+	}
+	h.doubt(logs)
+	if logs, _ = h.unsureLogs(); len(logs) != 1 {
+		t.Errorf("once it could not be looked up: %v", logs)
+	}
+}
+
+// The first message of a log that was found empty is told, also if the hint was lost.
+func TestTheFirstMessageOfALogIsMissed(t *testing.T) {
+	near, far, p := behind(t)
+	storeRoom(t, near, key(1))
+	events := subscribe(t, far, key(1))
+	expectAll(t, far, key(1))
+	p.set(func() { p.shut = true })
+	p.cut()
+	eventually(t, "the connection is lost", func() bool { return !far.link.conn().IsConnected() })
+	appendTexts(t, near, key(1), 0, "a")
+	p.set(func() { p.shut = false })
+	for event := receive(t, "what was appended", events); event.Last != 1; event = receive(t, "what was appended", events) {
+		if event.Rev == 0 {
+			t.Fatalf("told %+v", event)
+		}
+	}
+}
+
 // Whoever has made the stream of the logs, its settings have to be such that no message is lost.
 func TestLogsThatLoseMessages(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()
