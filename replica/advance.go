@@ -76,6 +76,6 @@ func (r *Replica) advance(ctx context.Context, epoch string, version uint64) err
 // is known, that is an errTorn.
 func (r *Replica) grown(ctx context.Context) (envelope, error) {
 	found := r.stored
-	found.tail = nil
+	found.tail, found.tailSize, found.total, found.skipped = nil, 0, 0, false
 	return found, r.foldBehind(ctx, &found, found.version)
 }

@@ -43,7 +43,7 @@ func (r *Replica) beginAnew(ctx context.Context) (found envelope, rev uint64, er
 	}
 	if err := r.store.Engine.Delete(ctx, r.key, rev); err != nil {
 		r.store.note("delete", err)
-		return before, rev, fmt.Errorf("%w: %v", errTorn, err)
+		return before, rev, uncertain(err)
 	}
 	r.torn = tornAt{}
 	r.report(fmt.Errorf("the engine has lost messages of the room, which begins anew with %d of those that are left", len(left)))
@@ -53,6 +53,10 @@ func (r *Replica) beginAnew(ctx context.Context) (found envelope, rev uint64, er
 	r.store.Limit.Recount()
 	return r.readOnce(ctx)
 }
+
+// uncertain returns the error of a log that may be torn. It does not wrap what the engine said:
+// a conflict is none with the caller.
+func uncertain(err error) error { return fmt.Errorf("%w: %s", errTorn, err.Error()) }
 
 // tornAt is where a log was found to have lost messages. The zero value is of none.
 type tornAt struct {
@@ -78,7 +82,7 @@ func (r *Replica) isTorn(ctx context.Context, value envelope, rev uint64) (last 
 	case last < known:
 		probe := entry{Kept: Kept{At: value.at, Silent: true}}
 		if err := r.store.append(ctx, r.key, value.epoch, last, [][]byte{probe.encode()}); err != nil {
-			return 0, fmt.Errorf("%w: %v", errTorn, err)
+			return 0, uncertain(err)
 		}
 	case first <= value.version+1:
 		return 0, errTorn
@@ -90,6 +94,10 @@ func (r *Replica) isTorn(ctx context.Context, value envelope, rev uint64) (last 
 // salvage returns the newest messages of a log up to a position, as many as the engine takes
 // at once.
 func (r *Replica) salvage(ctx context.Context, epoch string, last uint64) (left []entry, err error) {
+	if err := r.store.readers.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer r.store.readers.leave()
 	size := 0
 	for at := last - min(last, engines.MaxEntries); at < last; {
 		page, first, _, err := r.store.readLog(ctx, r.key, epoch, at, int(last-at))

@@ -85,7 +85,11 @@ func (c *chat) says(lines []string, want ...string) {
 
 // listen takes what is fresh.
 func (c *chat) listen() {
-	for _, kept := range c.Fresh() {
+	fresh, skipped := c.Fresh()
+	if skipped {
+		c.heard = append(c.heard, "skipped")
+	}
+	for _, kept := range fresh {
 		c.heard = append(c.heard, written(kept))
 	}
 }

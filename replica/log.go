@@ -147,6 +147,10 @@ func (r *Replica) fold(ctx context.Context, e *envelope) error {
 
 // foldBehind is fold for what comes behind a version.
 func (r *Replica) foldBehind(ctx context.Context, e *envelope, at uint64) error {
+	if err := r.store.readers.enter(ctx); err != nil {
+		return err
+	}
+	defer r.store.readers.leave()
 	for {
 		next, last, err := r.foldPage(ctx, e, at)
 		if err != nil || next >= last {
@@ -184,9 +188,14 @@ func (e *envelope) add(version uint64, p []byte) error {
 		return unreadable{fmt.Errorf("version %d: %w", version, err)}
 	}
 	e.tail = append(e.tail, found)
+	if e.tailSize += found.memory(); e.tailSize > maxFresh {
+		e.skipped = true
+		e.shorten()
+	}
 	if version <= e.version {
 		return nil
 	}
+	e.total = found.before + uint64(found.size)
 	e.version, e.at, e.lag = version, later(found.At, e.at), 0
 	if found.writer != nil {
 		e.writers = e.writers.with(*found.writer)
@@ -198,33 +207,21 @@ func (e *envelope) add(version uint64, p []byte) error {
 // are those of the checkpoint.
 func (r *Replica) takeTail(e *envelope) (err error) {
 	state, ok := r.state.(*journalState)
-	if !ok || len(e.tail) == 0 {
+	if !ok || e.total == 0 {
+		e.tail, e.tailSize, e.skipped = nil, 0, false
 		return nil
 	}
+	state.total = e.total
 	for i := range e.tail {
-		t := &e.tail[i]
-		if t.Version <= e.checkpoint {
-			continue
-		}
-		state.total = t.before + uint64(t.size)
-		if t.once != nil {
+		if t := &e.tail[i]; t.Version > e.checkpoint && t.once != nil {
 			r.keepMark(t.once.owner, t.once.mark, t.Version, t.result())
 		}
 	}
-	e.tail = nil
+	e.tail, e.tailSize, e.total, e.skipped = nil, 0, 0, false
 	if e.ids = nil; !r.ids.empty() {
 		e.ids = r.ids.appendTo(nil)
 	}
 	r.ids.changed = false
 	e.app, err = state.MarshalBinary()
 	return err
-}
-
-// noteFresh notes the messages of a tail that come behind a version.
-func (r *Replica) noteFresh(tail []entry, after uint64) {
-	for i := range tail {
-		if tail[i].Version > after {
-			r.fresh = append(r.fresh, tail[i].Kept)
-		}
-	}
 }

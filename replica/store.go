@@ -43,6 +43,7 @@ type Store struct {
 
 	epochs  epochs
 	process process
+	readers readers
 }
 
 // Clock returns what the machine's clock shows.

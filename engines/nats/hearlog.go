@@ -149,7 +149,7 @@ func (e *Engine) checkLog(ctx context.Context, key engines.Key, log string) erro
 	return nil
 }
 
-// hearLost tells that a log seems to have lost entries. What there is is told anew.
+// hearLost tells that a log seems to have lost entries. What it has is told anew.
 func (h *hearing) hearLost(key engines.Key) {
 	h.mu.Lock()
 	if l := h.rooms[key]; l != nil {
