@@ -525,6 +525,57 @@ func TestTidyingThatFails(t *testing.T) {
 	})
 }
 
+// Messages that could not be removed are removed later without more being said, and so are those
+// that are in the way when the engine refuses a message; but not all the time.
+func TestTrimmingAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 10})
+		c.say(100, "x")
+		time.Sleep(grace)
+		c.engine.trims = []func() error{fail}
+		for i := 0; len(c.engine.trims) > 0; i++ {
+			if i == 200 {
+				t.Fatal("nothing is trimmed")
+			}
+			c.says(do("y"), fmt.Sprint(101+i))
+			if err := c.tidy(); err != nil && !errors.Is(err, errTimeout) {
+				t.Fatal(err)
+			}
+		}
+		swaps := len(c.engine.calls)
+		tidy := func(wants bool) {
+			t.Helper()
+			trim, _, err := c.Tidy(t.Context())
+			if err != nil || (trim != nil) != wants {
+				t.Errorf("there is something to remove: %v, %v", trim != nil, err)
+			}
+			if trim != nil {
+				if err := trim(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		tidy(false)
+		time.Sleep(grace)
+		before, _ := c.stored()
+		tidy(true)
+		after, last := c.stored()
+		if after <= before {
+			t.Errorf("from %d on all are stored, and before that from %d on", after, before)
+		}
+		time.Sleep(grace)
+		tidy(false)
+		c.engine.appends = repeated(1, refuse)
+		c.says(do("z"), unavailable)
+		tidy(true)
+		tidy(false)
+		if len(c.engine.calls) != swaps+1 {
+			t.Errorf("%q", c.engine.calls[swaps:])
+		}
+		c.says(do("z"), fmt.Sprint(last+1))
+	})
+}
+
 // A message larger than the engine takes is refused by itself, and uses up no number. A batch
 // that is too large is divided.
 func TestLargeMessages(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -41,6 +42,9 @@ type Replica struct {
 	freshSize int     // of those that others have stored
 	skipped   bool    // some were too many
 	tidyAgain uint64  // the version before which Tidy is not tried again
+
+	trimmed   time.Time   // when messages were last removed
+	untrimmed atomic.Bool // some may be left; what Tidy has returned changes it, too
 
 	told     uint64 // how many events of the stored epoch have been told outside; see Events
 	misnamed bool   // an event with a bad name was reported

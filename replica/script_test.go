@@ -26,6 +26,7 @@ type script struct {
 	deletes []func(do func() error) error
 	appends []func(store func() error) error
 	reads   []func() error
+	trims   []func() error
 	calls   []string
 	// What Load and Swap do when nothing is left above.
 	alwaysLoad func() error
@@ -114,6 +115,15 @@ func (e *script) Read(ctx context.Context, key engines.Key, epoch string, after 
 		}
 	}
 	return e.logs().Read(ctx, key, epoch, after, n)
+}
+
+func (e *script) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
+	if step, ok := next(&e.trims); ok {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return e.logs().Trim(ctx, key, epoch, upTo)
 }
 
 func (e *script) logs() engines.Log {

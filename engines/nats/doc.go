@@ -64,7 +64,8 @@
 //	Delete -> the room's marker, then purge the subject
 //
 // The last message of a log tells its oldest and its newest position, and is never purged: so
-// no position comes back. The sequence of the last message is remembered from the last call
+// no position comes back. In a full stream Trim purges before it publishes; whoever then misses
+// a message asks for the first one that there is. The sequence of the last message is remembered from the last call
 // (known.go): in a room that one node writes, an Append is one question. If it is another one
 // the log's position is looked up: a Trim changes the sequence and not the position.
 //

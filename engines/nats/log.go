@@ -143,12 +143,16 @@ func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after 
 	if err != nil {
 		return nil, 1, 0, nil
 	}
+	least := uint64(0)
 	for range readTries {
-		entries, first, last, err = e.read(ctx, key, subject, after, n)
+		entries, first, last, err = e.read(ctx, key, subject, least, after, n)
 		if !errors.Is(err, errMoved) {
 			break
 		}
 		e.known.forget(subject)
+		if least, err = e.logs.first(ctx, subject); err != nil {
+			break
+		}
 	}
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("reading messages of %q of %s: %w", key.Room, key.App, err)
@@ -156,7 +160,8 @@ func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after 
 	return entries, first, last, nil
 }
 
-func (e *Engine) read(ctx context.Context, key engines.Key, subject string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
+// read is Read for a log that has nothing before a position, whatever its newest batch says.
+func (e *Engine) read(ctx context.Context, key engines.Key, subject string, least, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
 	newest, err := e.newest(ctx, subject)
 	if err != nil {
 		return nil, 0, 0, err
@@ -166,7 +171,7 @@ func (e *Engine) read(ctx context.Context, key engines.Key, subject string, afte
 		return nil, 1, 0, nil
 	}
 	e.known.note(subject, newest)
-	first, last = newest.oldest, newest.last()
+	first, last = max(newest.oldest, least), newest.last()
 	p := page{next: max(min(after, last)+1, first), last: last, limit: n}
 	switch {
 	case p.isFull():
@@ -179,7 +184,8 @@ func (e *Engine) read(ctx context.Context, key engines.Key, subject string, afte
 }
 
 // Trim publishes what is the oldest position from now on, and then purges the messages that
-// have nothing from there on. Entries of one message go together.
+// have nothing from there on. Entries of one message go together. In a stream that is full it
+// purges first: who reads before the rest is done finds out by what is there.
 func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
 	if err := e.begin(); err != nil {
 		return err
@@ -190,10 +196,23 @@ func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo u
 		return nil
 	}
 	newest, err := e.trim(ctx, subject, upTo)
+	if errors.Is(err, engines.ErrRefused) && !errors.Is(err, errUnsent) {
+		if newest, err = e.newest(ctx, subject); err == nil {
+			err = e.purge(ctx, subject, min(upTo, newest.last())+1, &newest)
+		}
+		if err == nil {
+			newest, err = e.trim(ctx, subject, upTo)
+		}
+	}
 	if err != nil || newest.seq == 0 {
 		return err
 	}
-	places, err := e.locate(ctx, subject, newest.oldest, &newest)
+	return e.purge(ctx, subject, newest.oldest, &newest)
+}
+
+// purge removes the messages of a log that have nothing from a position on. The newest stays.
+func (e *Engine) purge(ctx context.Context, subject string, position uint64, newest *batch) error {
+	places, err := e.locate(ctx, subject, position, newest)
 	if err != nil {
 		return err
 	}
