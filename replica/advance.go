@@ -56,11 +56,11 @@ func (r *Replica) advance(ctx context.Context, epoch string, version uint64) err
 		return err
 	}
 	found, rev := r.stored, r.rev
-	err := errTrimmed
+	err := errTorn
 	if epoch == r.stored.epoch && r.rev > 0 {
 		found, err = r.grown(ctx)
 	}
-	if errors.Is(err, errTrimmed) {
+	if errors.Is(err, errTorn) {
 		found, rev, err = r.read(ctx)
 	}
 	if err != nil {
@@ -73,9 +73,9 @@ func (r *Replica) advance(ctx context.Context, epoch string, version uint64) err
 }
 
 // grown returns what is stored if nothing but the log has changed. If the log has lost what
-// is known, that is an errTrimmed.
+// is known, that is an errTorn.
 func (r *Replica) grown(ctx context.Context) (envelope, error) {
 	found := r.stored
-	found.tail = nil
+	found.tail, found.tailSize, found.total, found.skipped = nil, 0, 0, false
 	return found, r.foldBehind(ctx, &found, found.version)
 }

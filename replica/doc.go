@@ -88,7 +88,13 @@
 //
 // What is stored is handed out in order, once, by whatever process it came from: see
 // [Replica.Fresh]. Past messages are read beside the replica, without waiting for it: see
-// [Past].
+// [Past]. What others have stored may be much: then it is not handed out but left to be read
+// so (reading.go).
+//
+// An engine may lose messages of a log and keep the value, or the other way round. Positions
+// that clients have seen must not come back: so the room is deleted, and begins a new life
+// with the newest of the messages that are left. A log that cannot be read, or does not show
+// what is known for a moment only, is an error, and never taken for an empty one.
 //
 // A Replica knows no members and no connections, and has no lock: its room calls it
 // from one goroutine at a time. Other processes may write the same room.

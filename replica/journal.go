@@ -74,12 +74,3 @@ func (r *Replica) journal() (j Journal, ok bool) {
 	j, ok = r.app.(Journal)
 	return j, ok
 }
-
-// Fresh returns the messages that have been stored since it was last called, in their
-// order, by this process or others. A version that is missing between them and the last
-// snapshot is of a message that is not kept any more.
-func (r *Replica) Fresh() []Kept {
-	fresh := r.fresh
-	r.fresh = nil
-	return fresh
-}

@@ -100,7 +100,8 @@ func (d *desk) publish(op, other Operation) {
 			unsure = true
 			continue
 		}
-		d.last = d.hear(d.last, d.replica.Fresh())
+		fresh, _ := d.replica.Fresh()
+		d.last = d.hear(d.last, fresh)
 		if d.last > 0 && d.replica.IsSettled() && d.last != d.replica.Snapshot().Version {
 			d.fault("%d is heard at version %d", d.last, d.replica.Snapshot().Version)
 		}

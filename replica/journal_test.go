@@ -85,7 +85,11 @@ func (c *chat) says(lines []string, want ...string) {
 
 // listen takes what is fresh.
 func (c *chat) listen() {
-	for _, kept := range c.Fresh() {
+	fresh, skipped := c.Fresh()
+	if skipped {
+		c.heard = append(c.heard, "skipped")
+	}
+	for _, kept := range fresh {
 		c.heard = append(c.heard, written(kept))
 	}
 }
@@ -303,6 +307,66 @@ func TestSettlingMessages(t *testing.T) {
 	}
 }
 
+// A log that cannot be read for a moment is no reason to forget the room: who looks at it is
+// never told that there is nothing.
+func TestALogThatCannotBeReadForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 10})
+		c.says(do("a"), "1")
+		other := c.other()
+		other.says(do("b"), "2")
+		other.checkpoint()
+		c.engine.reads = slices.Repeat([]func() error{fail}, 2)
+		if another, err := c.storeAnew(t.Context(), 2); !another || err != nil {
+			t.Error(another, err)
+		}
+		c.keeps("1 a", "2 b")
+		c.hears("1 a", "2 b")
+		if len(c.faults) > 0 {
+			t.Error(c.faults)
+		}
+		other.says(do("c"), "3")
+		other.checkpoint()
+		c.engine.reads = slices.Repeat([]func() error{fail}, 100)
+		if _, err := c.storeAnew(t.Context(), 3); err == nil {
+			t.Error("it is stored")
+		}
+		c.engine.reads = nil
+		c.keeps("1 a", "2 b")
+		c.Unload()
+		c.keeps("1 a", "2 b")
+		c.says(do("d"), "4")
+		c.keeps("1 a", "2 b", "3 c", "4 d")
+	})
+}
+
+// A value that can never be read is left as it is.
+func TestAValueThatIsDamagedMeanwhile(t *testing.T) {
+	for name, damage := range map[string]func(p []byte) []byte{
+		"the envelope":   func([]byte) []byte { return []byte{9} },
+		"the app's part": func(p []byte) []byte { return p[:len(p)-len(journalMark)] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChat(t, Journal{Messages: 10})
+			c.says(do("a"), "1")
+			p, rev, err := c.engine.Engine.Load(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			damaged := damage(p)
+			if _, err = c.engine.Engine.Swap(t.Context(), key, rev, engines.Value{State: damaged, Epoch: c.Replica.stored.epoch}); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = c.storeAnew(t.Context(), 2)
+			c.says(do("b"), unavailable)
+			if got, _, err := c.engine.Engine.Load(t.Context(), key); err != nil || !bytes.Equal(got, damaged) {
+				t.Errorf("%q, %v", got, err)
+			}
+			c.keeps("1 a")
+		})
+	}
+}
+
 // A message whose outcome is not known after ten seconds is heard when it is found stored,
 // once, before those that come later.
 func TestMessagesThatAreFoundLate(t *testing.T) {
@@ -458,6 +522,57 @@ func TestTidyingThatFails(t *testing.T) {
 		c.engine.alwaysSwap = nil
 		c.restart()
 		c.says(do("z"), fmt.Sprint(c.Snapshot().Version+1))
+	})
+}
+
+// Messages that could not be removed are removed later without more being said, and so are those
+// that are in the way when the engine refuses a message; but not all the time.
+func TestTrimmingAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 10})
+		c.say(100, "x")
+		time.Sleep(grace)
+		c.engine.trims = []func() error{fail}
+		for i := 0; len(c.engine.trims) > 0; i++ {
+			if i == 200 {
+				t.Fatal("nothing is trimmed")
+			}
+			c.says(do("y"), fmt.Sprint(101+i))
+			if err := c.tidy(); err != nil && !errors.Is(err, errTimeout) {
+				t.Fatal(err)
+			}
+		}
+		swaps := len(c.engine.calls)
+		tidy := func(wants bool) {
+			t.Helper()
+			trim, _, err := c.Tidy(t.Context())
+			if err != nil || (trim != nil) != wants {
+				t.Errorf("there is something to remove: %v, %v", trim != nil, err)
+			}
+			if trim != nil {
+				if err := trim(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		tidy(false)
+		time.Sleep(grace)
+		before, _ := c.stored()
+		tidy(true)
+		after, last := c.stored()
+		if after <= before {
+			t.Errorf("from %d on all are stored, and before that from %d on", after, before)
+		}
+		time.Sleep(grace)
+		tidy(false)
+		c.engine.appends = repeated(1, refuse)
+		c.says(do("z"), unavailable)
+		tidy(true)
+		tidy(false)
+		if len(c.engine.calls) != swaps+1 {
+			t.Errorf("%q", c.engine.calls[swaps:])
+		}
+		c.says(do("z"), fmt.Sprint(last+1))
 	})
 }
 

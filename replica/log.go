@@ -95,19 +95,31 @@ func (r *Replica) found(ctx context.Context, next envelope) error {
 	return r.unavailable(a.cause)
 }
 
-// read returns what is stored of the room, with all that its log has.
+// read returns what is stored of the room, with all that its log has. If the log has lost
+// something, that is a new life of the room.
 func (r *Replica) read(ctx context.Context) (found envelope, rev uint64, err error) {
+	if found, rev, err = r.readOnce(ctx); errors.Is(err, errTorn) {
+		return r.beginAnew(ctx)
+	}
+	return found, rev, err
+}
+
+// readOnce is read for a log that has lost nothing; else the error is errTorn.
+func (r *Replica) readOnce(ctx context.Context) (found envelope, rev uint64, err error) {
 	for range foldTries {
 		found, rev, err = r.store.read(ctx, r.key)
 		if _, keeps := r.journal(); err != nil || rev == 0 || !keeps {
 			return found, rev, err
 		}
-		if rev == r.rev && found.epoch == r.stored.epoch { // the checkpoint is known, and what was behind it
+		switch {
+		case rev == r.torn.rev:
+			err = errTorn
+		case rev == r.rev && found.epoch == r.stored.epoch: // the checkpoint is known, and what was behind it
 			found, err = r.grown(ctx)
-		} else {
+		default:
 			err = r.fold(ctx, &found)
 		}
-		if !errors.Is(err, errTrimmed) {
+		if !errors.Is(err, errTorn) {
 			break
 		}
 	}
@@ -118,14 +130,12 @@ func (r *Replica) read(ctx context.Context) (found envelope, rev uint64, err err
 // its log meanwhile.
 const foldTries = 3
 
-var errTrimmed = errors.New("reading messages: some that should be kept are missing")
-
 // fold adds to what a value has what the log has behind it. Its tail also has the messages
 // that this replica has not seen.
 func (r *Replica) fold(ctx context.Context, e *envelope) error {
 	var state journalState
 	if err := state.UnmarshalBinary(e.app); err != nil {
-		return err
+		return unreadable{err}
 	}
 	e.checkTotal = state.total
 	at := e.version
@@ -137,6 +147,10 @@ func (r *Replica) fold(ctx context.Context, e *envelope) error {
 
 // foldBehind is fold for what comes behind a version.
 func (r *Replica) foldBehind(ctx context.Context, e *envelope, at uint64) error {
+	if err := r.store.readers.enter(ctx); err != nil {
+		return err
+	}
+	defer r.store.readers.leave()
 	for {
 		next, last, err := r.foldPage(ctx, e, at)
 		if err != nil || next >= last {
@@ -155,7 +169,7 @@ func (r *Replica) foldPage(ctx context.Context, e *envelope, at uint64) (next, l
 	}
 	next = max(at, first-1) // those up to the checkpoint may be gone
 	if next > e.version || last < e.version || len(entries) == 0 && next < last {
-		return 0, 0, errTrimmed
+		return 0, 0, errTorn
 	}
 	for _, p := range entries {
 		next++
@@ -171,12 +185,17 @@ func (r *Replica) foldPage(ctx context.Context, e *envelope, at uint64) (next, l
 func (e *envelope) add(version uint64, p []byte) error {
 	found, err := parseEntry(version, p)
 	if err != nil {
-		return fmt.Errorf("version %d: %w", version, err)
+		return unreadable{fmt.Errorf("version %d: %w", version, err)}
 	}
 	e.tail = append(e.tail, found)
+	if e.tailSize += found.memory(); e.tailSize > maxFresh {
+		e.skipped = true
+		e.shorten()
+	}
 	if version <= e.version {
 		return nil
 	}
+	e.total = found.before + uint64(found.size)
 	e.version, e.at, e.lag = version, later(found.At, e.at), 0
 	if found.writer != nil {
 		e.writers = e.writers.with(*found.writer)
@@ -188,33 +207,21 @@ func (e *envelope) add(version uint64, p []byte) error {
 // are those of the checkpoint.
 func (r *Replica) takeTail(e *envelope) (err error) {
 	state, ok := r.state.(*journalState)
-	if !ok || len(e.tail) == 0 {
+	if !ok || e.total == 0 {
+		e.tail, e.tailSize, e.skipped = nil, 0, false
 		return nil
 	}
+	state.total = e.total
 	for i := range e.tail {
-		t := &e.tail[i]
-		if t.Version <= e.checkpoint {
-			continue
-		}
-		state.total = t.before + uint64(t.size)
-		if t.once != nil {
+		if t := &e.tail[i]; t.Version > e.checkpoint && t.once != nil {
 			r.keepMark(t.once.owner, t.once.mark, t.Version, t.result())
 		}
 	}
-	e.tail = nil
+	e.tail, e.tailSize, e.total, e.skipped = nil, 0, 0, false
 	if e.ids = nil; !r.ids.empty() {
 		e.ids = r.ids.appendTo(nil)
 	}
 	r.ids.changed = false
 	e.app, err = state.MarshalBinary()
 	return err
-}
-
-// noteFresh notes the messages of a tail that come behind a version.
-func (r *Replica) noteFresh(tail []entry, after uint64) {
-	for i := range tail {
-		if tail[i].Version > after {
-			r.fresh = append(r.fresh, tail[i].Kept)
-		}
-	}
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
@@ -20,14 +21,28 @@ type Past struct {
 	ago     time.Duration // how long the commit is over
 }
 
-// Past returns the messages as of the last commit.
+// Past returns the messages as of the last commit, also while it is not known what is stored
+// since.
 func (r *Replica) Past() Past {
+	var state journalState
 	j, ok := r.journal()
-	state, loaded := r.state.(*journalState)
-	if !ok || !loaded {
+	if !ok || r.stored.version > 0 && state.UnmarshalBinary(r.stored.app) != nil {
 		return Past{}
 	}
 	return Past{Last: r.stored.version, store: r.store, key: r.key, epoch: r.stored.epoch, total: state.total, journal: j}
+}
+
+// ErrMissing is of messages that are known and not there: the room was deleted by another
+// process, or the engine has lost them. A [Replica.Reread] tells what is stored now.
+var ErrMissing = errors.New("reading messages: some that are known are missing")
+
+// log returns entries as they are stored, and the position of the oldest one.
+func (p Past) log(ctx context.Context, after uint64, n int) (entries [][]byte, first uint64, err error) {
+	entries, first, last, err := p.store.readLog(ctx, p.key, p.epoch, after, n)
+	if err == nil && last < p.Last {
+		err = ErrMissing
+	}
+	return entries, first, err
 }
 
 // Oldest returns the version of the oldest message that is kept now, by number, age and
@@ -36,7 +51,7 @@ func (p Past) Oldest(ctx context.Context) (uint64, error) {
 	if p.Last == 0 {
 		return 1, nil
 	}
-	_, first, _, err := p.store.readLog(ctx, p.key, p.epoch, p.Last, 0)
+	_, first, err := p.log(ctx, p.Last, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +91,7 @@ func (p Past) search(ctx context.Context, low uint64, is func(Kept) bool) (uint6
 
 // isAt reports whether something is true of a message.
 func (p Past) isAt(ctx context.Context, version uint64, is func(Kept) bool) (bool, error) {
-	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, version-1, 1)
+	entries, first, err := p.log(ctx, version-1, 1)
 	if err != nil || len(entries) == 0 || first > version { // it has been trimmed meanwhile
 		return false, err
 	}
@@ -108,7 +123,11 @@ func (p Past) Read(ctx context.Context, after uint64, n, bytes int) (all []Kept,
 		return nil, nil
 	}
 	n = min(n, 1+bytes/shortEntry, int(min(p.Last-after, 1<<20)))
-	entries, first, _, err := p.store.readLog(ctx, p.key, p.epoch, after, n)
+	if err := p.store.readers.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.store.readers.leave()
+	entries, first, err := p.log(ctx, after, n)
 	if err != nil {
 		return nil, err
 	}

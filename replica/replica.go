@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -36,8 +37,14 @@ type Replica struct {
 	spare  []byte // memory for the next ones
 
 	entering  []entry // what a batch adds to the log
+	torn      tornAt  // see anew.go
 	fresh     []Kept  // see Fresh
+	freshSize int     // of those that others have stored
+	skipped   bool    // some were too many
 	tidyAgain uint64  // the version before which Tidy is not tried again
+
+	trimmed   time.Time   // when messages were last removed
+	untrimmed atomic.Bool // some may be left; what Tidy has returned changes it, too
 
 	told     uint64 // how many events of the stored epoch have been told outside; see Events
 	misnamed bool   // an event with a bad name was reported
@@ -89,7 +96,7 @@ func (r *Replica) load(ctx context.Context) error {
 
 // goTo makes the state what is stored at a revision.
 func (r *Replica) goTo(found envelope, rev uint64) error {
-	before, tail := r.stored, found.tail
+	before := r.stored
 	if err := r.restore(found); err != nil {
 		return err
 	}
@@ -99,9 +106,9 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 	switch before.epoch {
 	case "": // nothing of what there is has been told, and all is past
 	case found.epoch:
-		r.noteFresh(tail, before.version)
+		r.noteFresh(&found, before.version)
 	default: // somebody else has begun a new life
-		r.noteFresh(tail, 0)
+		r.noteFresh(&found, 0)
 	}
 	r.rev, r.bytes = rev, nil
 	r.clock = clockOf(found, r.store.Clock())
@@ -126,7 +133,8 @@ func (r *Replica) restore(stored envelope) (err error) {
 	}
 	r.view, r.wake = state.View(), wakeOf(state)
 	if stored.epoch != r.stored.epoch {
-		r.told, r.tidyAgain, r.fresh = 0, 0, nil
+		r.told, r.tidyAgain = 0, 0
+		r.fresh, r.freshSize, r.skipped = nil, 0, false
 	} else if stored.events.Total < r.told {
 		r.told = 0
 	}

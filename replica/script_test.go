@@ -19,12 +19,14 @@ var key = engines.Key{App: "test", Room: "room"}
 // script is a memory engine whose next calls a test decides over.
 type script struct {
 	memory.Engine
+	log     *memory.Engine // has the logs, if they have lost something; nil: they are with the rest
 	max     int
 	load    []func() error
 	swaps   []func(store func() error) error
 	deletes []func(do func() error) error
 	appends []func(store func() error) error
 	reads   []func() error
+	trims   []func() error
 	calls   []string
 	// What Load and Swap do when nothing is left above.
 	alwaysLoad func() error
@@ -62,7 +64,9 @@ func (e *script) Load(ctx context.Context, key engines.Key) ([]byte, uint64, err
 func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (got uint64, err error) {
 	e.calls = append(e.calls, "swap")
 	store := func() (err error) {
-		got, err = e.Engine.Swap(ctx, key, rev, v)
+		if got, err = e.Engine.Swap(ctx, key, rev, v); err == nil && e.log != nil && rev == 0 {
+			_, err = e.log.Swap(ctx, key, 0, v)
+		}
 		return err
 	}
 	step, ok := next(&e.swaps)
@@ -78,7 +82,14 @@ func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 
 func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error {
 	e.calls = append(e.calls, "delete")
-	do := func() error { return e.Engine.Delete(ctx, key, rev) }
+	do := func() error {
+		err := e.Engine.Delete(ctx, key, rev)
+		if err == nil && e.log != nil {
+			_, kept, _ := e.log.Load(ctx, key)
+			err = e.log.Delete(ctx, key, kept)
+		}
+		return err
+	}
 	if step, ok := next(&e.deletes); ok {
 		return step(do)
 	}
@@ -88,7 +99,7 @@ func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error 
 func (e *script) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (last uint64, err error) {
 	e.calls = append(e.calls, "append")
 	store := func() (err error) {
-		last, err = e.Engine.Append(ctx, key, epoch, after, entries)
+		last, err = e.logs().Append(ctx, key, epoch, after, entries)
 		return err
 	}
 	if step, ok := next(&e.appends); ok {
@@ -103,7 +114,23 @@ func (e *script) Read(ctx context.Context, key engines.Key, epoch string, after 
 			return nil, 0, 0, err
 		}
 	}
-	return e.Engine.Read(ctx, key, epoch, after, n)
+	return e.logs().Read(ctx, key, epoch, after, n)
+}
+
+func (e *script) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
+	if step, ok := next(&e.trims); ok {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return e.logs().Trim(ctx, key, epoch, upTo)
+}
+
+func (e *script) logs() engines.Log {
+	if e.log != nil {
+		return e.log
+	}
+	return &e.Engine
 }
 
 // What a Swap may do.

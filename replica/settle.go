@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -67,7 +68,7 @@ type older struct {
 func (r *Replica) look(ctx context.Context, a *attempt) fate {
 	found, rev, err := r.read(ctx)
 	a.noteOlder(found, rev, err)
-	if err != nil && (rev <= a.rev || a.entries != nil) {
+	if err != nil && (rev <= a.rev || a.entries != nil || !errors.As(err, new(unreadable))) {
 		a.cause = err
 		return undecided
 	}

@@ -43,6 +43,7 @@ type Store struct {
 
 	epochs  epochs
 	process process
+	readers readers
 }
 
 // Clock returns what the machine's clock shows.
@@ -66,10 +67,15 @@ func (s *Store) read(ctx context.Context, key engines.Key) (stored envelope, rev
 		return envelope{}, 0, fmt.Errorf("loading room: %w", err)
 	}
 	if stored, err = parseEnvelope(p); err != nil {
-		return envelope{}, rev, err
+		return envelope{}, rev, unreadable{err}
 	}
 	return stored, rev, nil
 }
+
+// unreadable is why what is stored cannot be read, however often it is tried.
+type unreadable struct{ error }
+
+func (u unreadable) Unwrap() error { return u.error }
 
 // RouteOf returns the name of the route that has last stored a room; empty if that is
 // not known.

@@ -8,7 +8,8 @@ import (
 // The engine removes old messages in batches. First a checkpoint is stored, behind which no
 // message is removed: a short history is not a short memory for ids. Then those go that were
 // not kept any more ten seconds ago: a visitor that is still being sent what was kept when
-// it came gets all of that, unless more than a room may keep has come since.
+// it came gets all of that, unless more than a room may keep has come since. Those that could not
+// be removed, or are in the way when the engine is full, go later without another checkpoint.
 
 const (
 	// How many messages come between two checkpoints: a quarter of those that are kept,
@@ -29,8 +30,11 @@ func (r *Replica) Tidy(ctx context.Context) (trim func(context.Context) error, a
 		return nil, false, nil
 	}
 	past := r.Past()
-	if r.unsettled != nil || past.Last < r.tidyAgain || !r.isUntidy(past) {
+	switch {
+	case r.unsettled != nil:
 		return nil, false, nil
+	case past.Last < r.tidyAgain, !r.isUntidy(past):
+		return r.trimAgain(past), false, nil
 	}
 	r.tidyAgain = past.Last + leastStep // should it fail
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
@@ -39,8 +43,27 @@ func (r *Replica) Tidy(ctx context.Context) (trim func(context.Context) error, a
 		return nil, another, err
 	}
 	r.tidyAgain = 0
+	return r.trimmer(past), false, nil
+}
+
+// trimmer returns what removes the messages that are not kept any more.
+func (r *Replica) trimmer(past Past) func(context.Context) error {
 	checkpoint := r.stored.checkpoint
-	return func(ctx context.Context) error { return past.trim(ctx, checkpoint) }, false, nil
+	r.trimmed = time.Now()
+	return func(ctx context.Context) error {
+		err := past.trim(ctx, checkpoint)
+		r.untrimmed.Store(err != nil)
+		return err
+	}
+}
+
+// trimAgain is trimmer if there may be messages to remove without another checkpoint, since that
+// has failed, or the engine has refused a message and may be full; else nil.
+func (r *Replica) trimAgain(past Past) func(context.Context) error {
+	if !r.untrimmed.Load() || time.Since(r.trimmed) < grace {
+		return nil
+	}
+	return r.trimmer(past)
 }
 
 // trim removes the messages up to a version that are not kept any more.
@@ -75,7 +98,7 @@ func (p Past) expired(ctx context.Context) (upTo uint64, err error) {
 
 // before returns the past as it was a time ago.
 func (p Past) before(ctx context.Context, ago time.Duration) (Past, error) {
-	_, first, _, err := p.store.readLog(ctx, p.key, p.epoch, p.Last, 0)
+	_, first, err := p.log(ctx, p.Last, 0)
 	if err != nil {
 		return p, err
 	}

@@ -2,7 +2,10 @@ package room
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -69,6 +72,56 @@ func (r *Room) welcomeKept(arrivals []*Member) {
 	}
 }
 
+// leaveBehind has members catch up that would be sent too much at once of what other processes
+// have stored, as when these were not heard for a while: nobody holds those up who published
+// it. They are then told nothing of the commit under way. So is everybody if messages were
+// skipped, since there were too many.
+func (r *Room) leaveBehind(before, now snapshot, fresh []replica.Kept, own []replica.Result, skipped bool) {
+	size := sizeOfOthers(fresh, own)
+	if !skipped && size == 0 {
+		return
+	}
+	r.recipients = slices.DeleteFunc(r.recipients, func(m *Member) bool {
+		if !skipped && size <= m.route.Settings.Load().MaxQueue/2 {
+			return false
+		}
+		r.catchUpFrom(m, before, now)
+		return true
+	})
+}
+
+// sizeOfOthers returns the bytes of the messages that are fresh and come before those of some
+// results.
+func sizeOfOthers(fresh []replica.Kept, own []replica.Result) (size int) {
+	first := uint64(math.MaxUint64)
+	for i := range own {
+		if own[i].Counts() {
+			first = min(first, own[i].Version)
+		}
+	}
+	for i := range fresh {
+		if fresh[i].Version >= first {
+			break
+		}
+		size += sizeOf(&fresh[i])
+	}
+	return size
+}
+
+// catchUpFrom has m, which has been told all up to a commit, catch up from there.
+func (r *Room) catchUpFrom(m *Member, before, now snapshot) {
+	if before.version == 0 { // nothing was said in that life
+		before.epoch = now.epoch
+	}
+	*m.pastOf() = catchUp{epoch: before.epoch, next: before.version + 1}
+	m.turn.outside = true
+	r.mu.Lock()
+	m.arriving = true
+	r.arrivals = append(r.arrivals, m)
+	r.engage()
+	r.mu.Unlock()
+}
+
 // arriveAgain has m brought in by the next turn.
 func (r *Room) arriveAgain(m *Member) {
 	r.mu.Lock()
@@ -125,7 +178,9 @@ func (r *Room) left(m *Member, c *catchUp, now snapshot) (left []replica.Kept, o
 		if c.tries++; c.tries <= maxTries {
 			return nil, false, nil
 		}
-		left, err = readAll(r.shared.Context, now.past, c.next, most)
+		if left, err = readAll(r.shared.Context, now.past, c.next, most); errors.Is(err, replica.ErrMissing) {
+			return nil, false, nil // it is looked for beside the turns
+		}
 	}
 	return left, err == nil && fit(left, most), err
 }
@@ -294,6 +349,8 @@ func (m *Member) catchUp(c *catchUp) bool {
 		switch {
 		case ctx.Err() != nil, m.room.shared.isClosing():
 			return false
+		case errors.Is(err, replica.ErrMissing) && m.room.lookAgain(ctx, now):
+			continue
 		case err != nil:
 			m.room.failToCatchUp(m, err)
 			return false

@@ -101,6 +101,10 @@
 // reached. **Others are told a message at most once**, and those of one publisher in their order.
 // Each process has an order of its own, which all members there see.
 //
+// Of kept messages a process may have missed many. A member to whom these are too much to be
+// sent at once, since nobody holds up their publishers, is treated as one that joins: it
+// catches up as fast as it reads, from where it was.
+//
 // # Slow members
 //
 // Sending never waits (package socket). Of the states that a slow member has

@@ -103,7 +103,7 @@ func (r *Room) hear(event engines.Event) {
 		r.mu.Lock()
 		r.note(event)
 		r.mu.Unlock()
-		r.take(func(c *chores) { c.refresh = true })
+		r.take(func(c *chores) { c.refresh, c.reread = true, c.reread || event.Lost })
 	}
 }
 
@@ -173,10 +173,21 @@ func (r *Room) CatchUpWith(ctx context.Context, seen Seen) {
 	r.takeAndWait(ctx, func(c *chores) { c.reread = true }, rereadPatience)
 }
 
+// lookAgain has what is stored read when messages that are known are missing there, and
+// reports whether the room is another one now than it was.
+func (r *Room) lookAgain(ctx context.Context, was snapshot) (another bool) {
+	r.takeAndWait(ctx, func(c *chores) { c.reread = true }, rereadPatience)
+	now := r.current()
+	return now.epoch != was.epoch || now.version != was.version
+}
+
 // reread makes the state what is stored.
 func (r *Room) reread() {
 	another, err := r.replica.Reread(r.shared.Context)
 	r.stored(another, err)
+	if err != nil {
+		r.refreshLater()
+	}
 }
 
 // refresh makes the state what other processes have stored, as far as was heard of it.
@@ -216,6 +227,6 @@ func (r *Room) refreshLater() {
 		defer r.Release()
 		r.shared.sleep(settlePause)
 		r.refreshing.Store(false)
-		r.take(func(c *chores) { c.refresh = true })
+		r.take(func(c *chores) { c.refresh, c.reread = true, true })
 	})
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"strconv"
 
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/replica"
 )
 
 // History is the messages that a plain request is shown.
@@ -29,19 +31,27 @@ func (r *Room) History(ctx context.Context, seen Seen, limit int) (h History, er
 	ctx, cancel := r.shared.bound(ctx, loadTimeout)
 	defer cancel()
 	now := r.current()
-	oldest, err := now.past.Oldest(ctx)
+	if h, err = now.history(ctx, seen, limit); errors.Is(err, replica.ErrMissing) && r.lookAgain(ctx, now) {
+		return r.current().history(ctx, seen, limit)
+	}
+	return h, err
+}
+
+// history is History as of a commit.
+func (s snapshot) history(ctx context.Context, seen Seen, limit int) (h History, err error) {
+	oldest, err := s.past.Oldest(ctx)
 	if err != nil {
 		return h, err
 	}
 	asks := Member{identity: &identity{seen: seen}}
-	version, known := asks.wanted(now, limit)
-	h = History{Epoch: now.epoch, First: oldest, Last: now.version, Gap: !known || seen.said && version < oldest}
-	h.gap = now.gapBefore(oldest)
+	version, known := asks.wanted(s, limit)
+	h = History{Epoch: s.epoch, First: oldest, Last: s.version, Gap: !known || seen.said && version < oldest}
+	h.gap = s.gapBefore(oldest)
 	if version = max(version, oldest); !seen.said {
-		version, err = now.past.Newest(ctx, oldest, limit, maxShown)
+		version, err = s.past.Newest(ctx, oldest, limit, maxShown)
 	}
 	if err == nil {
-		err = h.read(ctx, now, version, limit)
+		err = h.read(ctx, s, version, limit)
 	}
 	return h, err
 }

@@ -124,7 +124,12 @@ func (r *Room) tellKept(batch []operation, results []replica.Result, told *annou
 	_ = r.replica.Late() // they are among those that are fresh
 	now := r.snapshot()
 	before := r.show(now, batch)
-	t := r.newTelling(before, now, r.replica.Fresh())
+	fresh, skipped := r.replica.Fresh()
+	if skipped {
+		r.forgetRecent()
+	}
+	r.leaveBehind(before, now, fresh, results, skipped)
+	t := r.newTelling(before, now, fresh)
 	for i, op := range batch {
 		t.except(op, results[i])
 	}

@@ -50,7 +50,7 @@ func (r *Room) read(ctx context.Context, config *route.Config) error {
 func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
-	_ = r.replica.Fresh() // nobody is there yet
+	_, _ = r.replica.Fresh() // nobody is there yet
 	r.mu.Lock()
 	r.forgetRecent()
 	r.last = now // from here on the replica belongs to the turn

@@ -64,7 +64,8 @@
 //	Delete -> the room's marker, then purge the subject
 //
 // The last message of a log tells its oldest and its newest position, and is never purged: so
-// no position comes back. The sequence of the last message is remembered from the last call
+// no position comes back. In a full stream Trim purges before it publishes; whoever then misses
+// a message asks for the first one that there is. The sequence of the last message is remembered from the last call
 // (known.go): in a room that one node writes, an Append is one question. If it is another one
 // the log's position is looked up: a Trim changes the sequence and not the position.
 //
@@ -73,6 +74,9 @@
 // they lead to is read from any server with a copy, at most 16 messages at once; what that
 // server does not have is asked of the leader. What the newest message says is always the
 // leader's.
+//
+// A log that ends before a position which it once had is told to have lost something, when all
+// logs are looked up (hearlog.go). What is remembered of it is forgotten.
 //
 // Room and log are in two streams, so that a crash can come between them. A log is begun only
 // if the room is stored with its epoch. A deletion removes the room first: what it leaves of the

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/engines"
 )
@@ -26,13 +27,19 @@ func (a *appended) advance(epoch string, last uint64) bool {
 	return true
 }
 
-// keep notes the subject of the log that a room has, if somebody listens to it.
-func (h *hearing) keep(key engines.Key, log string) {
+// keep notes the subject of the log that a room has, and a position that it has reached, if
+// somebody listens to it.
+func (h *hearing) keep(key engines.Key, log string, last uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if l := h.rooms[key]; l != nil {
-		l.log = log
+	l := h.rooms[key]
+	if l == nil {
+		return
 	}
+	if l.log != log {
+		l.log, l.reached = log, 0
+	}
+	l.reached = max(l.reached, last)
 }
 
 // knowAppended notes that entries up to a position need not be told: this node has added them,
@@ -78,20 +85,13 @@ func (e *Engine) checkLogs(ctx context.Context) error {
 	if len(logs) == 0 {
 		return nil
 	}
-	now, err := e.logs.extent(ctx)
-	if err != nil {
-		if errors.Is(err, errReplaced) {
-			e.retire(err)
-		}
-		return err
+	now, err := e.extentOfLogs(ctx)
+	if err == nil && now.Last != e.logSeen {
+		err = e.checkEach(ctx, logs)
 	}
-	if now.Last != e.logSeen {
-		for key, subject := range logs {
-			if err := e.checkLog(ctx, key, subject); err != nil {
-				return err
-			}
-			e.hearing.trust(key)
-		}
+	if err != nil {
+		e.hearing.doubt(logs)
+		return err
 	}
 	if all {
 		e.logSeen = now.Last
@@ -99,24 +99,78 @@ func (e *Engine) checkLogs(ctx context.Context) error {
 	return nil
 }
 
-// checkLog has it told, in the order of all events, up to where a log goes.
-func (e *Engine) checkLog(ctx context.Context, key engines.Key, log string) error {
-	newest, err := e.logs.newest(ctx, log)
-	if err != nil || newest.seq == 0 {
-		return err
+// extentOfLogs returns how far the stream of the logs goes. If that is less than it once was
+// nothing is known of any log.
+func (e *Engine) extentOfLogs(ctx context.Context) (extent, error) {
+	now, err := e.logs.extent(ctx)
+	switch {
+	case errors.Is(err, errReplaced):
+		e.retire(err)
+	case err == nil && now.Last < e.logSeen:
+		logger().Error("NATS has lost the newest messages of rooms: its servers were restored, or have lost what they had acknowledged",
+			zap.String("stream", e.logs.name), zap.Uint64("sequence", now.Last), zap.Uint64("was", e.logSeen))
+		e.known.reset()
+		e.logSeen = 0
+		e.hearing.mistrust() // those that are not looked up now
+		e.hearing.look()
 	}
-	subject, err := subjectOf(e.prefix+"."+appendedToken+".", key)
-	if err != nil {
-		return err
+	return now, err
+}
+
+// checkEach looks up logs. Those that are done it removes.
+func (e *Engine) checkEach(ctx context.Context, logs map[engines.Key]string) error {
+	for key, subject := range logs {
+		if err := e.checkLog(ctx, key, subject); err != nil {
+			return err
+		}
+		delete(logs, key)
 	}
-	h := newest.header(log, "")
-	h[jetstream.SubjectHeader] = []string{log}
-	e.announce(&nats.Msg{Subject: subject, Header: h})
 	return nil
 }
 
-// unsureLogs returns the subjects of the logs that are to be looked up, and whether these are
-// all that somebody listens to.
+// checkLog has it told, in the order of all events, up to where a log goes, and before that if
+// it once went further.
+func (e *Engine) checkLog(ctx context.Context, key engines.Key, log string) error {
+	reached := e.hearing.reached(key, log)
+	newest, err := e.newest(ctx, log)
+	if err != nil {
+		return err
+	}
+	room := log[len(e.logs.rooms):strings.LastIndexByte(log, '.')]
+	if newest.last() < reached {
+		e.announce(&nats.Msg{Subject: e.prefix + "." + lostToken + "." + room})
+	}
+	if newest.seq == 0 {
+		return nil
+	}
+	h := newest.header(log, "")
+	h[jetstream.SubjectHeader] = []string{log}
+	e.announce(&nats.Msg{Subject: e.prefix + "." + appendedToken + "." + room, Header: h})
+	return nil
+}
+
+// hearLost tells that a log seems to have lost entries. What it has is told anew.
+func (h *hearing) hearLost(key engines.Key) {
+	h.mu.Lock()
+	if l := h.rooms[key]; l != nil {
+		l.appended, l.reached = appended{}, 0
+	}
+	h.mu.Unlock()
+	h.tell(key, engines.Event{Lost: true})
+}
+
+// reached returns a position that a log once had, if it is still that of its room.
+func (h *hearing) reached(key engines.Key, log string) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l := h.rooms[key]; l != nil && l.log == log {
+		return l.reached
+	}
+	return 0
+}
+
+// unsureLogs takes the logs that are to be looked up, and reports whether these are all that
+// somebody listens to. What is mistrusted from now on is to be looked up again.
 func (h *hearing) unsureLogs() (logs map[engines.Key]string, all bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -125,7 +179,7 @@ func (h *hearing) unsureLogs() (logs map[engines.Key]string, all bool) {
 		switch {
 		case l.log == "":
 		case l.unsure:
-			logs[key] = l.log
+			logs[key], l.unsure = l.log, false
 		default:
 			all = false
 		}
@@ -133,11 +187,13 @@ func (h *hearing) unsureLogs() (logs map[engines.Key]string, all bool) {
 	return logs, all
 }
 
-// trust notes that a log was looked up.
-func (h *hearing) trust(key engines.Key) {
+// doubt notes that logs which were taken could not be looked up.
+func (h *hearing) doubt(logs map[engines.Key]string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if l := h.rooms[key]; l != nil {
-		l.unsure = false
+	for key := range logs {
+		if l := h.rooms[key]; l != nil {
+			l.unsure = true
+		}
 	}
 }

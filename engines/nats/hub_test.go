@@ -237,6 +237,56 @@ func TestTwoHubsShareAHistory(t *testing.T) {
 	}
 }
 
+// Servers that lose the newest messages of a room, and nothing of its value, have it begin anew
+// on all nodes, with what is left.
+func TestTwoHubsWhoseLogLosesItsEnd(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	bucket := newBucket()
+	engine := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	a, b := hubtest.New(t, engine), hubtest.New(t, openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket}))
+	ra, rb := history(100), history(100)
+	conn, js := connect(t, url)
+	first := a.JoinJSON(ra)
+	readTold(t, first)
+	first.Send(`{"data":"1"}`)
+	begin := readMessage(t, first)
+	second := b.JoinJSON(rb)
+	readTold(t, second)
+	readMessage(t, second)
+	backup := snapshot(t, conn, engine.logs.name)
+	for i := range 3 {
+		first.Send(fmt.Sprintf(`{"data":"%d"}`, i+2))
+		readMessage(t, first)
+		readMessage(t, second)
+	}
+	if err := js.DeleteStream(bounded(t), engine.logs.name); err != nil {
+		t.Fatal(err)
+	}
+	backup.restore(t, conn, engine.logs.name)
+	second.Send(`{"data":"new"}`)
+	epoch := ""
+	for _, member := range []*hubtest.Client{second, first} {
+		if gap := readTold(t, member); gap.Type != "gap" || gap.Oldest != 1 {
+			t.Fatalf("told %+v", gap)
+		}
+		for i, data := range []string{"1", "new"} {
+			m := readMessage(t, member)
+			if epoch == "" && m.Epoch != begin.Epoch {
+				epoch = m.Epoch
+			}
+			if m.Data != data || m.Version != uint64(i+1) || m.Epoch != epoch {
+				t.Fatalf("told %+v", m)
+			}
+		}
+	}
+	first.Send(`{"data":"more"}`)
+	for _, member := range []*hubtest.Client{first, second} {
+		if m := readMessage(t, member); m.Data != "more" || m.Version != 3 {
+			t.Errorf("told %+v", m)
+		}
+	}
+}
+
 // A message that is sent again with its id over another node, as after the death of the first,
 // is not published twice: it is told its first place.
 func TestAMessageIsRepeatedOverAnotherHub(t *testing.T) {

@@ -44,6 +44,13 @@ func (k *known) newest(subject string) batch {
 	return k.logs[subject]
 }
 
+// reset forgets all logs.
+func (k *known) reset() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.logs = nil
+}
+
 // forget forgets a log.
 func (k *known) forget(subject string) {
 	k.mu.Lock()

@@ -38,7 +38,7 @@ func (e *Engine) Append(ctx context.Context, key engines.Key, epoch string, afte
 	err = e.appendTo(ctx, subject, key, epoch, after, entries)
 	if err == nil {
 		last = after + uint64(len(entries))
-		e.hearing.keep(key, subject)
+		e.hearing.keep(key, subject, last)
 		e.hearing.knowAppended(key, epoch, last)
 	}
 	e.contend(key, err, began)
@@ -70,10 +70,21 @@ func (e *Engine) appendTo(ctx context.Context, subject string, key engines.Key, 
 	return engines.ErrConflict
 }
 
+// newest asks the stream's leader for the newest batch of a log. One that is known to be newer
+// the stream has lost.
+func (e *Engine) newest(ctx context.Context, subject string) (batch, error) {
+	known := e.known.newest(subject)
+	newest, err := e.logs.newest(ctx, subject)
+	if err == nil && newest.seq < known.seq {
+		e.known.forget(subject)
+	}
+	return newest, err
+}
+
 // behind returns the newest batch of a log if it ends at a position, else the error is an
 // ErrConflict. Nothing is stored: any other error is an ErrRefused.
 func (e *Engine) behind(ctx context.Context, subject string, key engines.Key, epoch string, last uint64) (batch, error) {
-	newest, err := e.logs.newest(ctx, subject)
+	newest, err := e.newest(ctx, subject)
 	switch {
 	case err != nil:
 		return batch{}, refused(err)
@@ -132,12 +143,16 @@ func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after 
 	if err != nil {
 		return nil, 1, 0, nil
 	}
+	least := uint64(0)
 	for range readTries {
-		entries, first, last, err = e.read(ctx, key, subject, after, n)
+		entries, first, last, err = e.read(ctx, key, subject, least, after, n)
 		if !errors.Is(err, errMoved) {
 			break
 		}
 		e.known.forget(subject)
+		if least, err = e.logs.first(ctx, subject); err != nil {
+			break
+		}
 	}
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("reading messages of %q of %s: %w", key.Room, key.App, err)
@@ -145,14 +160,18 @@ func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after 
 	return entries, first, last, nil
 }
 
-func (e *Engine) read(ctx context.Context, key engines.Key, subject string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
-	newest, err := e.logs.newest(ctx, subject)
-	if err != nil || newest.seq == 0 {
-		return nil, 1, 0, err
+// read is Read for a log that has nothing before a position, whatever its newest batch says.
+func (e *Engine) read(ctx context.Context, key engines.Key, subject string, least, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
+	newest, err := e.newest(ctx, subject)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	e.hearing.keep(key, subject, newest.last()) // one that is empty, too: others may begin it
+	if newest.seq == 0 {
+		return nil, 1, 0, nil
 	}
 	e.known.note(subject, newest)
-	e.hearing.keep(key, subject)
-	first, last = newest.oldest, newest.last()
+	first, last = max(newest.oldest, least), newest.last()
 	p := page{next: max(min(after, last)+1, first), last: last, limit: n}
 	switch {
 	case p.isFull():
@@ -165,7 +184,8 @@ func (e *Engine) read(ctx context.Context, key engines.Key, subject string, afte
 }
 
 // Trim publishes what is the oldest position from now on, and then purges the messages that
-// have nothing from there on. Entries of one message go together.
+// have nothing from there on. Entries of one message go together. In a stream that is full it
+// purges first: who reads before the rest is done finds out by what is there.
 func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo uint64) error {
 	if err := e.begin(); err != nil {
 		return err
@@ -176,10 +196,23 @@ func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo u
 		return nil
 	}
 	newest, err := e.trim(ctx, subject, upTo)
+	if errors.Is(err, engines.ErrRefused) && !errors.Is(err, errUnsent) {
+		if newest, err = e.newest(ctx, subject); err == nil {
+			err = e.purge(ctx, subject, min(upTo, newest.last())+1, &newest)
+		}
+		if err == nil {
+			newest, err = e.trim(ctx, subject, upTo)
+		}
+	}
 	if err != nil || newest.seq == 0 {
 		return err
 	}
-	places, err := e.locate(ctx, subject, newest.oldest, &newest)
+	return e.purge(ctx, subject, newest.oldest, &newest)
+}
+
+// purge removes the messages of a log that have nothing from a position on. The newest stays.
+func (e *Engine) purge(ctx context.Context, subject string, position uint64, newest *batch) error {
+	places, err := e.locate(ctx, subject, position, newest)
 	if err != nil {
 		return err
 	}
@@ -190,7 +223,7 @@ func (e *Engine) Trim(ctx context.Context, key engines.Key, epoch string, upTo u
 // the sequence is 0.
 func (e *Engine) trim(ctx context.Context, subject string, upTo uint64) (batch, error) {
 	for {
-		newest, err := e.logs.newest(ctx, subject)
+		newest, err := e.newest(ctx, subject)
 		if err != nil || newest.seq == 0 || min(upTo, newest.last()) < newest.oldest {
 			return batch{}, err
 		}

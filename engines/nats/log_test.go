@@ -204,11 +204,6 @@ func TestMessagesThatAreDamaged(t *testing.T) {
 	_, js := connect(t, url)
 	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: newBucket()})
 	for i, damage := range []func(subject string, good stored){
-		func(subject string, good stored) { // in the middle one is missing
-			if err := e.logs.purge(bounded(t), subject, good.seq); err != nil {
-				t.Fatal(err)
-			}
-		},
 		func(subject string, _ stored) { publish(t, js, &nats.Msg{Subject: subject, Data: []byte("x")}) },
 		func(subject string, good stored) {
 			publish(t, js, &nats.Msg{Subject: subject, Data: append(slices.Clone(good.data), 1), Header: good.head})
@@ -232,9 +227,6 @@ func TestMessagesThatAreDamaged(t *testing.T) {
 		damage(subject, good)
 		if entries, _, _, err := e.Read(bounded(t), room, life, 0, 10); err == nil {
 			t.Errorf("%d: read %q", i, entries)
-		}
-		if i == 0 {
-			continue
 		}
 		if _, err := e.Append(bounded(t), room, life, 2, [][]byte{{1}}); !errors.Is(err, engines.ErrRefused) {
 			t.Errorf("%d: appending: %v", i, err)
@@ -320,6 +312,105 @@ func TestMessagesThatWereMissedAreTold(t *testing.T) {
 	expectAll(t, far, key(1), "a", "b", "c")
 }
 
+// A log that has lost its newest messages, as after a restore, is said to have; what is added
+// then is told, although it has positions that were told before, and found at once.
+func TestALogThatLosesItsEnd(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	bucket := newBucket()
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	other := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	conn, js := connect(t, url)
+	for i := range 2 { // the second one is only read here
+		storeRoom(t, e, key(i))
+		appendTexts(t, e, key(i), 0, "a")
+	}
+	backup := snapshot(t, conn, e.logs.name)
+	events := subscribe(t, e, key(0))
+	read := subscribe(t, e, key(1))
+	for i, by := range []*Engine{e, other} {
+		appendTexts(t, by, key(i), 1, "b", "c")
+		appendTexts(t, by, key(i), 3, "d")
+	}
+	expectAll(t, e, key(1), "a", "b", "c", "d")
+	for event := (engines.Event{}); event.Last != 4; event = receive(t, "what was appended", read) {
+	}
+	lookUp(t, e)
+	if err := js.DeleteStream(bounded(t), e.logs.name); err != nil {
+		t.Fatal(err)
+	}
+	backup.restore(t, conn, e.logs.name)
+	lookUp(t, e)
+	for i, from := range []<-chan engines.Event{events, read} {
+		for event := receive(t, "the loss", from); !event.Lost; event = receive(t, "the loss", from) {
+			t.Logf("room %d: %+v", i, event)
+		}
+		appendTexts(t, other, key(i), 1, "B")
+		for event := receive(t, "what is new", from); event.Last != 2; event = receive(t, "what is new", from) {
+			if event.Last != 1 {
+				t.Errorf("room %d: %+v", i, event)
+			}
+		}
+		expectAll(t, e, key(i), "a", "B")
+		appendTexts(t, e, key(i), 2, "C")
+		subject, err := e.logs.subject(key(i), life)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := e.known.newest(subject); now.last() != 3 {
+			t.Errorf("position %d is remembered as the newest", now.last())
+		}
+	}
+}
+
+// lookUp has all logs looked up.
+func lookUp(t *testing.T, e *Engine) {
+	t.Helper()
+	e.hearing.mistrust()
+	for range 2 { // when the second look begins the first one is over
+		e.hearing.look()
+		eventually(t, "it is looked", func() bool { return len(e.hearing.check) == 0 })
+	}
+}
+
+// A log that is mistrusted while it is looked up is looked up again.
+func TestALogThatIsMistrustedMeanwhile(t *testing.T) {
+	h := newHearing()
+	h.rooms[key(1)] = &listeners{log: "log", unsure: true}
+	if logs, all := h.unsureLogs(); len(logs) != 1 || !all {
+		t.Errorf("%v, %v", logs, all)
+	}
+	if logs, all := h.unsureLogs(); len(logs) != 0 || all {
+		t.Errorf("again: %v, %v", logs, all)
+	}
+	h.mistrust()
+	logs, _ := h.unsureLogs()
+	if len(logs) != 1 {
+		t.Errorf("once mistrusted: %v", logs)
+	}
+	h.doubt(logs)
+	if logs, _ = h.unsureLogs(); len(logs) != 1 {
+		t.Errorf("once it could not be looked up: %v", logs)
+	}
+}
+
+// The first message of a log that was found empty is told, also if the hint was lost.
+func TestTheFirstMessageOfALogIsMissed(t *testing.T) {
+	near, far, p := behind(t)
+	storeRoom(t, near, key(1))
+	events := subscribe(t, far, key(1))
+	expectAll(t, far, key(1))
+	p.set(func() { p.shut = true })
+	p.cut()
+	eventually(t, "the connection is lost", func() bool { return !far.link.conn().IsConnected() })
+	appendTexts(t, near, key(1), 0, "a")
+	p.set(func() { p.shut = false })
+	for event := receive(t, "what was appended", events); event.Last != 1; event = receive(t, "what was appended", events) {
+		if event.Rev == 0 {
+			t.Fatalf("told %+v", event)
+		}
+	}
+}
+
 // Whoever has made the stream of the logs, its settings have to be such that no message is lost.
 func TestLogsThatLoseMessages(t *testing.T) {
 	url := startServer(t, serverOptions(t)).ClientURL()
@@ -373,6 +464,74 @@ func TestALogThatIsFull(t *testing.T) {
 	}
 	appendTexts(t, e, key(1), 2, large)
 	expectAll(t, e, key(1), large, large)
+}
+
+// A stream of logs that is so full that it takes nothing can be trimmed nevertheless. Who reads
+// before that is noted sees what there is.
+func TestALogThatIsFullToTheBrim(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	_, js := connect(t, url)
+	bucket := newBucket()
+	if _, err := js.CreateStream(bounded(t), logSettings(bucket, "websocket."+bucket, 1)); err != nil {
+		t.Fatal(err)
+	}
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	other := openEngine(t, &Opener{URLs: []string{url}, Bucket: bucket})
+	storeRoom(t, e, key(1))
+	for i := range 40 {
+		appendTexts(t, e, key(1), uint64(2*i), fmt.Sprint(2*i+1), fmt.Sprint(2*i+2))
+	}
+	expectAll(t, other, key(1), numbers(1, 80)...)
+	fill := func() {
+		t.Helper()
+		s, err := js.Stream(bounded(t), e.logs.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := s.CachedInfo().Config
+		c.MaxBytes = int64(s.CachedInfo().State.Bytes)
+		if _, err := js.UpdateStream(bounded(t), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill()
+	if _, err := e.Append(bounded(t), key(1), life, 80, [][]byte{{1}}); !errors.Is(err, engines.ErrRefused) {
+		t.Fatalf("it is not full: %v", err)
+	}
+	if err := e.Trim(bounded(t), key(1), life, 21); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []*Engine{e, other} {
+		expectAll(t, by, key(1), numbers(22, 80)...)
+	}
+	appendTexts(t, other, key(1), 80, "81")
+	subject, err := e.logs.subject(key(1), life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, err := e.newest(bounded(t), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.purge(bounded(t), subject, 60, &newest); err != nil { // and nothing is noted
+		t.Fatal(err)
+	}
+	for _, by := range []*Engine{e, other} {
+		if got, first, last, err := readAll(bounded(t), by, key(1), life, 100); err != nil || first != 59 || last != 81 || !slices.Equal(got, numbers(59, 81)) {
+			t.Errorf("%q, %d to %d, %v", got, first, last, err)
+		}
+	}
+	if err := other.Trim(bounded(t), key(1), life, 70); err != nil {
+		t.Fatal(err)
+	}
+	expectAll(t, e, key(1), numbers(71, 81)...)
+}
+
+func numbers(first, last int) (all []string) {
+	for i := first; i <= last; i++ {
+		all = append(all, fmt.Sprint(i))
+	}
+	return all
 }
 
 // The trail of each batch leads to any one before it that is kept, and stays short.

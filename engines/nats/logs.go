@@ -95,6 +95,20 @@ func (l *logs) newest(ctx context.Context, subject string) (batch, error) {
 	return parseBatch(subject, s)
 }
 
+// first asks the stream's leader for the first position that a log has; 0 if it has none.
+func (l *logs) first(ctx context.Context, subject string) (uint64, error) {
+	m, err := l.message(ctx, wanted{From: 1, Next: subject})
+	if err != nil || m.Seq == 0 {
+		return 0, err
+	}
+	h, err := parseHeaderBytes(m.Header)
+	if err != nil {
+		return 0, err
+	}
+	b, err := parseBatch(subject, stored{m.Seq, h, m.Data})
+	return b.first, err
+}
+
 // purge removes what a subject has before a sequence, or all of it if that is 0.
 func (l *logs) purge(ctx context.Context, subject string, before uint64) error {
 	request, err := json.Marshal(struct {

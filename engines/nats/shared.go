@@ -37,6 +37,7 @@ const (
 	changedToken  = "changed"
 	appendedToken = "appended"
 	messageToken  = "message"
+	lostToken     = "lost" // told within a node only
 
 	// inboxSize is how many events may wait to be told.
 	inboxSize = 32 << 10
@@ -73,6 +74,7 @@ type listeners struct {
 
 	// See hearlog.go.
 	log      string // the subject of the room's log; empty if it has none, as far as is known
+	reached  uint64 // a position that it has had
 	unsure   bool   // what was appended lately may not have been told
 	appended appended
 
@@ -271,6 +273,8 @@ func (e *Engine) handle(m *nats.Msg) {
 		e.hearTurn(key, m.Data)
 	case appendedToken:
 		e.hearAppended(key, m)
+	case lostToken:
+		e.hearing.hearLost(key)
 	case changedToken:
 		if rev, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err == nil {
 			e.hearChange(key, rev, m.Header.Get(nodeHeader))

@@ -1,0 +1,112 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Messages of others that are too many are not returned, but read: the state, the ids and what
+// is kept are as if they had been.
+func TestTooManyFreshMessages(t *testing.T) {
+	large := strings.Repeat("x", 100<<10)
+	for name, test := range map[string]struct {
+		checkpoint bool
+		look       func(c *chat) error
+	}{
+		"heard of":              {look: func(c *chat) error { _, err := c.Advance(c.Context(), c.Replica.stored.epoch, 32); return err }},
+		"with a checkpoint":     {checkpoint: true, look: func(c *chat) error { _, err := c.Reread(c.Context()); return err }},
+		"found by a conflict":   {look: func(*chat) error { return nil }},
+		"a conflict, and moved": {checkpoint: true, look: func(*chat) error { return nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChat(t, Journal{Messages: 1000})
+			c.says(do("a"), "1")
+			c.heard = nil
+			other := c.other()
+			other.says(do("c:1=b", "c:2=no way"), "2", "!the app says no way")
+			other.say(15, large)
+			if test.checkpoint {
+				other.checkpoint()
+			}
+			other.says(do("d:1="+large), "19")
+			other.say(12, large)
+			other.says(do("e:1=c"), "32")
+			if err := test.look(c); err != nil {
+				t.Fatal(err)
+			}
+			c.says(do("last"), "33")
+			if c.heard[0] != "skipped" || c.heard[len(c.heard)-1] != "33 last" || len(c.heard) != 2 {
+				t.Errorf("heard %d: %.60q", len(c.heard), c.heard)
+			}
+			if past, want := c.Past(), c.other().Past(); past.total != want.total || past.Last != want.Last {
+				t.Errorf("%d bytes up to %d, want %d up to %d", past.total, past.Last, want.total, want.Last)
+			}
+			if kept := c.kept(); len(kept) != 33 || kept[31] != "32 c" {
+				t.Errorf("%d are kept", len(kept))
+			}
+			c.heard = nil
+			c.says(do("c:1=b", "c:2=no way", "d:1="+large, "e:1=c"), "=2", "=!the app says no way", "=19", "=32")
+			c.hears()
+		})
+	}
+}
+
+// The bytes of what is fresh are counted over several reads, and until it is taken.
+func TestFreshMessagesOfSeveralReads(t *testing.T) {
+	c := newChat(t, Journal{Messages: 1000})
+	c.says(do("a"), "1")
+	c.heard = nil
+	other := c.other()
+	large := strings.Repeat("x", 600<<10)
+	for range 3 {
+		other.say(1, large)
+		if _, err := c.Reread(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.hears("skipped", "4 "+large)
+	other.say(1, large)
+	if _, err := c.Reread(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.hears("5 " + large)
+}
+
+// So many read at once and no more; a wait for a place ends with its context.
+func TestReadersWaitForEachOther(t *testing.T) {
+	var r readers
+	for range maxReaders {
+		if err := r.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := r.enter(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	r.leave()
+	if err := r.enter(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c := newChat(t, Journal{Messages: 10})
+	c.says(do("a"), "1")
+	for range maxReaders {
+		if err := c.Replica.store.readers.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := c.Past().Read(ctx, 0, 10, 10); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("reading: %v", err)
+	}
+	if _, err := c.Advance(ctx, c.Replica.stored.epoch, 2); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("looking for what is new: %v", err)
+	}
+	c.Replica.store.readers.leave()
+	c.keeps("1 a")
+}
