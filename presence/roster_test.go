@@ -182,3 +182,15 @@ func TestLongNames(t *testing.T) {
 	r.Leave(long, 0, noon)
 	expect(t, tell(t, r, noon.Add(CrowdPace)), `state {"count":1,"members":[{"user":"ann","connections":1}]}`)
 }
+
+// If nobody knows what has been told, all are told a state, once.
+func TestRestate(t *testing.T) {
+	r := NewRoster()
+	r.Join(ann)
+	tell(t, r, noon)
+	r.Restate()
+	expect(t, tell(t, r, noon.Add(Pace)), `state {"count":1,"members":[{"user":"ann","connections":1}]}`)
+	if at := r.Next(); !at.IsZero() {
+		t.Errorf("there is more to tell at %v", at)
+	}
+}

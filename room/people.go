@@ -3,6 +3,7 @@ package room
 import (
 	"time"
 
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/presence"
 )
@@ -23,6 +24,8 @@ type people struct {
 	timer     *time.Timer
 	due       time.Time // what the timer is set for; zero: it is not set
 	telling   bool      // tellPeople is under way
+
+	pausedUntil time.Time // nothing is done before that, after a panic
 
 	begun     time.Time // when other processes were asked
 	lookUntil time.Time // until when somebody outside of the room wants to know
@@ -126,6 +129,7 @@ func (r *Room) ForgetPeople() {
 	}
 	r.shared.Go(func() {
 		defer r.Release()
+		defer r.catch()
 		_ = r.publishPeople(farewell, speakPatience) // else they find out
 	})
 }
@@ -169,21 +173,61 @@ func (r *Room) remindOfPeople() {
 func (p *people) next() time.Time {
 	next := p.roster.Next()
 	if !p.lookUntil.IsZero() && (next.IsZero() || p.lookUntil.Before(next)) {
-		return p.lookUntil
+		next = p.lookUntil
+	}
+	if !next.IsZero() && next.Before(p.pausedUntil) {
+		return p.pausedUntil
 	}
 	return next
 }
 
-// tellPeople does what is due.
+// panicPause is how long nothing is told after a panic: it may be there again.
+const panicPause = time.Second
+
+// tellPeople does what is due. A panic ends neither Caddy nor the telling: after it all are
+// told a state.
 func (r *Room) tellPeople(p *people) {
-	r.mu.Lock()
-	if r.people != p || p.telling {
-		r.mu.Unlock()
+	if !r.beginTelling(p) {
 		return
 	}
-	r.Retain()
 	defer r.Release()
+	defer r.catch()
+	panicked := true
+	defer func() { r.endTelling(p, panicked) }()
+	t := r.takeTidings(p)
+	t.tell()
+	if t.publishes {
+		r.tellOthers(p, t.list)
+	}
+	panicked = false
+}
+
+// tellOthers tells other processes who is here, and notes whether they could be told.
+func (r *Room) tellOthers(p *people, l presence.List) {
+	if p.failed = r.publishPeople(l, p.patience()) != nil; !p.failed {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.roster.Unheard(time.Now())
+}
+
+// beginTelling reports whether the caller is to do what is due. Then it has a reference.
+func (r *Room) beginTelling(p *people) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people != p || p.telling {
+		return false
+	}
+	r.Retain()
 	p.telling, p.due = true, time.Time{}
+	return true
+}
+
+// takeTidings takes what is to be told now.
+func (r *Room) takeTidings(p *people) (t tidings) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	now := time.Now()
 	if !p.lookUntil.After(now) {
 		p.lookUntil = time.Time{}
@@ -191,22 +235,39 @@ func (r *Room) tellPeople(p *people) {
 	for _, who := range p.roster.Expire(now) {
 		r.noteComing(wentOut, who)
 	}
-	t := r.nextTidings(now)
-	list, others := p.roster.Publish(now)
-	r.mu.Unlock()
-	t.tell()
-	if others {
-		p.failed = r.publishPeople(list, p.patience()) != nil
-	}
-	r.mu.Lock()
-	p.telling = false
-	if others && p.failed {
-		p.roster.Unheard(time.Now())
-	}
-	release := r.people == p && r.goOnWithPeople()
-	r.mu.Unlock()
-	if release {
+	t = r.nextTidings(p, now)
+	t.list, t.publishes = p.roster.Publish(now)
+	return t
+}
+
+// endTelling goes on with what comes next.
+func (r *Room) endTelling(p *people, panicked bool) {
+	if r.concludeTelling(p, panicked) {
 		r.Release()
+	}
+}
+
+// concludeTelling reports whether the caller has to release the room.
+func (r *Room) concludeTelling(p *people, panicked bool) (release bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.telling = false
+	if panicked {
+		r.tellAnew(p)
+	}
+	return r.people == p && r.goOnWithPeople()
+}
+
+// tellAnew has all told a state later: some may have missed something. mu is held.
+func (r *Room) tellAnew(p *people) {
+	p.pausedUntil = time.Now().Add(panicPause)
+	p.roster.Restate()
+	p.newcomers = nil
+	for _, m := range r.members {
+		if m.presence != uncounted && m.hearsOfPeople() {
+			m.presence = counted
+			p.newcomers = append(p.newcomers, m)
+		}
 	}
 }
 
@@ -214,11 +275,13 @@ func (r *Room) tellPeople(p *people) {
 type tidings struct {
 	newcomers, others []*Member
 	state, change     *message.Batch
+
+	list      presence.List // for other processes
+	publishes bool          // they are told
 }
 
 // nextTidings takes what is to be told now, if there is anything. mu is held.
-func (r *Room) nextTidings(now time.Time) (t tidings) {
-	p := r.people
+func (r *Room) nextTidings(p *people, now time.Time) (t tidings) {
 	tick, ok := p.roster.Tick(now)
 	if !ok {
 		return t
@@ -230,13 +293,14 @@ func (r *Room) nextTidings(now time.Time) (t tidings) {
 			t.change = message.NewBatch(messageOf(tick.Change))
 		}
 	}
-	for _, m := range p.newcomers {
+	newcomers := p.newcomers
+	p.newcomers = nil
+	for _, m := range newcomers {
 		if m.presence == counted && m.route.Config().Presence.On { // it has not left meanwhile
 			m.presence = informed
 			t.newcomers = append(t.newcomers, m)
 		}
 	}
-	p.newcomers = nil
 	return t
 }
 
@@ -260,12 +324,23 @@ func messageOf(n presence.News) message.Message {
 func (t tidings) tell() {
 	for i, m := range t.newcomers {
 		rest(i)
-		m.conn.Present(t.state, t.state)
+		m.present(t.state, t.state)
 	}
 	for i, m := range t.others {
 		rest(i)
-		m.conn.Present(t.change, t.state)
+		m.present(t.change, t.state)
 	}
+}
+
+// present tells m of people. After a panic nobody knows what it was told: it is closed.
+func (m *Member) present(change, whole *message.Batch) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.room.reportPanic(p)
+			m.conn.Close(frames.InternalError, "internal error")
+		}
+	}()
+	m.conn.Present(change, whole)
 }
 
 const (
