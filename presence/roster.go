@@ -108,6 +108,16 @@ func (r *Roster) Expire(now time.Time) (left []Person) {
 	return left
 }
 
+// EndGrace ends the grace of all that may come back, and returns those that have left with it.
+func (r *Roster) EndGrace() (left []Person) {
+	for len(r.leaving) > 0 {
+		s := heap.Pop(&r.leaving).(*stay)
+		r.leave(s)
+		left = append(left, s.person)
+	}
+	return left
+}
+
 // part removes somebody who is not there any more, neither here nor elsewhere.
 func (r *Roster) part(s *stay) {
 	if s.isHere() || s.nodes > 0 {

@@ -13,9 +13,9 @@ import (
 // beside the turns, so that nothing else in the room waits for it: on the goroutine of a
 // timer, one at a time. What is told is encoded once for all.
 //
-// The room stays in memory as long as somebody is there, or may come back. Where other
-// processes have the room, too, each tells the others who is there by itself; see sharing.go of
-// package presence.
+// The room stays in memory as long as somebody is there, or may come back, unless the hub has
+// too many rooms (LetGo). Where other processes have the room, too, each tells the others who
+// is there by itself; see sharing.go of package presence.
 //
 // All of it is guarded by Room.mu.
 type people struct {
@@ -29,6 +29,7 @@ type people struct {
 
 	begun     time.Time // when other processes were asked
 	lookUntil time.Time // until when somebody outside of the room wants to know
+	looking   int       // how many of them wait for their answers
 	failed    bool      // others could not be told last time; owned by tellPeople
 }
 
@@ -97,7 +98,7 @@ func (r *Room) part(m *Member) (release bool) {
 // goOnWithPeople sets the timer for what comes next. If nobody is there any more it ends, and
 // reports that the caller has to release the room. mu is held.
 func (r *Room) goOnWithPeople() (release bool) {
-	if p := r.people; !p.roster.IsDone() || p.telling || p.lookUntil.After(time.Now()) {
+	if p := r.people; !p.roster.IsDone() || p.telling || p.looking > 0 || p.lookUntil.After(time.Now()) {
 		r.remindOfPeople()
 		return false
 	}
@@ -111,6 +112,37 @@ func (r *Room) endPeople() {
 		timer.Stop()
 	}
 	r.people = nil
+}
+
+// HasPeople reports whether people keep the room in memory: they are there, may come back, or
+// somebody has asked for them lately.
+func (r *Room) HasPeople() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.people != nil
+}
+
+// LetGo has people keep the room in memory no longer, if nobody is in it: whoever may come
+// back has left.
+func (r *Room) LetGo() {
+	if r.endGrace() {
+		r.Release()
+	}
+}
+
+// endGrace reports whether the caller has to release the room.
+func (r *Room) endGrace() (release bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.people
+	if p == nil || len(r.members) > 0 {
+		return false
+	}
+	p.lookUntil = time.Time{}
+	for _, who := range p.roster.EndGrace() {
+		r.noteComing(wentOut, who)
+	}
+	return r.goOnWithPeople()
 }
 
 // ForgetPeople ends the option presence, now that everybody has to go.
