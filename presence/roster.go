@@ -8,10 +8,11 @@ import (
 // Roster is the people in a room, and what is still to be told of them. It is not safe for
 // concurrent use.
 type Roster struct {
-	people  map[Person]*stay
-	come    uint64 // how many have come so far
-	size    int    // of a list of all
-	leaving leaving
+	people   map[Person]*stay
+	come     uint64 // how many have come so far
+	size     int    // of a list of all
+	leaving  leaving
+	revision uint64
 	telling
 	sharing
 }
@@ -38,6 +39,9 @@ func NewRoster() *Roster {
 // Count returns how many people are there.
 func (r *Roster) Count() int { return len(r.people) + r.unlisted }
 
+// Revision is another one whenever State may be.
+func (r *Roster) Revision() uint64 { return r.revision }
+
 // Here returns how many people are there as far as this node knows by itself.
 func (r *Roster) Here() int { return r.ours }
 
@@ -53,6 +57,7 @@ func (r *Roster) Join(p Person) (came bool) {
 		heap.Remove(&r.leaving, s.index)
 	}
 	r.changedHere = true
+	r.revision++
 	return came
 }
 
@@ -77,6 +82,7 @@ func (r *Roster) Leave(p Person, grace time.Duration, now time.Time) (left bool)
 	s.here--
 	s.connections--
 	r.changedHere = true
+	r.revision++
 	switch {
 	case s.here > 0:
 		return false
@@ -93,6 +99,7 @@ func (r *Roster) Leave(p Person, grace time.Duration, now time.Time) (left bool)
 func (r *Roster) leave(s *stay) {
 	r.ours--
 	r.changedHere = true
+	r.revision++
 	r.part(s)
 }
 

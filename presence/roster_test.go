@@ -194,3 +194,20 @@ func TestRestate(t *testing.T) {
 		t.Errorf("there is more to tell at %v", at)
 	}
 }
+
+// News stays what it was when the roster changes: it is encoded later.
+func TestNewsIsACopy(t *testing.T) {
+	r := NewRoster()
+	r.Join(ann)
+	r.Join(guest)
+	tick, _ := r.Tick(noon)
+	state, revision := r.State(), r.Revision()
+	r.Join(ann)
+	r.Leave(guest, 0, noon)
+	r.Join(bob)
+	if r.Revision() == revision {
+		t.Error("the revision is the same")
+	}
+	expect(t, string(state.JSON()), `{"count":2,"members":[{"user":"ann","connections":1},{"id":"GUEST"}]}`)
+	expect(t, string(tick.Change.JSON()), `{"count":2,"joined":[{"user":"ann","connections":1},{"id":"GUEST"}]}`)
+}

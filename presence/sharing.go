@@ -135,6 +135,7 @@ func (r *Roster) Hear(l List, now time.Time) {
 
 // drop takes back what a node has told.
 func (r *Roster) drop(n *node) {
+	r.revision++
 	for p, connections := range n.people {
 		s := r.people[p]
 		s.nodes--

@@ -110,12 +110,11 @@ func (r *Roster) change() News {
 	n := News{Count: r.Count()}
 	for p := range r.changed {
 		if s, there := r.people[p]; there {
-			n.joined = append(n.joined, s)
+			n.joined = append(n.joined, s.arrival())
 		} else {
 			n.left = append(n.left, p)
 		}
 	}
-	n.sort()
 	return n
 }
 
@@ -133,10 +132,9 @@ func (r *Roster) State() News {
 	if !r.fits() {
 		return n
 	}
-	n.joined = make([]*stay, 0, len(r.people))
+	n.joined = make([]arrival, 0, len(r.people))
 	for _, s := range r.people {
-		n.joined = append(n.joined, s)
+		n.joined = append(n.joined, s.arrival())
 	}
-	n.sort()
 	return n
 }

@@ -15,7 +15,7 @@
 //	keeping.go, recent.go   messages that are kept; catchup.go: what somebody is sent of them
 //	                who joins; history.go: what a plain request is shown
 //	people.go       who is there, as members are told; comings.go: as the outside is;
-//	                elsewhere.go: in other processes
+//	                people_shown.go: as a GET is; elsewhere.go: in other processes
 //	opening.go      an app that acts in the room by itself
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app

@@ -23,6 +23,7 @@ type people struct {
 	newcomers []*Member // that are still to be told who is there
 	timer     *time.Timer
 	due       time.Time // what the timer is set for; zero: it is not set
+	shown     *shown    // what People has told last; nil: nothing
 	telling   bool      // tellPeople is under way
 
 	pausedUntil time.Time // nothing is done before that, after a panic
@@ -305,8 +306,8 @@ func (r *Room) tellAnew(p *people) {
 
 // tidings is what is told of people at a time, and to whom.
 type tidings struct {
+	presence.Tick
 	newcomers, others []*Member
-	state, change     *message.Batch
 
 	list      presence.List // for other processes
 	publishes bool          // they are told
@@ -318,12 +319,8 @@ func (r *Room) nextTidings(p *people, now time.Time) (t tidings) {
 	if !ok {
 		return t
 	}
-	t.state = message.NewBatch(messageOf(tick.State))
-	if t.change = t.state; tick.All {
+	if t.Tick = tick; tick.All {
 		t.others = r.informedMembers()
-		if tick.Change.Name() != tick.State.Name() {
-			t.change = message.NewBatch(messageOf(tick.Change))
-		}
 	}
 	newcomers := p.newcomers
 	p.newcomers = nil
@@ -354,13 +351,21 @@ func messageOf(n presence.News) message.Message {
 
 // tell tells the members. Many are told in bursts, so that their number holds up nobody else.
 func (t tidings) tell() {
+	if len(t.newcomers)+len(t.others) == 0 {
+		return
+	}
+	state := message.NewBatch(messageOf(t.State))
+	change := state
+	if t.All && t.Change.Name() != t.State.Name() {
+		change = message.NewBatch(messageOf(t.Change))
+	}
 	for i, m := range t.newcomers {
 		rest(i)
-		m.present(t.state, t.state)
+		m.present(state, state)
 	}
 	for i, m := range t.others {
 		rest(i)
-		m.present(t.change, t.state)
+		m.present(change, state)
 	}
 }
 
@@ -386,18 +391,3 @@ func rest(i int) {
 		time.Sleep(burstRest)
 	}
 }
-
-// People tells who is in the room now, as a message of the subprotocol json.
-func (r *Room) People() []byte {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.people == nil {
-		return Nobody()
-	}
-	return payloadOf(r.people.roster.State())
-}
-
-// Nobody is what People tells of an empty room.
-func Nobody() []byte { return payloadOf(presence.NewRoster().State()) }
-
-func payloadOf(n presence.News) []byte { return messageOf(n).Payload(message.JSON) }
