@@ -255,6 +255,11 @@ type Event struct {
 	Last  uint64
 	// Message is what was published; nil if the room, or its log, was changed.
 	Message []byte
+	// Lost tells, alone, that this process cannot reach others from now on, or can again: what
+	// was published lately may have been lost on its way, in both directions. An engine that
+	// does not notice such a thing, or has no use for it, never tells it. What was stored
+	// is told all the same.
+	Lost bool
 }
 
 // What an Engine reports; compare with errors.Is.

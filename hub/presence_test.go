@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/apps/broadcast"
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
@@ -129,6 +130,28 @@ func TestPeopleOfANodeThatIsCutOff(t *testing.T) {
 		other.shows(`"count":1,"members":[{"user":"ann","connections":1}]`)
 		c.set(func() { b.engine.cut = false })
 		ann.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"bob","connections":1}]}`)
+		ann.Close()
+		bob.Close()
+	})
+}
+
+// A node that finds that what it has published was lost tells it again at once, and asks.
+func TestPeopleAfterALoss(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, b, _ *presenceNode) {
+		ann := a.enter("ann")
+		ann.ExpectPrefix(`{"type":"presence","event":"state","count":1,`)
+		b.Presence(t.Context(), b.route, "elsewhere") // which opens the engine
+		c.set(func() { b.engine.mute = true })
+		bob := b.enter("bob")
+		bob.ExpectPrefix(`{"type":"presence","event":"state","count":1,`)
+		c.set(func() { b.engine.mute = false })
+		begun := time.Now()
+		c.tellOne(b.engine, engines.Event{Lost: true})
+		ann.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"bob","connections":1}]}`)
+		bob.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"ann","connections":1}]}`)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
 		ann.Close()
 		bob.Close()
 	})

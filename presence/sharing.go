@@ -7,8 +7,10 @@ import "time"
 // is gone, with all its people. So nothing is stored, and what is lost is made up for.
 
 const (
-	// Renewal is after how long others are told again.
-	Renewal = 4 * time.Second
+	// Renewal is after how long others are told again. A way on which all is lost has to be
+	// noticed, and replaced, within Lifetime-Renewal of when it begins, or people leave and come
+	// back who were there all the time.
+	Renewal = 2500 * time.Millisecond
 	// Lifetime is how long a node is known that is not heard of.
 	Lifetime = 10 * time.Second
 )
@@ -73,9 +75,18 @@ func (r *Roster) Publish(now time.Time) (l List, ok bool) {
 // are known stay so, and are asked when they can be reached.
 func (r *Roster) Unheard(now time.Time) {
 	r.asks = true
-	r.published = now.Add(Renewal - Pace) // which is when it is tried again
+	if !r.published.IsZero() { // nobody has called Ask meanwhile
+		r.published = now.Add(Renewal - Pace) // which is when it is tried again
+	}
 	for _, n := range r.nodes {
 		n.until = now.Add(2 * Lifetime)
+	}
+}
+
+// Ask has the others told, and asked, at once: what was told lately may be lost.
+func (r *Roster) Ask() {
+	if r.self != "" {
+		r.asks, r.published = true, time.Time{}
 	}
 }
 

@@ -283,3 +283,26 @@ func agree(t *testing.T, random *rand.Rand) {
 		}
 	}
 }
+
+// After a loss a node tells and asks at once, also if it could not do so a moment ago.
+func TestANodeAsksAfterALoss(t *testing.T) {
+	a, b := shared("a"), shared("b")
+	a.Join(ann)
+	b.Join(bob)
+	pass(t, b, a, noon)
+	if _, ok := a.Publish(noon); !ok {
+		t.Fatal("nothing is told")
+	}
+	a.Ask() // while that is on its way
+	a.Unheard(noon)
+	if !pass(t, a, b, noon) || b.Count() != 2 {
+		t.Errorf("%d people are known", b.Count())
+	}
+	if !pass(t, b, a, noon.Add(Pace)) {
+		t.Error("the answer is missing")
+	}
+	alone := NewRoster()
+	if alone.Ask(); !alone.Next().IsZero() {
+		t.Error("a node without others asks")
+	}
+}

@@ -70,6 +70,16 @@ func (r *Room) hearPeople(told []byte) {
 	}
 }
 
+// askForPeople tells others, and asks them, at once: what was told lately may be lost.
+func (r *Room) askForPeople() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people != nil {
+		r.people.roster.Ask()
+		r.remindOfPeople()
+	}
+}
+
 // publishPeople tells other processes who is here.
 func (r *Room) publishPeople(l presence.List, patience time.Duration) error {
 	o := r.shared.others.Load()

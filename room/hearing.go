@@ -113,6 +113,8 @@ func (r *Room) ignoreOthers() {
 func (r *Room) hear(event engines.Event) {
 	defer r.catch()
 	switch {
+	case event.Lost:
+		r.askForPeople()
 	case presence.IsList(event.Message):
 		r.hearPeople(event.Message)
 	case event.Message != nil:
