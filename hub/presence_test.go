@@ -17,6 +17,7 @@ import (
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/presence"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 	"github.com/caddyws/caddy-websocket/socket"
@@ -115,9 +116,7 @@ func TestPeopleOfANodeThatIsCutOff(t *testing.T) {
 		a.shows(both)
 		c.set(func() { b.engine.cut = true })
 		begun := time.Now()
-		for range 2 {
-			ann.ExpectPrefix(`{"type":"presence"`)
-		}
+		ann.ExpectPrefix(`{"type":"presence","event":"state","count":2,`)
 		ann.Expect(`{"type":"presence","event":"change","count":1,"left":[{"user":"bob"}]}`)
 		if took := time.Since(begun); took > 10*time.Second {
 			t.Errorf("it took %v", took)
@@ -132,6 +131,36 @@ func TestPeopleOfANodeThatIsCutOff(t *testing.T) {
 		ann.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"bob","connections":1}]}`)
 		ann.Close()
 		bob.Close()
+	})
+}
+
+// The first to join on a node is told everybody that is there, as the first that it is told.
+func TestTheFirstOnANodeIsToldOfAll(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, b, other *presenceNode) {
+		ann, bob := a.enter("ann"), b.enter("bob")
+		time.Sleep(time.Second)
+		carl := other.enter("carl")
+		said, err := carl.ReadText()
+		if err != nil || !strings.HasPrefix(said, `{"type":"presence","event":"state","count":3,`) {
+			t.Errorf("told %s, %v", said, err)
+		}
+		for _, c := range []*hubtest.Client{ann, bob, carl} {
+			c.Close()
+		}
+	})
+}
+
+// Who joins a node that cannot reach the others is told at once who is here.
+func TestTheFirstOnANodeThatIsCutOff(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, _, _ *presenceNode) {
+		c.set(func() { a.engine.cut = true })
+		begun := time.Now()
+		ann := a.enter("ann")
+		ann.ExpectPrefix(`{"type":"presence","event":"state","count":1,`)
+		if took := time.Since(begun); took > presence.Pace {
+			t.Errorf("it took %v", took)
+		}
+		ann.Close()
 	})
 }
 

@@ -78,11 +78,16 @@ func (r *Roster) nextChange() time.Time {
 func (r *Roster) nextTick() (at time.Time) {
 	switch {
 	case r.greets:
-		return r.ticked.Add(Pace)
+		at = r.ticked.Add(Pace)
 	case r.hasNews():
-		return r.nextChange()
+		at = r.nextChange()
+	default:
+		return time.Time{}
 	}
-	return time.Time{}
+	if at.Before(r.answered) {
+		return r.answered
+	}
+	return at
 }
 
 // Tick returns what is to be told now, if there is anything.

@@ -74,9 +74,10 @@ func (r *Room) meet(m *Member) {
 // needPeople returns the people, as those of an empty room if there are none. mu is held.
 func (r *Room) needPeople() *people {
 	if r.people == nil {
-		r.people = &people{roster: presence.NewRoster(), begun: time.Now()}
+		now := time.Now()
+		r.people = &people{roster: presence.NewRoster(), begun: now}
 		if r.shared.Sharing {
-			r.people.roster.Share(r.shared.Node)
+			r.people.roster.Share(r.shared.Node, now)
 		}
 		r.Retain()
 	}
