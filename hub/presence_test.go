@@ -258,3 +258,43 @@ func TestARoomWithUsersThatMayComeBackIsSwitched(t *testing.T) {
 		checkClosed(t, h)
 	})
 }
+
+// When rooms are kept elsewhere from now on, in this process, all have left them. When the
+// process ends nobody is told that.
+func TestPeopleOfAHubThatEnds(t *testing.T) {
+	for code, want := range map[frames.CloseCode]string{
+		frames.ServiceRestart: `joined {"user":"ann","count":1} joined {"user":"bob","count":2} left {"user":"ann","count":1} left {"user":"bob","count":0}`,
+		frames.GoingAway:      `joined {"user":"ann","count":1} joined {"user":"bob","count":2}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := hub.New(new(memory.Opener), hub.Limits{}, zap.NewNop)
+			var told []string
+			h.Watch(func(n room.News) bool {
+				told = append(told, n.Name, string(n.Body.JSON))
+				return true
+			})
+			rt := patientRoute()
+			for _, user := range []string{"ann", "bob"} {
+				c, err := hubtest.Dial(t, h, rt, room.Visitor{Room: "room", User: user})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() { // until it is told to go
+					defer c.Close()
+					for {
+						if _, err := c.ReadText(); err != nil {
+							return
+						}
+					}
+				}()
+			}
+			synctest.Wait()
+			if err := h.Close(time.Minute, code, ""); err != nil {
+				t.Error(err)
+			}
+			if got := strings.Join(told, " "); got != want {
+				t.Errorf("%d: told %s, want %s", code, got, want)
+			}
+		})
+	}
+}

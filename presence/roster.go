@@ -45,6 +45,19 @@ func (r *Roster) Revision() uint64 { return r.revision }
 // Here returns how many people are there as far as this node knows by itself.
 func (r *Roster) Here() int { return r.ours }
 
+// HereNow returns the people that are here, in no order, those in their grace among them.
+func (r *Roster) HereNow() (all []Person) {
+	for _, s := range r.people {
+		if s.isHere() {
+			all = append(all, s.person)
+		}
+	}
+	return all
+}
+
+// Connected reports whether anybody is here but those in their grace.
+func (r *Roster) Connected() bool { return r.ours > len(r.leaving) }
+
 // Join adds a connection of a person, and reports whether the person was not here.
 func (r *Roster) Join(p Person) (came bool) {
 	s := r.meet(p)

@@ -95,7 +95,8 @@ func (r *Roster) Ask() {
 	}
 }
 
-// Farewell returns what the others are told when this node ends: users may come back to them.
+// Farewell returns what the others are told when this node has ended, and nobody is connected to
+// it any more: its users may come to them.
 func (r *Roster) Farewell() List {
 	l := List{Node: r.self}
 	if r.ours > MaxListed {

@@ -81,13 +81,11 @@ func (r *Room) askForPeople() {
 }
 
 // publishPeople tells other processes who is here.
-func (r *Room) publishPeople(l presence.List, patience time.Duration) error {
+func (r *Room) publishPeople(ctx context.Context, l presence.List) error {
 	o := r.shared.others.Load()
 	if o == nil {
 		return errDeaf
 	}
-	ctx, cancel := context.WithTimeout(r.shared.Context, patience)
-	defer cancel()
 	err := r.shared.publish(ctx, r.key, l.Bytes(o.most))
 	if err != nil && r.shared.Store.Failed != nil {
 		r.shared.Store.Failed("publish")

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
@@ -32,6 +33,9 @@ type people struct {
 	lookUntil time.Time // until when somebody outside of the room wants to know
 	looking   int       // how many of them wait for their answers
 	failed    bool      // others could not be told last time; owned by tellPeople
+
+	ending bool // everybody has to go; see people_end.go
+	parted bool // others have been told the last
 }
 
 // presenceOf is what a member has to do with the people in the room.
@@ -62,7 +66,7 @@ func (r *Room) meet(m *Member) {
 	p := r.needPeople()
 	m.presence = counted
 	if who := m.person(); p.roster.Join(who) {
-		r.noteComing(cameIn, who)
+		r.noteComing(cameIn, who, p.roster.Count())
 	}
 	if m.hearsOfPeople() {
 		p.newcomers = append(p.newcomers, m)
@@ -92,7 +96,7 @@ func (r *Room) part(m *Member) (release bool) {
 	}
 	m.presence = uncounted
 	if who := m.person(); r.people.roster.Leave(who, m.route.Config().Presence.Grace, time.Now()) {
-		r.noteComing(wentOut, who)
+		r.noteComing(wentOut, who, r.people.roster.Count())
 	}
 	return r.goOnWithPeople()
 }
@@ -100,12 +104,23 @@ func (r *Room) part(m *Member) (release bool) {
 // goOnWithPeople sets the timer for what comes next. If nobody is there any more it ends, and
 // reports that the caller has to release the room. mu is held.
 func (r *Room) goOnWithPeople() (release bool) {
-	if p := r.people; !p.roster.IsDone() || p.telling || p.looking > 0 || p.lookUntil.After(time.Now()) {
+	if !r.people.isDone() {
 		r.remindOfPeople()
 		return false
 	}
 	r.endPeople()
 	return true
+}
+
+// isDone reports whether there is nothing more to tell, and nobody who wants to know.
+func (p *people) isDone() bool {
+	switch {
+	case p.telling:
+		return false
+	case p.ending:
+		return p.parted
+	}
+	return p.roster.IsDone() && p.looking == 0 && !p.lookUntil.After(time.Now())
 }
 
 // endPeople forgets who is there. mu is held.
@@ -141,31 +156,8 @@ func (r *Room) endGrace() (release bool) {
 		return false
 	}
 	p.lookUntil = time.Time{}
-	for _, who := range p.roster.EndGrace() {
-		r.noteComing(wentOut, who)
-	}
+	r.noteLeft(p.roster.EndGrace())
 	return r.goOnWithPeople()
-}
-
-// ForgetPeople ends the option presence, now that everybody has to go.
-func (r *Room) ForgetPeople() {
-	r.mu.Lock()
-	if r.people == nil {
-		r.mu.Unlock()
-		return
-	}
-	farewell := r.people.roster.Farewell()
-	r.endPeople()
-	r.mu.Unlock()
-	if !r.shared.HasOthers() {
-		r.Release()
-		return
-	}
-	r.shared.Go(func() {
-		defer r.Release()
-		defer r.catch()
-		_ = r.publishPeople(farewell, speakPatience) // else they find out
-	})
 }
 
 // reviewPresence follows the option presence of the member's route, which may have changed.
@@ -206,6 +198,9 @@ func (r *Room) remindOfPeople() {
 // next returns when there is something to do; zero if never.
 func (p *people) next() time.Time {
 	next := p.roster.Next()
+	if p.ending && !p.roster.Connected() {
+		next = time.Now()
+	}
 	if !p.lookUntil.IsZero() && (next.IsZero() || p.lookUntil.Before(next)) {
 		next = p.lookUntil
 	}
@@ -230,7 +225,10 @@ func (r *Room) tellPeople(p *people) {
 	defer func() { r.endTelling(p, panicked) }()
 	t := r.takeTidings(p)
 	t.tell()
-	if t.publishes {
+	switch {
+	case t.last:
+		r.sayFarewell(p, t.list)
+	case t.publishes:
 		r.tellOthers(p, t.list)
 	}
 	panicked = false
@@ -238,7 +236,9 @@ func (r *Room) tellPeople(p *people) {
 
 // tellOthers tells other processes who is here, and notes whether they could be told.
 func (r *Room) tellOthers(p *people, l presence.List) {
-	if p.failed = r.publishPeople(l, p.patience()) != nil; !p.failed {
+	ctx, cancel := context.WithTimeout(r.shared.Context, p.patience())
+	defer cancel()
+	if p.failed = r.publishPeople(ctx, l) != nil; !p.failed {
 		return
 	}
 	r.mu.Lock()
@@ -266,11 +266,15 @@ func (r *Room) takeTidings(p *people) (t tidings) {
 	if !p.lookUntil.After(now) {
 		p.lookUntil = time.Time{}
 	}
-	for _, who := range p.roster.Expire(now) {
-		r.noteComing(wentOut, who)
-	}
+	r.noteLeft(p.roster.Expire(now))
 	t = r.nextTidings(p, now)
 	t.list, t.publishes = p.roster.Publish(now)
+	if p.ending {
+		t.newcomers, t.others = nil, nil
+		if !p.roster.Connected() {
+			t.list, t.publishes, t.last = p.roster.Farewell(), true, true
+		}
+	}
 	return t
 }
 
@@ -312,6 +316,7 @@ type tidings struct {
 
 	list      presence.List // for other processes
 	publishes bool          // they are told
+	last      bool          // and nothing more
 }
 
 // nextTidings takes what is to be told now, if there is anything. mu is held.

@@ -27,14 +27,25 @@ type hall struct {
 	logs  *observer.ObservedLogs
 }
 
-func newHall() *hall {
+func newHall(grace time.Duration) *hall {
 	core, logs := observer.New(zap.InfoLevel)
 	logger := zap.New(core)
-	rt := route.New("hall", "test", route.Config{App: new(broadcast.App), Presence: route.Presence{On: true}})
+	rt := route.New("hall", "test", route.Config{App: new(broadcast.App), Presence: route.Presence{On: true, Grace: grace}})
 	return &hall{route: rt, logs: logs, Room: New(engines.Key{App: "test", Room: "hall"}, rt, &Shared{
 		Store: new(replica.Store), Tally: tally.NewSet(), Log: func() *zap.Logger { return logger },
-		Go: func(f func()) { go f() }, Idle: func(*Room) {}, HasNews: func(*Room) {}, Context: context.Background(),
+		Go: func(f func()) { go f() }, Idle: func(*Room) {}, HasNews: func(r *Room) { go takeNews(r) }, Context: context.Background(),
 	})}
+}
+
+// takeNews takes what is told outside of a room.
+func takeNews(r *Room) {
+	for {
+		if _, ok := r.Untold(); !ok {
+			r.Release()
+			return
+		}
+		r.Told()
+	}
 }
 
 // hearer is the connection of somebody in a hall.
@@ -106,7 +117,7 @@ func (h *hall) checkPanic(t *testing.T, text string) {
 // A panic while one member is told who is there closes that member: the others are told.
 func TestAMemberThatCannotBeToldOfPeople(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHall()
+		h := newHall(0)
 		ann, broken, carl := h.enter(t, "ann"), h.enter(t, "broken"), h.enter(t, "carl")
 		broken.panics = true
 		dora := h.enter(t, "dora")
@@ -129,7 +140,7 @@ func TestAMemberThatCannotBeToldOfPeople(t *testing.T) {
 // all are told a state soon, for nobody knows what they have missed.
 func TestAPanicOnTellingPeople(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHall()
+		h := newHall(0)
 		ann, bob := h.enter(t, "ann"), h.enter(t, "bob")
 		h.mu.Lock()
 		h.people.newcomers = append(h.people.newcomers, &Member{presence: counted}) // it has no route
@@ -172,7 +183,7 @@ func (*panickingEngine) Publish(context.Context, engines.Key, []byte) error { re
 // A panic of what tells of other processes, or on hearing of them, ends nothing else.
 func TestAPanicOnHearingOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, engine := newHall(), new(panickingEngine)
+		h, engine := newHall(0), new(panickingEngine)
 		h.shared.Sharing = true
 		h.shared.SetOthers(engine, 1<<10)
 		h.Retain()

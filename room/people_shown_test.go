@@ -9,7 +9,7 @@ import (
 // Who is there is encoded once for all who ask, until it changes.
 func TestPeopleAreEncodedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHall()
+		h := newHall(0)
 		ann := h.enter(t, "ann")
 		first := h.People()
 		if again := h.People(); &again[0] != &first[0] {
@@ -37,7 +37,7 @@ func TestPeopleAreEncodedOnce(t *testing.T) {
 // While what is told is encoded the room goes on.
 func TestPeopleAreEncodedBesideTheRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHall()
+		h := newHall(0)
 		ann := h.enter(t, "ann")
 		s := h.showPeople()
 		h.mu.Lock() // which nobody needs for that
