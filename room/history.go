@@ -36,7 +36,9 @@ func (r *Room) History(ctx context.Context, seen Seen, limit int) (h History, er
 	asks := Member{identity: &identity{seen: seen}}
 	version, known := asks.wanted(now, limit)
 	h = History{Epoch: now.epoch, First: oldest, Last: now.version, Gap: !known || seen.said && version < oldest}
-	h.gap = now.gapBefore(oldest)
+	if h.gap = now.gapBefore(oldest); h.Gap {
+		r.tally.Gap()
+	}
 	if version = max(version, oldest); !seen.said {
 		version, err = now.past.Newest(ctx, oldest, limit, maxShown)
 	}

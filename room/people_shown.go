@@ -24,6 +24,17 @@ func (r *Room) People() []byte {
 	return s.payload()
 }
 
+// CountPeople returns how many people are in the room by what this process knows by itself, and
+// how many by what others have told, too.
+func (r *Room) CountPeople() (here, there int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people == nil {
+		return 0, 0
+	}
+	return r.people.roster.Here(), r.people.roster.Count()
+}
+
 // showPeople returns what is to be told; nil if nobody is there.
 func (r *Room) showPeople() *shown {
 	r.mu.Lock()
