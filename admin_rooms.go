@@ -13,6 +13,7 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/room"
+	"github.com/caddyws/caddy-websocket/route"
 )
 
 // shownRoom is a room as the admin API shows it.
@@ -20,6 +21,7 @@ type shownRoom struct {
 	App     string    `json:"app"`
 	Room    string    `json:"room"`
 	Members int       `json:"members"`
+	People  int       `json:"people,omitempty"` // by the option presence
 	Version uint64    `json:"version"`
 	Stored  int       `json:"stored_bytes"`
 	LastUse time.Time `json:"last_use,omitzero"`
@@ -27,7 +29,7 @@ type shownRoom struct {
 }
 
 func showRoom(v hub.RoomView) shownRoom {
-	shown := shownRoom{App: v.App, Room: v.Room, Members: v.Members, Version: v.Version, Stored: v.Size, LastUse: v.Used}
+	shown := shownRoom{App: v.App, Room: v.Room, Members: v.Members, People: v.People, Version: v.Version, Stored: v.Size, LastUse: v.Used}
 	if v.Err != nil {
 		shown.Error = v.Err.Error()
 	}
@@ -85,8 +87,18 @@ func (p *parameters) roomKey() engines.Key {
 // roomDetails is a room with what is in it.
 type roomDetails struct {
 	shownRoom
-	View *shownView `json:"view,omitempty"`
+	View     *shownView      `json:"view,omitempty"`
+	History  *shownHistory   `json:"history,omitempty"`
+	Presence json.RawMessage `json:"presence,omitempty"` // as clients are told it
 	connectionPage
+}
+
+// shownHistory is what a room keeps of its messages: those from the version first to last.
+type shownHistory struct {
+	Epoch string `json:"epoch"`
+	First uint64 `json:"first"` // last+1 if none is kept
+	Last  uint64 `json:"last"`
+	Kept  uint64 `json:"kept"` // how many these are
 }
 
 // shownView is the state of a room as clients are shown it.
@@ -108,8 +120,8 @@ func getRoom(a *App, w http.ResponseWriter, r *http.Request) error {
 	}
 	details := roomDetails{shownRoom: showRoom(v)}
 	details.connectionPage = a.pageOfConnections(hub.Filter{App: key.App, Room: key.Room}, after, limit)
-	if v.Err == nil {
-		details.View, err = a.viewOf(r.Context(), key, v.Route)
+	if rt := a.hub.RouteTo(key.App, v.Route); rt != nil && v.Err == nil {
+		err = details.look(r.Context(), a, rt)
 	}
 	if err != nil {
 		details.Error = err.Error()
@@ -117,13 +129,33 @@ func getRoom(a *App, w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, details)
 }
 
-// viewOf returns the state of a room, as the route with a name shows it if there is one;
-// nil if it has none, or no route has its app.
-func (a *App) viewOf(ctx context.Context, key engines.Key, by string) (*shownView, error) {
-	rt := a.hub.RouteTo(key.App, by)
-	if rt == nil {
-		return nil, nil
+// look adds what is in the room, as a route that leads to it shows it.
+func (d *roomDetails) look(ctx context.Context, a *App, rt *route.Route) (err error) {
+	key := engines.Key{App: d.App, Room: d.Room}
+	if rt.Config().Presence.On {
+		if d.Presence, err = a.hub.Presence(ctx, rt, key.Room); err != nil {
+			return err
+		}
 	}
+	if rt.Keeps {
+		d.History, err = a.historyOf(ctx, key, rt)
+	} else {
+		d.View, err = a.viewOf(ctx, key, rt)
+	}
+	return err
+}
+
+// historyOf returns which messages of a room are kept.
+func (a *App) historyOf(ctx context.Context, key engines.Key, rt *route.Route) (*shownHistory, error) {
+	h, err := a.hub.History(ctx, rt, key.Room, room.Seen{}, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &shownHistory{Epoch: h.Epoch, First: h.First, Last: h.Last, Kept: h.Last + 1 - h.First}, nil
+}
+
+// viewOf returns the state of a room, as a route shows it; nil if it has none.
+func (a *App) viewOf(ctx context.Context, key engines.Key, rt *route.Route) (*shownView, error) {
 	if _, ok := rt.App().(apps.Stateful); !ok {
 		return nil, nil
 	}

@@ -40,7 +40,9 @@ type App struct {
 	MaxConnections int `json:"max_connections,omitempty"`
 
 	// How many rooms may have members at the same time; a visitor who would need
-	// one more is answered with 503. Default: 10000.
+	// one more is answered with 503. Rooms in which the option presence waits for
+	// users to come back count too, and give way: the grace that has lasted longest
+	// ends. Default: 10000.
 	MaxRooms int `json:"max_rooms,omitempty"`
 
 	// How many rooms may have a state that is kept. Further ones can be visited,

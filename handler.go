@@ -31,6 +31,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		leaveBody(w, r)
 		if isWebSocket(r) {
 			h.countRefusal(e)
+		} else {
+			h.route.Tally.Refusal(resultFor(e))
 		}
 		e = h.refused(r, e)
 		if explains(r, e) {

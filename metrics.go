@@ -26,9 +26,11 @@ var tallies = tally.NewSet()
 var (
 	connectionsMetric = metric("connections", "Connections there are.", "route", "transport")
 	roomsMetric       = metric("rooms", "Rooms with members.", "app")
+	peopleMetric      = metric("people", "People in rooms, users and others, by the option presence.", "app")
 	storedRoomsMetric = metric("stored_rooms", "Rooms that the engine keeps.")
 	queuedMetric      = metric("queued_bytes", "Bytes that wait for clients.")
 	handshakesMetric  = metric("handshakes_total", "Handshakes, of WebSockets and event streams, by what came of them.", "route", "result")
+	refusedMetric     = metric("requests_refused_total", "Plain requests that were refused, by why.", "route", "result")
 	messagesMetric    = metric("messages_total", "Messages of clients, and to them.", "route", "direction")
 	bytesMetric       = metric("bytes_total", "Bytes of clients, and to them: payloads, headers and control frames.", "route", "direction")
 	closesMetric      = metric("closes_total", "Connections that have ended, by close code.", "route", "code")
@@ -36,6 +38,7 @@ var (
 	appErrorsMetric   = metric("app_errors_total", "Errors and panics of apps.", "route")
 	alertsMetric      = metric("alerts_total", "Alerts that have begun.", "route", "alert")
 	operationsMetric  = metric("operations_total", "Operations on the states of rooms, by what came of them.", "app", "result")
+	gapsMetric        = metric("gaps_total", "Gaps that clients were told of, since what they had asked for is not kept.", "app")
 	commitsMetric     = metric("commit_duration_seconds", "How long commits took. Those of the engine memory are not timed.")
 	batchesMetric     = metric("batch_operations", "How many operations were committed together.")
 	engineMetric      = metric("engine_errors_total", "Calls of the engine that have failed.", "engine", "operation")
@@ -63,8 +66,9 @@ func (a *App) registerMetrics(ctx caddy.Context) error {
 // Describe tells which metrics there are.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		connectionsMetric, roomsMetric, storedRoomsMetric, queuedMetric, handshakesMetric, messagesMetric, bytesMetric, closesMetric,
-		replacedMetric, appErrorsMetric, alertsMetric, operationsMetric, commitsMetric, batchesMetric, engineMetric,
+		connectionsMetric, roomsMetric, peopleMetric, storedRoomsMetric, queuedMetric, handshakesMetric, refusedMetric, messagesMetric,
+		bytesMetric, closesMetric, replacedMetric, appErrorsMetric, alertsMetric, operationsMetric, gapsMetric, commitsMetric,
+		batchesMetric, engineMetric,
 	} {
 		ch <- d
 	}
@@ -98,6 +102,9 @@ func (s sink) rooms(a *App) {
 	for app, n := range a.hub.RoomsWithMembers() {
 		s.gauge(roomsMetric, float64(n), label(app))
 	}
+	for app, n := range a.hub.People() {
+		s.gauge(peopleMetric, float64(n), label(app))
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()
 	if n, ok := a.hub.StoredRooms(ctx); ok {
@@ -126,6 +133,9 @@ func (s sink) route(name string, c tally.RouteCounts) {
 	s.gauge(connectionsMetric, float64(c.Streams), name, overEvents)
 	for result, n := range c.Handshakes {
 		s.counter(handshakesMetric, n, name, result)
+	}
+	for result, n := range c.Refusals {
+		s.counter(refusedMetric, n, name, result)
 	}
 	s.counter(messagesMetric, c.MessagesIn, name, "in")
 	s.counter(messagesMetric, c.MessagesOut, name, "out")
@@ -166,12 +176,13 @@ func gatherRoutes() (counts map[string]tally.RouteCounts, queued int) {
 	return counts, queued
 }
 
-// apps shows what is counted of operations.
+// apps shows what is counted of operations and gaps.
 func (s sink) apps() {
 	for app, t := range tallies.Apps() {
 		for result, n := range t.Operations() {
 			s.counter(operationsMetric, n, label(app), result)
 		}
+		s.counter(gapsMetric, t.Gaps(), label(app))
 	}
 	batches, durations := tallies.Work()
 	s.ch <- prometheus.MustNewConstHistogram(batchesMetric, batches.Count(), batches.Sum(), batches.Below(1, tally.Batches))

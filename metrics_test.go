@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -275,5 +276,68 @@ func TestMetricsAreDocumented(t *testing.T) {
 	slices.Sort(told)
 	if !slices.Equal(names, told) {
 		t.Errorf("there are\n%s\nand the README tells\n%s", strings.Join(names, "\n"), strings.Join(told, "\n"))
+	}
+}
+
+const rememberingSite = ":PORT {\n" + withUser + `
+	websocket /chat/* {
+		app broadcast
+		name remembering
+		history 2
+		presence
+		write header Remote-User *
+		expires {header.X-Expires} optional
+	}
+}`
+
+// Who is there, what rights refuse, gaps and what is kept are shown.
+func TestPeopleRightsAndGapsAreCounted(t *testing.T) {
+	s := start(t, rememberingSite)
+	before := s.scrape()
+	alice := s.dial("/chat/a", "Remote-User: alice")
+	s.dial("/chat/a", "Remote-User: alice")
+	reader := s.dial("/chat/a")
+	reader.send("may I?")
+	reader.expect("error: read only")
+	for status, headers := range map[int][]string{
+		http.StatusForbidden:    nil,
+		http.StatusUnauthorized: {"Remote-User: alice", "X-Expires: 1"},
+	} {
+		if answer, _ := s.request(http.MethodPost, "/chat/a", "x", headers...); answer.StatusCode != status {
+			t.Errorf("%s, want %d", answer.Status, status)
+		}
+	}
+	if _, answer, err := s.tryDial("/chat/a", "X-Expires: 1"); err == nil || answer.StatusCode != http.StatusUnauthorized {
+		t.Error(answer, err)
+	}
+	for i := range 3 {
+		s.request(http.MethodPost, "/chat/a", fmt.Sprint(i), "Remote-User: bob")
+		alice.expect(fmt.Sprint(i))
+	}
+	room := "app=broadcast&room=" + url.QueryEscape(s.roomOf("/chat/a"))
+	var details roomDetails
+	s.get("/websocket/room?"+room, &details)
+	if h := details.History; h == nil || h.First != 2 || h.Last != 3 || h.Kept != 2 || h.Epoch == "" || details.People != 2 ||
+		!strings.Contains(string(details.Presence), `"count":2,"members":[{"user":"alice","connections":2}`) {
+		t.Fatalf("%+v, %+v", details, details.History)
+	}
+	gap := "gap: what happened before " + details.History.Epoch + "-2 is not known any more"
+	s.dial("/chat/a?after="+details.History.Epoch+"-0", "Remote-User: alice").expect(gap)
+	if _, body := s.request(http.MethodGet, "/chat/a?after="+details.History.Epoch+"-0", ""); !strings.HasPrefix(body, gap) {
+		t.Errorf("told %q", body)
+	}
+	s.rises(before, samples{
+		`people{app="broadcast"}`: 2,
+		`requests_refused_total{result="read_only",route="remembering"}`: 1,
+		`requests_refused_total{result="expired",route="remembering"}`:   1,
+		`handshakes_total{result="expired",route="remembering"}`:         1,
+		`operations_total{app="broadcast",result="read_only"}`:           2,
+		`gaps_total{app="broadcast"}`:                                    2,
+	})
+	var quiet roomDetails
+	s.dial("/chat/b")
+	s.get("/websocket/room?app=broadcast&room="+url.QueryEscape(s.roomOf("/chat/b")), &quiet)
+	if h := quiet.History; h == nil || h.Kept != 0 || h.Last != 0 || h.First != 1 || quiet.People != 1 {
+		t.Errorf("a room in which nothing was said: %+v, %+v", quiet, h)
 	}
 }

@@ -22,7 +22,7 @@ type reason struct {
 	err    error         // its text is the reason; what it wraps is for the log only
 	option string        // that decides it, if one does
 	level  zapcore.Level // warn, where an option may keep out clients that are meant to come
-	result string        // of a handshake, in the metrics; empty for one that is not counted by itself
+	result string        // of the request, in the metrics; empty for one that is not counted by itself
 }
 
 // reasons are those that an option, the app or the engine decides.
@@ -33,8 +33,8 @@ var reasons = []reason{
 	{errExpires, "expires", zap.WarnLevel, "bad_expires"},
 	{errWrite, "write", zap.ErrorLevel, "write_failed"},
 	{errReadOnly, "write", zap.InfoLevel, "read_only"},
-	{errTooFast, "message_rate", zap.WarnLevel, ""},
-	{errTooBig, "max_message_size", zap.WarnLevel, ""},
+	{errTooFast, "message_rate", zap.WarnLevel, "message_rate"},
+	{errTooBig, "max_message_size", zap.WarnLevel, "max_message_size"},
 	{hub.ErrTooManyForClient, "max_connections_per_ip", zap.WarnLevel, "max_connections_per_ip"},
 	{hub.ErrTooManyConnections, "max_connections", zap.WarnLevel, "max_connections"},
 	{hub.ErrTooManyRooms, "max_rooms", zap.WarnLevel, "max_rooms"},
@@ -77,9 +77,12 @@ func reasonFor(e caddyhttp.HandlerError) reason {
 // countRefusal counts a handshake that is refused with an error.
 func (h *Handler) countRefusal(err error) {
 	if e, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-		h.route.Tally.Handshake(cmp.Or(reasonFor(e).result, "other"))
+		h.route.Tally.Handshake(resultFor(e))
 	}
 }
+
+// resultFor is the result of a request that is refused, in the metrics.
+func resultFor(e caddyhttp.HandlerError) string { return cmp.Or(reasonFor(e).result, "other") }
 
 // refused writes down why a request is refused and returns what Caddy, and so
 // handle_errors, is told of it: for a client's own mistake all that is known,

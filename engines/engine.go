@@ -258,6 +258,11 @@ type Event struct {
 	Lost bool
 	// Message is what was published; nil if the room, or its log, was changed.
 	Message []byte
+	// Cut tells, alone, that this process cannot reach others from now on, or can again: what
+	// was published lately may have been lost on its way, in both directions. An engine that
+	// does not notice such a thing, or has no use for it, never tells it. What was stored
+	// is told all the same.
+	Cut bool
 }
 
 // What an Engine reports; compare with errors.Is.

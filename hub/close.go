@@ -20,14 +20,15 @@ var ErrUnfinished = errors.New("an app or the engine has not finished in time")
 // Close lets nobody in any more and sends every member away with the code,
 // spread over the time that the limits give. Once what they began is committed
 // and they are gone it closes the engine. Those that are left after a time of
-// grace, which begins when all have been told, are cut. The error is the
-// engine's or [ErrUnfinished].
+// grace, which begins when all have been told, are cut. With the code 1012 the process
+// goes on, with other rooms: then it is told outside that the people in rooms have left.
+// The error is the engine's or [ErrUnfinished].
 func (h *Hub) Close(grace time.Duration, code frames.CloseCode, reason string) error {
 	why := route.CloseReason{Code: code, Reason: reason}
 	h.close(why)
 	for _, r := range h.all() {
 		r.LetPublishersGo()
-		r.ForgetPeople()
+		r.EndPeople(code == frames.ServiceRestart)
 	}
 	told, closed := make(chan struct{}), make(chan error, 1)
 	go func() {

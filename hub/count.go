@@ -3,6 +3,8 @@ package hub
 import (
 	"context"
 	"maps"
+
+	"github.com/caddyws/caddy-websocket/room"
 )
 
 // RoomsWithMembers is how many rooms with members there are of each app.
@@ -10,6 +12,18 @@ func (h *Hub) RoomsWithMembers() map[string]int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return maps.Clone(h.rooms.by)
+}
+
+// People is how many people are in rooms on this node, by app. Those that may come back are among
+// them, and somebody who is in two rooms counts twice.
+func (h *Hub) People() map[string]int {
+	by := make(map[string]int)
+	h.eachRoom(func(r *room.Room) {
+		if here, _ := r.CountPeople(); here > 0 {
+			by[r.Key().App] += here
+		}
+	})
+	return by
 }
 
 // StoredRooms is how many rooms the engine keeps. It reports false if the engine is not

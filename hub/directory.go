@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"container/list"
 	"errors"
 
 	"github.com/caddyws/caddy-websocket/engines"
@@ -13,6 +14,7 @@ type directory struct {
 	entries map[engines.Key]*entry
 	seated  int            // rooms with members
 	by      map[string]int // the same, by app
+	kept    *list.List     // of entries: rooms that only people keep who are not in them any more, the longest so first; see keep.go
 }
 
 // entry is what the hub knows of a room in memory.
@@ -22,10 +24,11 @@ type entry struct {
 	visited  bool          // by anybody but forget and wake
 	leaving  bool          // the forgetter is about to delete the room
 	seats    int           // members, and visitors that are about to become one
+	kept     *list.Element // in directory.kept, or nil
 }
 
 func newDirectory() directory {
-	return directory{entries: make(map[engines.Key]*entry), by: make(map[string]int)}
+	return directory{entries: make(map[engines.Key]*entry), by: make(map[string]int), kept: list.New()}
 }
 
 // stay reports whether a visitor is a member. Others are gone when they have been
@@ -80,7 +83,7 @@ func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, e
 	}
 	if ok && e.room.Keeps() != rt.Keeps {
 		if e.seats == 0 { // users that may come back hold it
-			h.shared.Go(e.room.ForgetPeople)
+			h.shared.Go(e.room.LetGo)
 		}
 		return nil, ErrSwitched
 	}
@@ -90,6 +93,7 @@ func (h *Hub) acquireLocked(key engines.Key, rt *route.Route, s stay) (*entry, e
 	}
 	if s == stays {
 		h.rooms.seat(e)
+		h.giveWay()
 	}
 	e.room.Retain()
 	return e, nil
@@ -104,6 +108,7 @@ func (h *Hub) fullLocked() bool {
 // seat counts one more member of a room.
 func (d *directory) seat(e *entry) {
 	if e.seats++; e.seats == 1 {
+		d.keepNoLonger(e)
 		d.seated++
 		d.by[e.room.Key().App]++
 	}
@@ -120,6 +125,7 @@ func (h *Hub) unseat(r *room.Room, s stay) {
 	if e.seats--; e.seats == 0 {
 		h.rooms.seated--
 		h.rooms.by[r.Key().App]--
+		h.keep(e)
 	}
 }
 
@@ -133,6 +139,7 @@ func (h *Hub) idle(r *room.Room) {
 		return
 	}
 	delete(h.rooms.entries, r.Key())
+	h.rooms.keepNoLonger(e)
 	h.forgetter.noteUnloaded(e)
 	h.waker.noteUnloaded(r)
 	h.announceEmpty()

@@ -5,7 +5,7 @@
 // # Where to look
 //
 //	hub.go          entering: from a request to a member of a room
-//	directory.go    the rooms in memory
+//	directory.go    the rooms in memory; keep.go: those in which nobody is any more
 //	connection.go   a member with its connection; plain.go: requests without one
 //	connections.go  limits of connections; roomlimit.go: of stored rooms
 //	engine.go       opening and closing the engine; backup.go: a copy of what it keeps
@@ -31,8 +31,9 @@
 //
 // # Memory
 //
-// A room is in memory while something refers to it: a member, a request, a turn. With
-// the last reference it leaves; its state is stored. Two rooms of one key are never in
+// A room is in memory while something refers to it: a member, a request, a turn, or users who
+// may come back. With the last reference it leaves; its state is stored. How many rooms have
+// members is limited, and those that only wait for users give way to them ([Limits.MaxRooms]). Two rooms of one key are never in
 // memory at the same time. The hub is closed when its last room has left.
 //
 // # Locks

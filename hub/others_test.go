@@ -44,6 +44,7 @@ type node struct {
 	opened time.Time // before that it cannot be reached
 	loads  atomic.Int64
 	cut    bool // it can neither be heard nor hear; guarded by common.mu
+	mute   bool // the same, and it does not know; guarded by common.mu
 }
 
 func newCommon() *common { return &common{hear: make(map[*func(engines.Event)]listener)} }
@@ -121,7 +122,18 @@ func (c *common) tell(except *node, key engines.Key, event engines.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for hear, l := range c.hear {
-		if l.key == key && l.node != except && !l.node.cut {
+		if l.key == key && l.node != except && !l.node.cut && !l.node.mute {
+			(*hear)(event)
+		}
+	}
+}
+
+// tellOne tells one node, about all its rooms.
+func (c *common) tellOne(n *node, event engines.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for hear, l := range c.hear {
+		if l.node == n {
 			(*hear)(event)
 		}
 	}
@@ -144,13 +156,16 @@ func (n *node) Subscribe(_ context.Context, key engines.Key, hear func(engines.E
 
 func (n *node) Publish(_ context.Context, key engines.Key, message []byte) error {
 	n.common.mu.Lock()
-	broken, pause := n.common.broken || n.cut, n.common.pause
+	broken, mute, pause := n.common.broken || n.cut, n.mute, n.common.pause
 	n.common.mu.Unlock()
 	if pause != nil {
 		<-pause
 	}
-	if broken {
+	switch {
+	case broken:
 		return errFault
+	case mute:
+		return nil
 	}
 	n.common.tell(n, key, engines.Event{Message: message})
 	return nil

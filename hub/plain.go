@@ -44,6 +44,7 @@ func (h *Hub) presenceEverywhere(ctx context.Context, rt *route.Route, name stri
 	}
 	defer r.Release()
 	r.Listen(ctx)
+	defer h.keepForPeople(r)
 	return r.PeopleEverywhere(ctx), nil
 }
 

@@ -11,11 +11,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyws/caddy-websocket/apps/broadcast"
+	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/memory"
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/hub"
 	"github.com/caddyws/caddy-websocket/hub/hubtest"
 	"github.com/caddyws/caddy-websocket/message"
+	"github.com/caddyws/caddy-websocket/presence"
 	"github.com/caddyws/caddy-websocket/room"
 	"github.com/caddyws/caddy-websocket/route"
 	"github.com/caddyws/caddy-websocket/socket"
@@ -114,7 +116,8 @@ func TestPeopleOfANodeThatIsCutOff(t *testing.T) {
 		a.shows(both)
 		c.set(func() { b.engine.cut = true })
 		begun := time.Now()
-		ann.ExpectAfter(`{"type":"presence","event":"change","count":1,"left":[{"user":"bob"}]}`)
+		ann.ExpectPrefix(`{"type":"presence","event":"state","count":2,`)
+		ann.Expect(`{"type":"presence","event":"change","count":1,"left":[{"user":"bob"}]}`)
 		if took := time.Since(begun); took > 10*time.Second {
 			t.Errorf("it took %v", took)
 		}
@@ -126,6 +129,58 @@ func TestPeopleOfANodeThatIsCutOff(t *testing.T) {
 		other.shows(`"count":1,"members":[{"user":"ann","connections":1}]`)
 		c.set(func() { b.engine.cut = false })
 		ann.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"bob","connections":1}]}`)
+		ann.Close()
+		bob.Close()
+	})
+}
+
+// The first to join on a node is told everybody that is there, as the first that it is told.
+func TestTheFirstOnANodeIsToldOfAll(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, b, other *presenceNode) {
+		ann, bob := a.enter("ann"), b.enter("bob")
+		time.Sleep(time.Second)
+		carl := other.enter("carl")
+		said, err := carl.ReadText()
+		if err != nil || !strings.HasPrefix(said, `{"type":"presence","event":"state","count":3,`) {
+			t.Errorf("told %s, %v", said, err)
+		}
+		for _, c := range []*hubtest.Client{ann, bob, carl} {
+			c.Close()
+		}
+	})
+}
+
+// Who joins a node that cannot reach the others is told at once who is here.
+func TestTheFirstOnANodeThatIsCutOff(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, _, _ *presenceNode) {
+		c.set(func() { a.engine.cut = true })
+		begun := time.Now()
+		ann := a.enter("ann")
+		ann.ExpectPrefix(`{"type":"presence","event":"state","count":1,`)
+		if took := time.Since(begun); took > presence.Pace {
+			t.Errorf("it took %v", took)
+		}
+		ann.Close()
+	})
+}
+
+// A node that finds that what it has published was lost tells it again at once, and asks.
+func TestPeopleAfterALoss(t *testing.T) {
+	onNodes(t, func(t *testing.T, c *common, a, b, _ *presenceNode) {
+		ann := a.enter("ann")
+		ann.ExpectPrefix(`{"type":"presence","event":"state","count":1,`)
+		b.Presence(t.Context(), b.route, "elsewhere") // which opens the engine
+		c.set(func() { b.engine.mute = true })
+		bob := b.enter("bob")
+		bob.ExpectPrefix(`{"type":"presence","event":"state","count":1,`)
+		c.set(func() { b.engine.mute = false })
+		begun := time.Now()
+		c.tellOne(b.engine, engines.Event{Cut: true})
+		ann.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"bob","connections":1}]}`)
+		bob.Expect(`{"type":"presence","event":"change","count":2,"joined":[{"user":"ann","connections":1}]}`)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
 		ann.Close()
 		bob.Close()
 	})
@@ -202,4 +257,44 @@ func TestARoomWithUsersThatMayComeBackIsSwitched(t *testing.T) {
 		}
 		checkClosed(t, h)
 	})
+}
+
+// When rooms are kept elsewhere from now on, in this process, all have left them. When the
+// process ends nobody is told that.
+func TestPeopleOfAHubThatEnds(t *testing.T) {
+	for code, want := range map[frames.CloseCode]string{
+		frames.ServiceRestart: `joined {"user":"ann","count":1} joined {"user":"bob","count":2} left {"user":"ann","count":1} left {"user":"bob","count":0}`,
+		frames.GoingAway:      `joined {"user":"ann","count":1} joined {"user":"bob","count":2}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := hub.New(new(memory.Opener), hub.Limits{}, zap.NewNop)
+			var told []string
+			h.Watch(func(n room.News) bool {
+				told = append(told, n.Name, string(n.Body.JSON))
+				return true
+			})
+			rt := patientRoute()
+			for _, user := range []string{"ann", "bob"} {
+				c, err := hubtest.Dial(t, h, rt, room.Visitor{Room: "room", User: user})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() { // until it is told to go
+					defer c.Close()
+					for {
+						if _, err := c.ReadText(); err != nil {
+							return
+						}
+					}
+				}()
+			}
+			synctest.Wait()
+			if err := h.Close(time.Minute, code, ""); err != nil {
+				t.Error(err)
+			}
+			if got := strings.Join(told, " "); got != want {
+				t.Errorf("%d: told %s, want %s", code, got, want)
+			}
+		})
+	}
 }

@@ -19,6 +19,7 @@ import (
 // apps.
 func (h *Hub) Adopt(before, now []*route.Route, limits Limits) {
 	h.limits.Store(&limits)
+	h.giveWayNow()
 	matching := route.Matching{Before: before, Now: now}
 	earlier := h.earlier(before, now)
 	successors, ends := make([]*route.Route, len(earlier)), make([]*route.CloseReason, len(earlier))

@@ -16,11 +16,12 @@ import (
 type RoomView struct {
 	engines.Key
 	Members  int
+	People   int    // by the option presence, of all nodes
 	Version  uint64 // operations applied
 	IsStored bool
 	Size     int       // bytes that the engine keeps for it
 	Used     time.Time // when it was last used, as far as is stored; zero if that is not known
-	Route    string    // name of the route that has last stored it; empty if that is not known
+	Route    string    // name of the route that it is of, or that has last stored it; empty if that is not known
 	Err      error     // why what is stored cannot be read, or nil
 }
 
@@ -33,6 +34,8 @@ func (h *Hub) Room(ctx context.Context, key engines.Key) (RoomView, error) {
 	r := h.inMemory(key)
 	if r != nil {
 		v.Members, v.Version = r.Len(), r.View().Version
+		_, v.People = r.CountPeople()
+		v.Route = r.Route().Name
 	}
 	if !h.engine.opened.Load() {
 		return v, noRoomUnless(r != nil)
@@ -44,7 +47,7 @@ func (h *Hub) Room(ctx context.Context, key engines.Key) (RoomView, error) {
 	case err != nil && ctx.Err() != nil:
 		return v, err
 	}
-	v.IsStored, v.Size, v.Used, v.Route, v.Err = true, found.Size, found.Used, found.Route, err
+	v.IsStored, v.Size, v.Used, v.Route, v.Err = true, found.Size, found.Used, cmp.Or(v.Route, found.Route), err
 	v.Version = max(v.Version, found.Version)
 	return v, nil
 }

@@ -34,5 +34,10 @@
 // itself, whenever that changes and again every few seconds; people are there as long as one
 // list has them. So no node stores anything for another, a list that is lost is made up for by
 // the next, and a node that is killed is gone, with its people, when its list is old. A node
-// that cannot publish cannot hear either, and keeps the lists that it has.
+// that cannot publish cannot hear either, and keeps the lists that it has. When it can again, it
+// tells and asks at once.
+//
+// A node on which somebody is the first asks the others, and tells its people nothing until
+// those have had the time to answer, unless they cannot be reached: so the first state is of
+// all nodes. An answer that comes later is a change.
 package presence

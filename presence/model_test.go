@@ -197,6 +197,9 @@ func simulate(t *testing.T, random *rand.Rand) {
 			m.pass(m.now.Add(time.Duration(random.IntN(1500)) * time.Millisecond))
 		}
 		if random.IntN(20) == 0 {
+			m.roster.Restate()
+		}
+		if random.IntN(20) == 0 {
 			m.pass(m.now.Add(time.Minute))
 			m.check()
 		}

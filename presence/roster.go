@@ -8,10 +8,11 @@ import (
 // Roster is the people in a room, and what is still to be told of them. It is not safe for
 // concurrent use.
 type Roster struct {
-	people  map[Person]*stay
-	come    uint64 // how many have come so far
-	size    int    // of a list of all
-	leaving leaving
+	people   map[Person]*stay
+	come     uint64 // how many have come so far
+	size     int    // of a list of all
+	leaving  leaving
+	revision uint64
 	telling
 	sharing
 }
@@ -38,8 +39,24 @@ func NewRoster() *Roster {
 // Count returns how many people are there.
 func (r *Roster) Count() int { return len(r.people) + r.unlisted }
 
+// Revision is another one whenever State may be.
+func (r *Roster) Revision() uint64 { return r.revision }
+
 // Here returns how many people are there as far as this node knows by itself.
 func (r *Roster) Here() int { return r.ours }
+
+// HereNow returns the people that are here, in no order, those in their grace among them.
+func (r *Roster) HereNow() (all []Person) {
+	for _, s := range r.people {
+		if s.isHere() {
+			all = append(all, s.person)
+		}
+	}
+	return all
+}
+
+// Connected reports whether anybody is here but those in their grace.
+func (r *Roster) Connected() bool { return r.ours > len(r.leaving) }
 
 // Join adds a connection of a person, and reports whether the person was not here.
 func (r *Roster) Join(p Person) (came bool) {
@@ -53,6 +70,7 @@ func (r *Roster) Join(p Person) (came bool) {
 		heap.Remove(&r.leaving, s.index)
 	}
 	r.changedHere = true
+	r.revision++
 	return came
 }
 
@@ -77,6 +95,7 @@ func (r *Roster) Leave(p Person, grace time.Duration, now time.Time) (left bool)
 	s.here--
 	s.connections--
 	r.changedHere = true
+	r.revision++
 	switch {
 	case s.here > 0:
 		return false
@@ -93,6 +112,7 @@ func (r *Roster) Leave(p Person, grace time.Duration, now time.Time) (left bool)
 func (r *Roster) leave(s *stay) {
 	r.ours--
 	r.changedHere = true
+	r.revision++
 	r.part(s)
 }
 
@@ -105,6 +125,16 @@ func (r *Roster) Expire(now time.Time) (left []Person) {
 		left = append(left, s.person)
 	}
 	r.expireNodes(now)
+	return left
+}
+
+// EndGrace ends the grace of all that may come back, and returns those that have left with it.
+func (r *Roster) EndGrace() (left []Person) {
+	for len(r.leaving) > 0 {
+		s := heap.Pop(&r.leaving).(*stay)
+		r.leave(s)
+		left = append(left, s.person)
+	}
 	return left
 }
 

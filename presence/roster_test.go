@@ -182,3 +182,32 @@ func TestLongNames(t *testing.T) {
 	r.Leave(long, 0, noon)
 	expect(t, tell(t, r, noon.Add(CrowdPace)), `state {"count":1,"members":[{"user":"ann","connections":1}]}`)
 }
+
+// If nobody knows what has been told, all are told a state, once.
+func TestRestate(t *testing.T) {
+	r := NewRoster()
+	r.Join(ann)
+	tell(t, r, noon)
+	r.Restate()
+	expect(t, tell(t, r, noon.Add(Pace)), `state {"count":1,"members":[{"user":"ann","connections":1}]}`)
+	if at := r.Next(); !at.IsZero() {
+		t.Errorf("there is more to tell at %v", at)
+	}
+}
+
+// News stays what it was when the roster changes: it is encoded later.
+func TestNewsIsACopy(t *testing.T) {
+	r := NewRoster()
+	r.Join(ann)
+	r.Join(guest)
+	tick, _ := r.Tick(noon)
+	state, revision := r.State(), r.Revision()
+	r.Join(ann)
+	r.Leave(guest, 0, noon)
+	r.Join(bob)
+	if r.Revision() == revision {
+		t.Error("the revision is the same")
+	}
+	expect(t, string(state.JSON()), `{"count":2,"members":[{"user":"ann","connections":1},{"id":"GUEST"}]}`)
+	expect(t, string(tick.Change.JSON()), `{"count":2,"joined":[{"user":"ann","connections":1},{"id":"GUEST"}]}`)
+}

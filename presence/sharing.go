@@ -7,10 +7,15 @@ import "time"
 // is gone, with all its people. So nothing is stored, and what is lost is made up for.
 
 const (
-	// Renewal is after how long others are told again.
-	Renewal = 4 * time.Second
+	// Renewal is after how long others are told again. A way on which all is lost has to be
+	// noticed, and replaced, within Lifetime-Renewal of when it begins, or people leave and come
+	// back who were there all the time.
+	Renewal = 2500 * time.Millisecond
 	// Lifetime is how long a node is known that is not heard of.
 	Lifetime = 10 * time.Second
+	// AnswerTime is how long others are waited for that were asked first: so long nobody is told
+	// anything here. They answer within Pace.
+	AnswerTime = 300 * time.Millisecond
 )
 
 // sharing is what other nodes have told, and are to be told.
@@ -23,8 +28,10 @@ type sharing struct {
 
 	ours        int  // people that are here
 	changedHere bool // the others are to be told
+	asked       bool // by one of them
 	asks        bool // the others are to tell, too
 	published   time.Time
+	answered    time.Time // when the others have answered
 }
 
 // node is another one, as it was last heard of.
@@ -35,19 +42,19 @@ type node struct {
 }
 
 // Share has the roster told and heard by other nodes, among which this one has a name.
-func (r *Roster) Share(self string) {
-	r.self, r.nodes, r.asks = self, make(map[string]*node), true
+func (r *Roster) Share(self string, now time.Time) {
+	r.self, r.nodes, r.asks, r.answered = self, make(map[string]*node), true, now.Add(AnswerTime)
 }
 
 // nextPublish returns when the others are to be told; zero if never.
 func (r *Roster) nextPublish() time.Time {
 	pace := Pace
-	if r.ours > MaxListed {
+	if r.ours > MaxListed && !r.asked {
 		pace = CrowdPace
 	}
 	switch {
 	case r.self == "":
-	case r.asks, r.changedHere:
+	case r.asks, r.asked, r.changedHere:
 		return r.published.Add(pace)
 	case r.ours > 0:
 		return r.published.Add(Renewal)
@@ -56,7 +63,7 @@ func (r *Roster) nextPublish() time.Time {
 }
 
 // IsDone reports whether nobody is here, and the others know.
-func (r *Roster) IsDone() bool { return r.ours == 0 && (r.self == "" || !r.changedHere) }
+func (r *Roster) IsDone() bool { return r.ours == 0 && (r.self == "" || !r.changedHere && !r.asked) }
 
 // Publish returns what the others are to be told now, if there is anything.
 func (r *Roster) Publish(now time.Time) (l List, ok bool) {
@@ -65,21 +72,31 @@ func (r *Roster) Publish(now time.Time) (l List, ok bool) {
 	}
 	l = r.here()
 	l.Asks = r.asks
-	r.published, r.changedHere, r.asks = now, false, false
+	r.published, r.changedHere, r.asked, r.asks = now, false, false, false
 	return l, true
 }
 
 // Unheard notes that the others could not be told: they cannot be heard either. Those that
 // are known stay so, and are asked when they can be reached.
 func (r *Roster) Unheard(now time.Time) {
-	r.asks = true
-	r.published = now.Add(Renewal - Pace) // which is when it is tried again
+	r.asks, r.answered = true, time.Time{}
+	if !r.published.IsZero() { // nobody has called Ask meanwhile
+		r.published = now.Add(Renewal - Pace) // which is when it is tried again
+	}
 	for _, n := range r.nodes {
 		n.until = now.Add(2 * Lifetime)
 	}
 }
 
-// Farewell returns what the others are told when this node ends: users may come back to them.
+// Ask has the others told, and asked, at once: what was told lately may be lost.
+func (r *Roster) Ask() {
+	if r.self != "" {
+		r.asks, r.published = true, time.Time{}
+	}
+}
+
+// Farewell returns what the others are told when this node has ended, and nobody is connected to
+// it any more: its users may come to them.
 func (r *Roster) Farewell() List {
 	l := List{Node: r.self}
 	if r.ours > MaxListed {
@@ -113,7 +130,7 @@ func (r *Roster) Hear(l List, now time.Time) {
 	if r.self == "" || l.Node == r.self {
 		return
 	}
-	r.changedHere = r.changedHere || l.Asks
+	r.asked = r.asked || l.Asks
 	before := r.nodes[l.Node]
 	if before == nil {
 		before = new(node)
@@ -135,6 +152,7 @@ func (r *Roster) Hear(l List, now time.Time) {
 
 // drop takes back what a node has told.
 func (r *Roster) drop(n *node) {
+	r.revision++
 	for p, connections := range n.people {
 		s := r.people[p]
 		s.nodes--

@@ -13,7 +13,7 @@ import (
 // shared returns a roster that is one of several nodes.
 func shared(name string) *Roster {
 	r := NewRoster()
-	r.Share(name)
+	r.Share(name, noon.Add(-AnswerTime))
 	return r
 }
 
@@ -281,5 +281,64 @@ func agree(t *testing.T, random *rand.Rand) {
 		if at := s.nextTick(); !at.IsZero() {
 			t.Fatalf("%s has still to tell", s.self)
 		}
+	}
+}
+
+// After a loss a node tells and asks at once, also if it could not do so a moment ago.
+func TestANodeAsksAfterALoss(t *testing.T) {
+	a, b := shared("a"), shared("b")
+	a.Join(ann)
+	b.Join(bob)
+	pass(t, b, a, noon)
+	if _, ok := a.Publish(noon); !ok {
+		t.Fatal("nothing is told")
+	}
+	a.Ask() // while that is on its way
+	a.Unheard(noon)
+	if !pass(t, a, b, noon) || b.Count() != 2 {
+		t.Errorf("%d people are known", b.Count())
+	}
+	if !pass(t, b, a, noon.Add(Pace)) {
+		t.Error("the answer is missing")
+	}
+	alone := NewRoster()
+	if alone.Ask(); !alone.Next().IsZero() {
+		t.Error("a node without others asks")
+	}
+}
+
+// A node that begins tells its people nothing until the others have had the time to answer,
+// unless they cannot be reached.
+func TestTheFirstOfANodeWaitsForTheOthers(t *testing.T) {
+	a, b := shared("a"), NewRoster()
+	a.Join(ann)
+	a.Publish(noon)
+	b.Share("b", noon)
+	b.Join(bob)
+	b.Greet()
+	if at := b.nextTick(); at != noon.Add(AnswerTime) {
+		t.Errorf("told after %v", at.Sub(noon))
+	}
+	if !pass(t, b, a, noon) || !pass(t, a, b, noon.Add(Pace)) {
+		t.Fatal("they do not tell each other")
+	}
+	expect(t, tell(t, b, noon.Add(AnswerTime)), `change {"count":2,"joined":[{"user":"bob","connections":1},{"user":"ann","connections":1}]}`)
+	alone := NewRoster()
+	alone.Share("alone", noon)
+	alone.Join(bob)
+	alone.Unheard(noon)
+	expect(t, tell(t, alone, noon), `change {"count":1,"joined":[{"user":"bob","connections":1}]}`)
+}
+
+// A node with a crowd answers as soon as others.
+func TestACrowdAnswersSoon(t *testing.T) {
+	a, b := shared("a"), shared("b")
+	for i := range MaxListed + 1 {
+		a.Join(Person{ID: fmt.Sprint(i)})
+	}
+	a.Publish(noon)
+	pass(t, b, a, noon)
+	if !pass(t, a, b, noon.Add(Pace)) || b.Count() != MaxListed+1 {
+		t.Errorf("%d people are known", b.Count())
 	}
 }

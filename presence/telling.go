@@ -23,6 +23,7 @@ type telling struct {
 	at      time.Time       // when all were told
 	ticked  time.Time       // when anybody was
 	greets  bool            // somebody has come who is to be told the state
+	anew    bool            // all are to be told the state
 }
 
 // Tick is what is to be told at a time.
@@ -34,6 +35,9 @@ type Tick struct {
 
 // Greet has the next tick tell the state to somebody who has come.
 func (r *Roster) Greet() { r.greets = true }
+
+// Restate has all told the state: nobody knows what they have been told.
+func (r *Roster) Restate() { r.anew = true }
 
 // note notes that a person has come or left.
 func (r *Roster) note(p Person) {
@@ -57,9 +61,9 @@ func (r *Roster) fits() bool {
 // hasNews reports whether those who have been told are to be told more.
 func (r *Roster) hasNews() bool {
 	if r.listed {
-		return len(r.changed) > 0 || !r.fits()
+		return r.anew || len(r.changed) > 0 || !r.fits()
 	}
-	return r.Count() != r.count || r.fits()
+	return r.anew || r.Count() != r.count || r.fits()
 }
 
 // nextChange returns when those who have been told may be told more.
@@ -74,11 +78,16 @@ func (r *Roster) nextChange() time.Time {
 func (r *Roster) nextTick() (at time.Time) {
 	switch {
 	case r.greets:
-		return r.ticked.Add(Pace)
+		at = r.ticked.Add(Pace)
 	case r.hasNews():
-		return r.nextChange()
+		at = r.nextChange()
+	default:
+		return time.Time{}
 	}
-	return time.Time{}
+	if at.Before(r.answered) {
+		return r.answered
+	}
+	return at
 }
 
 // Tick returns what is to be told now, if there is anything.
@@ -89,7 +98,7 @@ func (r *Roster) Tick(now time.Time) (t Tick, ok bool) {
 	r.ticked, r.greets = now, false
 	if t.All = r.hasNews() && !r.nextChange().After(now); t.All {
 		t.Change = r.change()
-		r.listed, r.changed, r.count, r.at = r.fits(), nil, r.Count(), now
+		r.listed, r.changed, r.count, r.at, r.anew = r.fits(), nil, r.Count(), now, false
 	}
 	t.State = r.told()
 	if t.Change.isState {
@@ -100,19 +109,17 @@ func (r *Roster) Tick(now time.Time) (t Tick, ok bool) {
 
 // change returns what has changed since all were told.
 func (r *Roster) change() News {
-	fits := r.fits()
-	if fits != r.listed {
+	if r.anew || r.fits() != r.listed {
 		return News{isState: true}
 	}
 	n := News{Count: r.Count()}
 	for p := range r.changed {
 		if s, there := r.people[p]; there {
-			n.joined = append(n.joined, s)
+			n.joined = append(n.joined, s.arrival())
 		} else {
 			n.left = append(n.left, p)
 		}
 	}
-	n.sort()
 	return n
 }
 
@@ -130,10 +137,9 @@ func (r *Roster) State() News {
 	if !r.fits() {
 		return n
 	}
-	n.joined = make([]*stay, 0, len(r.people))
+	n.joined = make([]arrival, 0, len(r.people))
 	for _, s := range r.people {
-		n.joined = append(n.joined, s)
+		n.joined = append(n.joined, s.arrival())
 	}
-	n.sort()
 	return n
 }

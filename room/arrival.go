@@ -74,6 +74,7 @@ func (r *Room) past(m *Member, now snapshot) (all []message.Message) {
 	kept := now.events.After(seen.place)
 	if seen.misses(now) {
 		kept, fresh = now.events.Kept, nil
+		r.tally.Gap()
 		all = append(all, now.gap())
 		all = append(all, r.standingAt(names, now, now.events.Dropped, kept)...)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Somebody who joins a room that keeps messages is first told where it stands: the version
@@ -28,6 +29,7 @@ type catchUp struct {
 	epoch string // of the room's life that next is of; empty: nothing is known yet
 	next  uint64 // version of the next message that is to be sent
 	tries int    // how often what was left was not recent any more
+	tally *tally.Part
 }
 
 const (
@@ -48,7 +50,7 @@ func (m *Member) pastOf() *catchUp {
 	defer m.mu.Unlock()
 	x := m.needExtras()
 	if x.past == nil {
-		x.past = new(catchUp)
+		x.past = &catchUp{tally: m.room.tally}
 	}
 	return x.past
 }
@@ -304,7 +306,7 @@ func (c *catchUp) begin(now snapshot, s start, b *message.Batch) {
 	again := c.epoch != "" // the room has begun anew meanwhile
 	c.epoch, c.next = now.epoch, s.version
 	if s.gap || again {
-		b.Add(now.gapBefore(s.version))
+		c.tellGap(now, s.version, b)
 	}
 	b.Add(now.said(message.State, s.version-1, emptyBody))
 }
@@ -312,7 +314,7 @@ func (c *catchUp) begin(now snapshot, s start, b *message.Batch) {
 // add adds messages. Where some are missing the member is told of a gap.
 func (c *catchUp) add(now snapshot, messages []replica.Kept, b *message.Batch) {
 	if len(messages) > 0 && messages[0].Version > c.next {
-		b.Add(now.gapBefore(messages[0].Version))
+		c.tellGap(now, messages[0].Version, b)
 	}
 	for _, k := range messages {
 		if !k.Silent {
@@ -327,8 +329,14 @@ func (c *catchUp) add(now snapshot, messages []replica.Kept, b *message.Batch) {
 func (c *catchUp) end(now snapshot, b *message.Batch) {
 	if c.next <= now.version {
 		c.next = now.version + 1
-		b.Add(now.gapBefore(c.next))
+		c.tellGap(now, c.next, b)
 	}
+}
+
+// tellGap adds that what was before a version is not kept.
+func (c *catchUp) tellGap(now snapshot, version uint64, b *message.Batch) {
+	c.tally.Gap()
+	b.Add(now.gapBefore(version))
 }
 
 // gapBefore returns the message that tells that what was before a version is not kept.

@@ -14,13 +14,23 @@ const (
 	wentOut = "left"
 )
 
-// noteComing has it told outside that a person has come or left. Nothing of it is stored. mu
-// is held.
-func (r *Room) noteComing(name string, who presence.Person) {
+// noteLeft has it told outside that people have left. mu is held.
+func (r *Room) noteLeft(all []presence.Person) {
+	for _, who := range all {
+		r.noteComing(wentOut, who, r.people.roster.Count())
+	}
+}
+
+// noteComing has it told outside that a person has come or left, and how many there are then.
+// Nothing of it is stored. Once everybody has to go it is not told. mu is held.
+func (r *Room) noteComing(name string, who presence.Person, count int) {
+	if r.people.ending {
+		return
+	}
 	body, _ := json.Marshal(struct { // which always can be
 		User  string `json:"user"`
 		Count int    `json:"count"`
-	}{who.User, r.people.roster.Count()})
+	}{who.User, count})
 	if r.outside == nil {
 		r.outside = &outside{held: newHeldEvents()}
 	}

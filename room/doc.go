@@ -15,7 +15,8 @@
 //	keeping.go, recent.go   messages that are kept; catchup.go: what somebody is sent of them
 //	                who joins; history.go: what a plain request is shown
 //	people.go       who is there, as members are told; comings.go: as the outside is;
-//	                elsewhere.go: in other processes
+//	                people_shown.go: as a GET is; elsewhere.go: in other processes;
+//	                people_end.go: when everybody has to go
 //	opening.go      an app that acts in the room by itself
 //	conn.go         its connection as the room uses it; exchange.go: that of a plain request
 //	appconn.go      what an app sees of it; calls.go, inbox.go, context.go: calls of the app
@@ -90,7 +91,8 @@
 //
 // With the option presence members are told who is there (package presence). That takes place
 // beside the turns: it has no place in the order of what happens, and nothing waits for it.
-// Of what a slow member has not read of it only the newest is kept, as with states.
+// Of what a slow member has not read of it only the newest is kept, as with states. When
+// everybody has to go nobody here is told more, but other processes are, until nobody is left.
 //
 // # Other processes
 //

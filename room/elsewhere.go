@@ -17,23 +17,41 @@ const (
 // PeopleEverywhere is People for a room that other processes may have, too: those are asked
 // first, unless they have been heard already. The caller has a reference.
 func (r *Room) PeopleEverywhere(ctx context.Context) []byte {
-	ctx, cancel := r.shared.bound(ctx, r.lookAtPeople())
+	p, wait := r.lookAtPeople()
+	defer r.lookAway(p)
+	ctx, cancel := r.shared.bound(ctx, wait)
 	defer cancel()
 	<-ctx.Done()
 	return r.People()
 }
 
 // lookAtPeople has others heard for a while, and returns how long they are to be waited for.
-func (r *Room) lookAtPeople() (wait time.Duration) {
+func (r *Room) lookAtPeople() (p *people, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.shared.isClosing() {
-		return 0
+		return nil, 0
 	}
-	p := r.needPeople()
+	p = r.needPeople()
+	p.looking++
 	p.lookUntil = time.Now().Add(lookTime)
 	r.remindOfPeople()
-	return time.Until(p.begun.Add(askPatience))
+	return p, time.Until(p.begun.Add(askPatience))
+}
+
+// lookAway ends what lookAtPeople has begun.
+func (r *Room) lookAway(p *people) {
+	if p != nil && r.endLook(p) {
+		r.Release()
+	}
+}
+
+// endLook reports whether the caller has to release the room.
+func (r *Room) endLook(p *people) (release bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.looking--
+	return r.people == p && r.goOnWithPeople()
 }
 
 // hearPeople takes what another process tells of people. It is of no use where nobody wants to
@@ -52,14 +70,22 @@ func (r *Room) hearPeople(told []byte) {
 	}
 }
 
+// askForPeople tells others, and asks them, at once: what was told lately may be lost.
+func (r *Room) askForPeople() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people != nil {
+		r.people.roster.Ask()
+		r.remindOfPeople()
+	}
+}
+
 // publishPeople tells other processes who is here.
-func (r *Room) publishPeople(l presence.List, patience time.Duration) error {
+func (r *Room) publishPeople(ctx context.Context, l presence.List) error {
 	o := r.shared.others.Load()
 	if o == nil {
 		return errDeaf
 	}
-	ctx, cancel := context.WithTimeout(r.shared.Context, patience)
-	defer cancel()
 	err := r.shared.publish(ctx, r.key, l.Bytes(o.most))
 	if err != nil && r.shared.Store.Failed != nil {
 		r.shared.Store.Failed("publish")

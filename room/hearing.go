@@ -73,7 +73,7 @@ func (r *Room) subscribe(ctx context.Context) error {
 	if o == nil {
 		return errDeaf
 	}
-	ignore, err := o.engine.Subscribe(ctx, r.key, r.hear)
+	ignore, err := r.callSubscribe(ctx, o.engine)
 	if err != nil {
 		return err
 	}
@@ -85,16 +85,36 @@ func (r *Room) subscribe(ctx context.Context) error {
 	return nil
 }
 
+// callSubscribe makes a panic of the engine an error.
+func (r *Room) callSubscribe(ctx context.Context, engine engines.Shared) (ignore func(), err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.reportPanic(p)
+			err = errEnginePanic
+		}
+	}()
+	return engine.Subscribe(ctx, r.key, r.hear)
+}
+
+// errEnginePanic is of a call of the engine that has panicked.
+var errEnginePanic = errors.New("panic of the engine")
+
 // ignoreOthers ends what subscribe has begun. mu is held, so it does not wait.
 func (r *Room) ignoreOthers() {
-	if r.ignore != nil {
-		r.shared.Go(r.ignore)
+	if ignore := r.ignore; ignore != nil {
+		r.shared.Go(func() {
+			defer r.catch()
+			ignore()
+		})
 	}
 }
 
-// hear is told what other processes do. It does not wait.
+// hear is told what other processes do. It does not wait. A panic is not the engine's.
 func (r *Room) hear(event engines.Event) {
+	defer r.catch()
 	switch {
+	case event.Cut:
+		r.askForPeople()
 	case presence.IsList(event.Message):
 		r.hearPeople(event.Message)
 	case event.Message != nil:

@@ -32,7 +32,10 @@ func (r *Room) History(ctx context.Context, seen Seen, limit int) (h History, er
 	defer cancel()
 	now := r.current()
 	if h, err = now.history(ctx, seen, limit); errors.Is(err, replica.ErrMissing) && r.lookAgain(ctx, now) {
-		return r.current().history(ctx, seen, limit)
+		h, err = r.current().history(ctx, seen, limit)
+	}
+	if err == nil && h.Gap {
+		r.tally.Gap()
 	}
 	return h, err
 }

@@ -196,12 +196,14 @@ func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 	}
 	if len(fresh) == 0 && another && now.version+1 != expected {
 		r.forgetRecent()
+		r.tally.Gap()
 		t.messages.Add(now.gapBefore(now.version + 1))
 	}
 	for i := range fresh {
 		kept := &fresh[i]
 		if kept.Version != expected {
 			r.forgetRecent()
+			r.tally.Gap()
 			t.messages.Add(now.gapBefore(kept.Version))
 		}
 		expected = kept.Version + 1

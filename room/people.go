@@ -1,8 +1,10 @@
 package room
 
 import (
+	"context"
 	"time"
 
+	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/presence"
 )
@@ -12,9 +14,9 @@ import (
 // beside the turns, so that nothing else in the room waits for it: on the goroutine of a
 // timer, one at a time. What is told is encoded once for all.
 //
-// The room stays in memory as long as somebody is there, or may come back. Where other
-// processes have the room, too, each tells the others who is there by itself; see sharing.go of
-// package presence.
+// The room stays in memory as long as somebody is there, or may come back, unless the hub has
+// too many rooms (LetGo). Where other processes have the room, too, each tells the others who
+// is there by itself; see sharing.go of package presence.
 //
 // All of it is guarded by Room.mu.
 type people struct {
@@ -22,11 +24,18 @@ type people struct {
 	newcomers []*Member // that are still to be told who is there
 	timer     *time.Timer
 	due       time.Time // what the timer is set for; zero: it is not set
+	shown     *shown    // what People has told last; nil: nothing
 	telling   bool      // tellPeople is under way
+
+	pausedUntil time.Time // nothing is done before that, after a panic
 
 	begun     time.Time // when other processes were asked
 	lookUntil time.Time // until when somebody outside of the room wants to know
+	looking   int       // how many of them wait for their answers
 	failed    bool      // others could not be told last time; owned by tellPeople
+
+	ending bool // everybody has to go; see people_end.go
+	parted bool // others have been told the last
 }
 
 // presenceOf is what a member has to do with the people in the room.
@@ -57,7 +66,7 @@ func (r *Room) meet(m *Member) {
 	p := r.needPeople()
 	m.presence = counted
 	if who := m.person(); p.roster.Join(who) {
-		r.noteComing(cameIn, who)
+		r.noteComing(cameIn, who, p.roster.Count())
 	}
 	if m.hearsOfPeople() {
 		p.newcomers = append(p.newcomers, m)
@@ -69,9 +78,10 @@ func (r *Room) meet(m *Member) {
 // needPeople returns the people, as those of an empty room if there are none. mu is held.
 func (r *Room) needPeople() *people {
 	if r.people == nil {
-		r.people = &people{roster: presence.NewRoster(), begun: time.Now()}
+		now := time.Now()
+		r.people = &people{roster: presence.NewRoster(), begun: now}
 		if r.shared.Sharing {
-			r.people.roster.Share(r.shared.Node)
+			r.people.roster.Share(r.shared.Node, now)
 		}
 		r.Retain()
 	}
@@ -86,7 +96,7 @@ func (r *Room) part(m *Member) (release bool) {
 	}
 	m.presence = uncounted
 	if who := m.person(); r.people.roster.Leave(who, m.route.Config().Presence.Grace, time.Now()) {
-		r.noteComing(wentOut, who)
+		r.noteComing(wentOut, who, r.people.roster.Count())
 	}
 	return r.goOnWithPeople()
 }
@@ -94,12 +104,23 @@ func (r *Room) part(m *Member) (release bool) {
 // goOnWithPeople sets the timer for what comes next. If nobody is there any more it ends, and
 // reports that the caller has to release the room. mu is held.
 func (r *Room) goOnWithPeople() (release bool) {
-	if p := r.people; !p.roster.IsDone() || p.telling || p.lookUntil.After(time.Now()) {
+	if !r.people.isDone() {
 		r.remindOfPeople()
 		return false
 	}
 	r.endPeople()
 	return true
+}
+
+// isDone reports whether there is nothing more to tell, and nobody who wants to know.
+func (p *people) isDone() bool {
+	switch {
+	case p.telling:
+		return false
+	case p.ending:
+		return p.parted
+	}
+	return p.roster.IsDone() && p.looking == 0 && !p.lookUntil.After(time.Now())
 }
 
 // endPeople forgets who is there. mu is held.
@@ -110,24 +131,33 @@ func (r *Room) endPeople() {
 	r.people = nil
 }
 
-// ForgetPeople ends the option presence, now that everybody has to go.
-func (r *Room) ForgetPeople() {
+// HasPeople reports whether people keep the room in memory: they are there, may come back, or
+// somebody has asked for them lately.
+func (r *Room) HasPeople() bool {
 	r.mu.Lock()
-	if r.people == nil {
-		r.mu.Unlock()
-		return
-	}
-	farewell := r.people.roster.Farewell()
-	r.endPeople()
-	r.mu.Unlock()
-	if !r.shared.HasOthers() {
+	defer r.mu.Unlock()
+	return r.people != nil
+}
+
+// LetGo has people keep the room in memory no longer, if nobody is in it: whoever may come
+// back has left.
+func (r *Room) LetGo() {
+	if r.endGrace() {
 		r.Release()
-		return
 	}
-	r.shared.Go(func() {
-		defer r.Release()
-		_ = r.publishPeople(farewell, speakPatience) // else they find out
-	})
+}
+
+// endGrace reports whether the caller has to release the room.
+func (r *Room) endGrace() (release bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.people
+	if p == nil || len(r.members) > 0 {
+		return false
+	}
+	p.lookUntil = time.Time{}
+	r.noteLeft(p.roster.EndGrace())
+	return r.goOnWithPeople()
 }
 
 // reviewPresence follows the option presence of the member's route, which may have changed.
@@ -168,75 +198,144 @@ func (r *Room) remindOfPeople() {
 // next returns when there is something to do; zero if never.
 func (p *people) next() time.Time {
 	next := p.roster.Next()
+	if p.ending && !p.roster.Connected() {
+		next = time.Now()
+	}
 	if !p.lookUntil.IsZero() && (next.IsZero() || p.lookUntil.Before(next)) {
-		return p.lookUntil
+		next = p.lookUntil
+	}
+	if !next.IsZero() && next.Before(p.pausedUntil) {
+		return p.pausedUntil
 	}
 	return next
 }
 
-// tellPeople does what is due.
+// panicPause is how long nothing is told after a panic: it may be there again.
+const panicPause = time.Second
+
+// tellPeople does what is due. A panic ends neither Caddy nor the telling: after it all are
+// told a state.
 func (r *Room) tellPeople(p *people) {
-	r.mu.Lock()
-	if r.people != p || p.telling {
-		r.mu.Unlock()
+	if !r.beginTelling(p) {
 		return
 	}
-	r.Retain()
 	defer r.Release()
+	defer r.catch()
+	panicked := true
+	defer func() { r.endTelling(p, panicked) }()
+	t := r.takeTidings(p)
+	t.tell()
+	switch {
+	case t.last:
+		r.sayFarewell(p, t.list)
+	case t.publishes:
+		r.tellOthers(p, t.list)
+	}
+	panicked = false
+}
+
+// tellOthers tells other processes who is here, and notes whether they could be told.
+func (r *Room) tellOthers(p *people, l presence.List) {
+	ctx, cancel := context.WithTimeout(r.shared.Context, p.patience())
+	defer cancel()
+	if p.failed = r.publishPeople(ctx, l) != nil; !p.failed {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.roster.Unheard(time.Now())
+}
+
+// beginTelling reports whether the caller is to do what is due. Then it has a reference.
+func (r *Room) beginTelling(p *people) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.people != p || p.telling {
+		return false
+	}
+	r.Retain()
 	p.telling, p.due = true, time.Time{}
+	return true
+}
+
+// takeTidings takes what is to be told now.
+func (r *Room) takeTidings(p *people) (t tidings) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	now := time.Now()
 	if !p.lookUntil.After(now) {
 		p.lookUntil = time.Time{}
 	}
-	for _, who := range p.roster.Expire(now) {
-		r.noteComing(wentOut, who)
+	r.noteLeft(p.roster.Expire(now))
+	t = r.nextTidings(p, now)
+	t.list, t.publishes = p.roster.Publish(now)
+	if p.ending {
+		t.newcomers, t.others = nil, nil
+		if !p.roster.Connected() {
+			t.list, t.publishes, t.last = p.roster.Farewell(), true, true
+		}
 	}
-	t := r.nextTidings(now)
-	list, others := p.roster.Publish(now)
-	r.mu.Unlock()
-	t.tell()
-	if others {
-		p.failed = r.publishPeople(list, p.patience()) != nil
-	}
-	r.mu.Lock()
-	p.telling = false
-	if others && p.failed {
-		p.roster.Unheard(time.Now())
-	}
-	release := r.people == p && r.goOnWithPeople()
-	r.mu.Unlock()
-	if release {
+	return t
+}
+
+// endTelling goes on with what comes next.
+func (r *Room) endTelling(p *people, panicked bool) {
+	if r.concludeTelling(p, panicked) {
 		r.Release()
+	}
+}
+
+// concludeTelling reports whether the caller has to release the room.
+func (r *Room) concludeTelling(p *people, panicked bool) (release bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.telling = false
+	if panicked {
+		r.tellAnew(p)
+	}
+	return r.people == p && r.goOnWithPeople()
+}
+
+// tellAnew has all told a state later: some may have missed something. mu is held.
+func (r *Room) tellAnew(p *people) {
+	p.pausedUntil = time.Now().Add(panicPause)
+	p.roster.Restate()
+	p.newcomers = nil
+	for _, m := range r.members {
+		if m.presence != uncounted && m.hearsOfPeople() {
+			m.presence = counted
+			p.newcomers = append(p.newcomers, m)
+		}
 	}
 }
 
 // tidings is what is told of people at a time, and to whom.
 type tidings struct {
+	presence.Tick
 	newcomers, others []*Member
-	state, change     *message.Batch
+
+	list      presence.List // for other processes
+	publishes bool          // they are told
+	last      bool          // and nothing more
 }
 
 // nextTidings takes what is to be told now, if there is anything. mu is held.
-func (r *Room) nextTidings(now time.Time) (t tidings) {
-	p := r.people
+func (r *Room) nextTidings(p *people, now time.Time) (t tidings) {
 	tick, ok := p.roster.Tick(now)
 	if !ok {
 		return t
 	}
-	t.state = message.NewBatch(messageOf(tick.State))
-	if t.change = t.state; tick.All {
+	if t.Tick = tick; tick.All {
 		t.others = r.informedMembers()
-		if tick.Change.Name() != tick.State.Name() {
-			t.change = message.NewBatch(messageOf(tick.Change))
-		}
 	}
-	for _, m := range p.newcomers {
+	newcomers := p.newcomers
+	p.newcomers = nil
+	for _, m := range newcomers {
 		if m.presence == counted && m.route.Config().Presence.On { // it has not left meanwhile
 			m.presence = informed
 			t.newcomers = append(t.newcomers, m)
 		}
 	}
-	p.newcomers = nil
 	return t
 }
 
@@ -258,14 +357,33 @@ func messageOf(n presence.News) message.Message {
 
 // tell tells the members. Many are told in bursts, so that their number holds up nobody else.
 func (t tidings) tell() {
+	if len(t.newcomers)+len(t.others) == 0 {
+		return
+	}
+	state := message.NewBatch(messageOf(t.State))
+	change := state
+	if t.All && t.Change.Name() != t.State.Name() {
+		change = message.NewBatch(messageOf(t.Change))
+	}
 	for i, m := range t.newcomers {
 		rest(i)
-		m.conn.Present(t.state, t.state)
+		m.present(state, state)
 	}
 	for i, m := range t.others {
 		rest(i)
-		m.conn.Present(t.change, t.state)
+		m.present(change, state)
 	}
+}
+
+// present tells m of people. After a panic nobody knows what it was told: it is closed.
+func (m *Member) present(change, whole *message.Batch) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.room.reportPanic(p)
+			m.conn.Close(frames.InternalError, "internal error")
+		}
+	}()
+	m.conn.Present(change, whole)
 }
 
 const (
@@ -279,18 +397,3 @@ func rest(i int) {
 		time.Sleep(burstRest)
 	}
 }
-
-// People tells who is in the room now, as a message of the subprotocol json.
-func (r *Room) People() []byte {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.people == nil {
-		return Nobody()
-	}
-	return payloadOf(r.people.roster.State())
-}
-
-// Nobody is what People tells of an empty room.
-func Nobody() []byte { return payloadOf(presence.NewRoster().State()) }
-
-func payloadOf(n presence.News) []byte { return messageOf(n).Payload(message.JSON) }

@@ -98,6 +98,13 @@ func (r *Room) reportPanic(p any) {
 	r.report(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 }
 
+// catch is deferred where a panic would end Caddy: it is logged, and that is all.
+func (r *Room) catch() {
+	if p := recover(); p != nil {
+		r.reportPanic(p)
+	}
+}
+
 // Retain takes a reference: the room stays in memory until it is given back by
 // Release. Whoever calls Retain has one already, or keeps Retire from being called.
 func (r *Room) Retain() { r.refs.Add(1) }

@@ -147,7 +147,7 @@ func (s *Shared) say(sp speech) error {
 func (s *Shared) publish(ctx context.Context, key engines.Key, part []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = errors.New("panic of the engine")
+			err = errEnginePanic
 		}
 	}()
 	return s.others.Load().engine.Publish(ctx, key, part)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/replica"
+	"github.com/caddyws/caddy-websocket/tally"
 )
 
 // Members are told of every hole in what is fresh, and only what comes behind the last one is
@@ -24,7 +25,7 @@ func TestHolesAreTold(t *testing.T) {
 		{"lost", 9, 7, nil, 1, 0},
 		{"lost, and more", 9, 8, []uint64{8}, 1, 1},
 	} {
-		r := &Room{shared: new(Shared)}
+		r := &Room{shared: new(Shared), tally: new(tally.Part)}
 		var fresh []replica.Kept
 		for _, v := range test.fresh {
 			fresh = append(fresh, replica.Kept{Version: v})

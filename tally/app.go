@@ -19,6 +19,7 @@ type Part struct {
 	operations [len(resultNames)]atomic.Uint64
 	batches    counts
 	durations  counts
+	gaps       atomic.Uint64
 	_          [64]byte // other parts are on other lines of the cache
 }
 
@@ -68,6 +69,17 @@ type Results = [len(resultNames)]uint32
 // Commit counts how long a commit took.
 func (p *Part) Commit(d time.Duration) {
 	p.durations.observe(bits.Len64(uint64(max(d-1, 0)/shortest)), uint64(max(d, 0)))
+}
+
+// Gap counts a gap that is told.
+func (p *Part) Gap() { p.gaps.Add(1) }
+
+// Gaps returns how many gaps were told.
+func (a *App) Gaps() (n uint64) {
+	for i := range a.parts {
+		n += a.parts[i].gaps.Load()
+	}
+	return n
 }
 
 // Operations returns how many operations had each result.

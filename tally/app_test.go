@@ -20,12 +20,16 @@ func TestOperationsOfAnApp(t *testing.T) {
 			}
 			p.Batch(&tally.Results{})
 			p.Operation(tally.Busy)
+			p.Gap()
 		})
 	}
 	rooms.Wait()
 	got := s.App("sum").Operations()
 	if len(got) != 10 || got["stored"] != 3000 || got["refused"] != 1000 || got["busy"] != 100 || got["failed"] != 0 {
 		t.Errorf("%v", got)
+	}
+	if n := s.App("sum").Gaps(); n != 100 {
+		t.Errorf("%d gaps", n)
 	}
 	batches, durations := s.Work()
 	if batches.Count() != 1000 || batches.Sum() != 4000 || durations.Count() != 0 {

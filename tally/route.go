@@ -16,6 +16,7 @@ type Route struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	handshakes map[string]uint64 // by result
+	refusals   map[string]uint64 // of plain requests, by result
 	closes     map[uint16]uint64 // by close code; OtherCode for most
 	ended      passed            // of connections that have ended
 	shown      passed            // what Counts has returned last
@@ -46,6 +47,7 @@ func NewRoute() *Route {
 	return &Route{
 		alerts:     alerts{begun: make(map[string]uint64)},
 		handshakes: map[string]uint64{Accepted: 0}, closes: make(map[uint16]uint64),
+		refusals: make(map[string]uint64),
 	}
 }
 
@@ -68,6 +70,13 @@ func (r *Route) Handshake(result string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.handshakes[result]++
+}
+
+// Refusal counts a plain request that is refused, by its result, of which there must be few.
+func (r *Route) Refusal(result string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusals[result]++
 }
 
 // AppError counts a fault of an app.
@@ -97,6 +106,7 @@ func (p *passed) add(t Traffic, replaced uint64) {
 type RouteCounts struct {
 	Sockets, Streams int64
 	Handshakes       map[string]uint64
+	Refusals         map[string]uint64 // of plain requests
 	Closes           map[uint16]uint64
 	AppErrors        uint64
 	Alerts           map[string]uint64 // that have begun, by name
@@ -129,7 +139,7 @@ func (g *Gathering) Counts() RouteCounts {
 	r.shown.rise(g.sum)
 	return RouteCounts{
 		Sockets: r.sockets.Load(), Streams: r.streams.Load(),
-		Handshakes: maps.Clone(r.handshakes), Closes: maps.Clone(r.closes), AppErrors: r.appErrors.Load(), Alerts: r.alerts.counts(),
+		Handshakes: maps.Clone(r.handshakes), Refusals: maps.Clone(r.refusals), Closes: maps.Clone(r.closes), AppErrors: r.appErrors.Load(), Alerts: r.alerts.counts(),
 		Traffic: r.shown.Traffic, Replaced: r.shown.replaced,
 	}
 }

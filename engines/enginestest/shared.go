@@ -46,7 +46,11 @@ func (s *subject) listen(e engines.Shared, key engines.Key) (events chan engines
 	events = make(chan engines.Event, 1000)
 	ctx, end := context.WithTimeout(s.t.Context(), patience)
 	defer end()
-	cancel, err := e.Subscribe(ctx, key, func(event engines.Event) { events <- event })
+	cancel, err := e.Subscribe(ctx, key, func(event engines.Event) {
+		if !event.Cut { // which is told whenever that may be so
+			events <- event
+		}
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func newEngine(b *bucket, logs *logs, prefix, mark string, maxPayload int64) (*E
 		follower: follower{busy: make(semaphore, 1)},
 		hearing:  newHearing(),
 	}
-	b.link.listen(e.hearing.lookTwice, e.hearing.resubscribe)
+	b.link.listen(e.hearing.lookTwice, e.hearing.resubscribe, e.hearing.noteTurn)
 	e.teller.Go(e.dispatch)
 	e.teller.Go(e.checkOn)
 	return e, nil

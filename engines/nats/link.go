@@ -17,9 +17,9 @@ import (
 // How the connection is kept.
 const (
 	dialTimeout   = 2 * time.Second
-	reconnectWait = 250 * time.Millisecond // between two tries of a server, and up to as much again
-	pingInterval  = 3 * time.Second        // a connection without answers is given up after three of these
-	flushTimeout  = 5 * time.Second        // a connection that takes nothing for so long is given up
+	reconnectWait = 250 * time.Millisecond  // between two tries of a server, and up to as much again
+	pingInterval  = 1500 * time.Millisecond // a connection without answers is given up after three of these, or sooner
+	flushTimeout  = 5 * time.Second         // a connection that takes nothing for so long is given up
 
 	// answerTimeout is how long one answer is waited for. A server that leads nothing any
 	// more, or not yet, may not give one: what may be repeated is repeated sooner at first.
@@ -59,6 +59,7 @@ type link struct {
 	back      chan struct{}    // closed when a connection is there again
 	onLoss    func()           // called when what was sent to here may be lost
 	onReplace func(*nats.Conn) // called with another client, which has no subscriptions
+	onTurn    func()           // called when a connection has ended, and when there is another one
 }
 
 // dial connects to one of the servers, unless ctx ends before.
@@ -70,6 +71,7 @@ func dial(ctx context.Context, settings []nats.Option, urls string) (*link, erro
 		back:      make(chan struct{}),
 		onLoss:    func() {},
 		onReplace: func(*nats.Conn) {},
+		onTurn:    func() {},
 	}
 	l.over, l.end = context.WithCancel(context.Background())
 	conn, err := l.connect(ctx)
@@ -151,6 +153,7 @@ func (l *link) options(d *dialer) []nats.Option {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if l.over.Err() == nil {
 				logger().Warn("connection to NATS lost, trying to come back", zap.Error(err))
+				l.turned()
 			}
 		}),
 		nats.ReconnectHandler(l.welcome),
@@ -175,14 +178,23 @@ func (l *link) welcome(conn *nats.Conn) {
 	l.back = make(chan struct{})
 	l.mu.Unlock()
 	l.suspect()
+	l.turned()
 }
 
-// listen has functions called: one when what was sent to here may be lost, and one with each
-// client that replaces another.
-func (l *link) listen(onLoss func(), onReplace func(*nats.Conn)) {
+// listen has functions called: one when what was sent to here may be lost, one with each client
+// that replaces another, and one when a connection has ended or there is another one.
+func (l *link) listen(onLoss func(), onReplace func(*nats.Conn), onTurn func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.onLoss, l.onReplace = onLoss, onReplace
+	l.onLoss, l.onReplace, l.onTurn = onLoss, onReplace, onTurn
+}
+
+// turned tells that a connection has ended, or that there is another one.
+func (l *link) turned() {
+	l.mu.Lock()
+	onTurn := l.onTurn
+	l.mu.Unlock()
+	onTurn()
 }
 
 // complain writes an error to the log, but not twice within a minute.

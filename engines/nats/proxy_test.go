@@ -14,10 +14,11 @@ type proxy struct {
 	work     sync.WaitGroup
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool
-	delay time.Duration // of each piece, in both directions
-	deaf  bool          // what the server says does not arrive, and is lost
-	shut  bool          // nobody gets through
+	conns map[net.Conn]bool // true: what comes over it is lost
+	came  int               // connections so far
+	delay time.Duration     // of each piece, in both directions
+	deaf  bool              // what the server says does not arrive, and is lost
+	shut  bool              // nobody gets through
 }
 
 func newProxy(t testing.TB, target string) *proxy {
@@ -53,6 +54,24 @@ func (p *proxy) cut() {
 	}
 }
 
+// freeze has everything be lost, in both directions, that comes over the connections there are,
+// and returns how many there have been so far.
+func (p *proxy) freeze() (came int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		p.conns[c] = true
+	}
+	return p.came
+}
+
+// connections returns how many there have been so far.
+func (p *proxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.came
+}
+
 func (p *proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -78,8 +97,9 @@ func (p *proxy) admit(conns ...net.Conn) bool {
 	if p.shut {
 		return false
 	}
+	p.came++
 	for _, c := range conns {
-		p.conns[c] = true
+		p.conns[c] = false
 	}
 	return true
 }
@@ -91,7 +111,7 @@ func (p *proxy) pass(to, from net.Conn, answers bool) {
 	for {
 		n, err := from.Read(buf)
 		p.mu.Lock()
-		delay, lost := p.delay, answers && p.deaf
+		delay, lost := p.delay, answers && p.deaf || p.conns[from]
 		p.mu.Unlock()
 		time.Sleep(delay)
 		if lost && err == nil {

@@ -57,6 +57,7 @@ type hearing struct {
 	inbox        chan *nats.Msg // what has arrived; never closed
 	missed       chan *nats.Msg // as if it had arrived, but takes no place in the inbox; never closed
 	check        chan struct{}  // holds one token while something may have been missed
+	turned       chan struct{}  // holds one token while all are to be told that messages may be lost
 	soon         atomic.Bool    // lookSoon is under way
 	mistrustSoon atomic.Bool    // and then all logs are looked up
 
@@ -89,6 +90,7 @@ func newHearing() *hearing {
 		inbox:  make(chan *nats.Msg, inboxSize),
 		missed: make(chan *nats.Msg),
 		check:  make(chan struct{}, 1),
+		turned: make(chan struct{}, 1),
 		rooms:  make(map[engines.Key]*listeners),
 	}
 }
@@ -105,6 +107,14 @@ func (h *hearing) lookTwice() {
 func (h *hearing) look() {
 	select {
 	case h.check <- struct{}{}:
+	default:
+	}
+}
+
+// noteTurn has all be told that messages may be lost, in both directions.
+func (h *hearing) noteTurn() {
+	select {
+	case h.turned <- struct{}{}:
 	default:
 	}
 }
@@ -253,6 +263,8 @@ func (e *Engine) dispatch() {
 			e.handle(m)
 		case m := <-e.hearing.missed:
 			e.handle(m)
+		case <-e.hearing.turned:
+			e.hearing.tellLoss()
 		case <-e.link.over.Done():
 			return
 		}
@@ -317,6 +329,24 @@ func (h *hearing) tell(key engines.Key, event engines.Event) {
 	for _, hear := range h.listenersOf(key, event) {
 		(*hear)(event)
 	}
+}
+
+// tellLoss tells all that want to hear of rooms that messages may be lost.
+func (h *hearing) tellLoss() {
+	for _, hear := range h.listenersOfAll() {
+		(*hear)(engines.Event{Cut: true})
+	}
+}
+
+func (h *hearing) listenersOfAll() (all []*func(engines.Event)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.rooms {
+		for hear := range l.hear {
+			all = append(all, hear)
+		}
+	}
+	return all
 }
 
 func (h *hearing) listenersOf(key engines.Key, event engines.Event) (all []*func(engines.Event)) {

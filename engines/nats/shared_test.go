@@ -21,17 +21,49 @@ func behind(t *testing.T) (near, far *Engine, p *proxy) {
 	return near, far, p
 }
 
+// subscribe returns what is told of a room.
 func subscribe(t *testing.T, e *Engine, key engines.Key) <-chan engines.Event {
+	t.Helper()
+	return subscribeIf(t, e, key, func(event engines.Event) bool { return !event.Cut })
+}
+
+// subscribeIf returns what is told of a room, as far as it is wanted.
+func subscribeIf(t *testing.T, e *Engine, key engines.Key, wanted func(engines.Event) bool) <-chan engines.Event {
 	t.Helper()
 	events := make(chan engines.Event, 1000)
 	ctx, end := context.WithTimeout(t.Context(), patience)
 	defer end()
-	cancel, err := e.Subscribe(ctx, key, func(event engines.Event) { events <- event })
+	cancel, err := e.Subscribe(ctx, key, func(event engines.Event) {
+		if wanted(event) {
+			events <- event
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cancel)
 	return events
+}
+
+// All that hear of rooms are told when the connection ends, and when there is another one.
+func TestALostConnectionIsTold(t *testing.T) {
+	_, far, p := behind(t)
+	var all []<-chan engines.Event
+	for n := range 2 {
+		all = append(all, subscribeIf(t, far, key(n), func(event engines.Event) bool { return event.Cut }))
+	}
+	for _, change := range []func(){
+		func() {
+			p.set(func() { p.shut = true })
+			p.cut()
+		},
+		func() { p.set(func() { p.shut = false }) },
+	} {
+		change()
+		for _, told := range all {
+			receive(t, "the loss", told)
+		}
+	}
 }
 
 func subscribedTo(e *Engine) int {

@@ -1,0 +1,121 @@
+package room
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/presence"
+)
+
+// lists is an engine that notes what others are told of people. It may keep a list for a while.
+type lists struct {
+	engines.Shared
+	keeps bool // the next list takes a second
+
+	mu    sync.Mutex
+	heard []presence.List
+}
+
+func (e *lists) Publish(_ context.Context, _ engines.Key, p []byte) error {
+	if e.keeps {
+		e.keeps = false
+		time.Sleep(time.Second)
+	}
+	l, err := presence.ParseList(p)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = append(e.heard, l)
+	return err
+}
+
+// last returns what others were told last, and how often they were told since the last time.
+func (e *lists) last() (l string, times int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	times = len(e.heard)
+	if times == 0 {
+		return "nothing", 0
+	}
+	text, _ := strings.CutPrefix(string(e.heard[times-1].Bytes(1<<10)), "p")
+	e.heard = nil
+	return text, times
+}
+
+// newSharedHall is a hall that other processes have, too.
+func newSharedHall() (*hall, *lists) {
+	h, e := newHall(time.Hour), new(lists)
+	h.shared.Sharing, h.shared.Node = true, "here"
+	h.shared.SetOthers(e, 1<<10)
+	return h, e
+}
+
+// However long the end takes, others are told who is still here, and in the end, at once, who
+// may come to them. Those here are told nothing more.
+func TestOthersAreToldOfPeopleUntilTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, others := newSharedHall()
+		ann, guest := h.enter(t, "ann"), h.enter(t, "")
+		told := len(ann.told)
+		h.EndPeople(false)
+		time.Sleep(time.Minute)
+		both := fmt.Sprintf(`{"node":"here","people":[{"user":"ann","connections":1},{"id":%q,"connections":1}]}`, guest.member.ID())
+		l, times := others.last()
+		if sorted(l) != sorted(both) || times < int(time.Minute/presence.Renewal) {
+			t.Errorf("others are told %d times, last %s", times, l)
+		}
+		leave(guest)
+		if l, _ := others.last(); l != `{"node":"here","people":[{"user":"ann","connections":1}]}` {
+			t.Errorf("when the guest has left others are told %s", l)
+		}
+		leave(ann)
+		if l, _ := others.last(); l != `{"node":"here","people":[{"user":"ann","connections":0}]}` {
+			t.Errorf("in the end others are told %s", l)
+		}
+		if len(ann.told) != told || !h.Retire() {
+			t.Errorf("ann is told %q; or the room is still in use", ann.told[told:])
+		}
+	})
+}
+
+func sorted(list string) string {
+	c := strings.Split(list, "")
+	slices.Sort(c)
+	return strings.Join(c, "")
+}
+
+// A list that is on its way when everybody has gone does not come behind the farewell.
+func TestTheFarewellIsTheLastThatOthersAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, others := newSharedHall()
+		ann := h.enter(t, "ann")
+		others.keeps = true
+		time.Sleep(presence.Renewal) // a list is on its way now
+		h.EndPeople(false)
+		leave(ann)
+		time.Sleep(time.Second)
+		if l, _ := others.last(); l != `{"node":"here","people":[{"user":"ann","connections":0}]}` || others.keeps {
+			t.Errorf("in the end others are told %s", l)
+		}
+	})
+}
+
+// Users whose grace goes on when the end begins may go on with another process.
+func TestTheFarewellOfARoomThatWaitsForUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, others := newSharedHall()
+		leave(h.enter(t, "ann"))
+		others.last()
+		h.EndPeople(false)
+		synctest.Wait()
+		if l, _ := others.last(); l != `{"node":"here","people":[{"user":"ann","connections":0}]}` || !h.Retire() {
+			t.Errorf("in the end others are told %s; or the room is still in use", l)
+		}
+	})
+}
