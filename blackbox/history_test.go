@@ -18,9 +18,11 @@ const historyConfig = `GLOBAL
 	END
 	:PORT {
 		websocket /short/* broadcast {
+			room short{path}
 			history 50
 		}
 		websocket /long/* broadcast {
+			room long{path}
 			history 10000
 		}
 		websocket /named/* broadcast "{user}: {message}" {
