@@ -65,9 +65,13 @@ type keptHistory struct {
 	Messages    []kept
 }
 
-func (s *server) history(t *testing.T, path string) (h keptHistory) {
+func (s *server) history(t *testing.T, path string) keptHistory {
 	t.Helper()
-	a := s.ask(t, "GET", path, "", "Accept: application/json")
+	return s.ask(t, "GET", path, "", "Accept: application/json").history(t)
+}
+
+func (a answer) history(t *testing.T) (h keptHistory) {
+	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), &h); err != nil || a.status != http.StatusOK || h.Type != "history" {
 		t.Fatalf("%+v, %v", a, err)
 	}

@@ -23,9 +23,15 @@ func startHistoryNodes(t *testing.T, urls ...string) (nodes []*server) {
 		nodes = append(nodes, s)
 	}
 	for _, s := range nodes {
-		until(t, "rooms to be read", func() bool { return s.ask(t, http.MethodGet, "/long/opens", "").status == http.StatusOK })
+		s.opensHistory(t)
 	}
 	return nodes
+}
+
+// opensHistory waits until rooms that remember messages can be read.
+func (s *server) opensHistory(t *testing.T) {
+	t.Helper()
+	until(t, "rooms to be read", func() bool { return s.ask(t, http.MethodGet, "/long/opens", "").status == http.StatusOK })
 }
 
 // Readers of all ways leave one of three nodes and go on at another one, in which the room is not

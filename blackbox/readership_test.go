@@ -2,6 +2,7 @@ package blackbox
 
 import (
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -43,6 +44,18 @@ func (all *readership) run(group *sync.WaitGroup, do func() error) {
 	})
 }
 
+// progress waits until so many more messages are published of each newspaper.
+func (all *readership) progress(more uint64) {
+	all.t.Helper()
+	wanted := make(map[*newspaper]uint64)
+	for _, n := range all.papers {
+		wanted[n] = n.printed.Load() + more
+	}
+	for n, wanted := range wanted {
+		until(all.t, "messages to be published", func() bool { return n.printed.Load() >= wanted || all.t.Failed() })
+	}
+}
+
 // gaps is how many gaps the readers were told.
 func (all *readership) gaps() (told int64) {
 	for _, r := range all.readers {
@@ -66,12 +79,18 @@ func (all *readership) end() {
 	}
 }
 
-// check looks whether a server knows as many messages as were published.
+// check looks whether a server shows that as many messages as were published are all there are,
+// once it can.
 func (all *readership) check(s *server) {
 	all.t.Helper()
 	for _, n := range all.papers {
 		last := n.last.Load()
-		if h := s.history(all.t, n.path+"?limit=1&after="+n.point(last)); h.Last != last || h.Gap {
+		var a answer
+		until(all.t, "messages to be shown", func() bool {
+			a = s.ask(all.t, http.MethodGet, n.path+"?limit=1&after="+n.point(last), "", "Accept: application/json")
+			return a.status != http.StatusServiceUnavailable
+		})
+		if h := a.history(all.t); h.Last != last || h.Gap || len(h.Messages) > 0 {
 			all.t.Errorf("%s: %+v, %d are acknowledged", n.path, h, n.printed.Load())
 		}
 	}
