@@ -31,13 +31,13 @@
 //
 //	CADDYWS_CUTS=10000 go test -count=1 -timeout 60m -v -run BehindCuts ./blackbox
 //
-// cuts the connections of readers of kept messages 10,000 times instead of 500: those to one
-// server, and those to three nodes, which are cut off from NATS, too.
+// cuts the connections of readers of kept messages 10,000 times instead of some hundreds: those to
+// one server, and those to three nodes, which are cut off from NATS, too.
 //
 //	CADDYWS_MESSAGES=1000 go test -count=1 -timeout 30m -v -run TestResumeInManyRooms ./blackbox
 //
 // measures how soon clients that come back have what they have missed, and the memory, with
-// 1,000 rooms of so many messages instead of 20 of 200.
+// 1,000 rooms of so many messages instead of 10 of 100.
 //
 //	CADDYWS_PRESENCE=1 go test -count=1 -timeout 30m -v -run 'Throng|NoGhosts' ./blackbox
 //

@@ -21,6 +21,10 @@ const historyConfig = `GLOBAL
 			room short{path}
 			history 50
 		}
+		websocket /brief/* broadcast {
+			room brief{path}
+			history 20
+		}
 		websocket /long/* broadcast {
 			room long{path}
 			history 10000

@@ -12,7 +12,7 @@ import (
 // NATS is killed. Every reader has all messages in their order, once; or, where it was away for
 // longer than messages are kept, gaps that say truly where it goes on.
 func TestReadersOfNodesBehindCuts(t *testing.T) {
-	wanted := wantedCuts(t)
+	wanted := wantedCuts(t, 200)
 	stored := startNATS(t, 1)[0]
 	var links, fronts []*ripper
 	var urls, doors []string
@@ -42,7 +42,7 @@ func TestReadersOfNodesBehindCuts(t *testing.T) {
 			stored.start()
 			restarts++
 		}
-		all.progress(20)
+		all.progress(10)
 	}
 	all.end()
 	for _, s := range nodes {

@@ -22,7 +22,7 @@ type readership struct {
 func gather(t *testing.T, s *server, doors ...string) *readership {
 	t.Helper()
 	all := &readership{t: t}
-	for path, keeps := range map[string]uint64{"/long/cut": 0, "/short/cut": 50} {
+	for path, keeps := range map[string]uint64{"/long/cut": 0, "/brief/cut": 20} {
 		n := found(t, s, path)
 		n.doors, n.keeps, n.pause = doors, keeps, 2*time.Millisecond
 		all.papers = append(all.papers, n)

@@ -21,7 +21,7 @@ func manyMessages(t *testing.T) (rooms, each int) {
 	t.Helper()
 	text := os.Getenv("CADDYWS_MESSAGES")
 	if text == "" {
-		return 20, 200
+		return 10, 100
 	}
 	each, err := strconv.Atoi(text)
 	if err != nil || each < resumed {
@@ -207,8 +207,11 @@ func (l *library) look(room int) error {
 	}
 	defer response.Body.Close()
 	var h keptHistory
-	if err := json.NewDecoder(response.Body).Decode(&h); err != nil || h.Gap || len(h.Messages) != resumed {
-		return fmt.Errorf("behind %d of %s: %d messages, %v", after, l.path(room), len(h.Messages), err)
+	if err := json.NewDecoder(response.Body).Decode(&h); err != nil {
+		return err
+	}
+	if h.Gap || len(h.Messages) != resumed {
+		return fmt.Errorf("behind %d of %s: %d messages, a gap: %t", after, l.path(room), len(h.Messages), h.Gap)
 	}
 	for i, m := range h.Messages {
 		if !m.is(after + i + 1) {
