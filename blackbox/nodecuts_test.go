@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -8,16 +9,21 @@ import (
 
 // Producers and readers of three nodes over NATS. Each publishes and reads at another node
 // whenever it comes back. Their connections are delayed and cut, and so are those of the nodes to
-// NATS; a node is killed while the others are reloaded, in turn, and now and then the server of
-// NATS is killed. Every reader has all messages in their order, once; or, where it was away for
+// NATS; a node is killed while the others are reloaded, in turn, and now and then a server of NATS
+// is killed. With CADDYWS_CUTS in the environment there is a server for each node, of one cluster,
+// else there is one for all. Every reader has all messages in their order, once; or, where it was away for
 // longer than messages are kept, gaps that say truly where it goes on.
 func TestReadersOfNodesBehindCuts(t *testing.T) {
 	wanted := wantedCuts(t, 200)
-	stored := startNATS(t, 1)[0]
+	count := 1
+	if os.Getenv("CADDYWS_CUTS") != "" {
+		count = 3
+	}
+	servers := startNATS(t, count)
 	var links, fronts []*ripper
 	var urls, doors []string
-	for range 3 {
-		l := newRipper(t, stored.address(), 3*time.Second)
+	for i := range 3 {
+		l := newRipper(t, servers[i%len(servers)].address(), 3*time.Second)
 		links, urls = append(links, l), append(urls, "nats://"+l.Addr().String())
 	}
 	nodes := startHistoryNodes(t, urls...)
@@ -38,8 +44,9 @@ func TestReadersOfNodesBehindCuts(t *testing.T) {
 		}
 		nodes[victim].again(t)
 		if kills%4 == 3 {
-			stored.kill()
-			stored.start()
+			n := servers[restarts%len(servers)]
+			n.kill()
+			n.start()
 			restarts++
 		}
 		all.progress(10)
