@@ -29,9 +29,15 @@
 // 30 seconds and for three minutes, a million messages are sent, and 1,500 rooms are idle for a
 // minute.
 //
-//	CADDYWS_CUTS=10000 go test -count=1 -timeout 30m -v -run TestReadersBehindCuts ./blackbox
+//	CADDYWS_CUTS=10000 go test -count=1 -timeout 60m -v -run BehindCuts ./blackbox
 //
-// cuts the connections of readers of kept messages 10,000 times instead of 500.
+// cuts the connections of readers of kept messages 10,000 times instead of some hundreds: those to
+// one server, and those to three nodes, which are cut off from NATS, too.
+//
+//	CADDYWS_MESSAGES=1000 go test -count=1 -timeout 30m -v -run TestResumeInManyRooms ./blackbox
+//
+// measures how soon clients that come back have what they have missed, and the memory, with
+// 1,000 rooms of so many messages instead of 10 of 100.
 //
 //	CADDYWS_PRESENCE=1 go test -count=1 -timeout 30m -v -run 'Throng|NoGhosts' ./blackbox
 //

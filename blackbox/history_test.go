@@ -18,9 +18,15 @@ const historyConfig = `GLOBAL
 	END
 	:PORT {
 		websocket /short/* broadcast {
+			room short{path}
 			history 50
 		}
+		websocket /brief/* broadcast {
+			room brief{path}
+			history 20
+		}
 		websocket /long/* broadcast {
+			room long{path}
 			history 10000
 		}
 		websocket /named/* broadcast "{user}: {message}" {
@@ -63,9 +69,13 @@ type keptHistory struct {
 	Messages    []kept
 }
 
-func (s *server) history(t *testing.T, path string) (h keptHistory) {
+func (s *server) history(t *testing.T, path string) keptHistory {
 	t.Helper()
-	a := s.ask(t, "GET", path, "", "Accept: application/json")
+	return s.ask(t, "GET", path, "", "Accept: application/json").history(t)
+}
+
+func (a answer) history(t *testing.T) (h keptHistory) {
+	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), &h); err != nil || a.status != http.StatusOK || h.Type != "history" {
 		t.Fatalf("%+v, %v", a, err)
 	}

@@ -20,12 +20,12 @@ import (
 
 // newspaper is a room with history in which a producer publishes the numbers from 1 on.
 type newspaper struct {
-	t       *testing.T
-	host    string // of the room
-	address string // of the server, or of what stands before it
-	path    string
-	epoch   string
-	pause   time.Duration // between two messages at least
+	t     *testing.T
+	doors []string // addresses of servers, or of what stands before them: each visit takes any
+	path  string
+	epoch string
+	keeps uint64        // how many of the newest messages the room keeps; 0 for all
+	pause time.Duration // between two messages at least
 
 	printed atomic.Uint64 // how many messages are acknowledged
 	last    atomic.Uint64 // the number of the last message
@@ -34,7 +34,8 @@ type newspaper struct {
 // found publishes the first message. From then on a crash cannot change the epoch.
 func found(t *testing.T, s *server, path string) *newspaper {
 	t.Helper()
-	n := &newspaper{t: t, host: s.address(), address: s.address(), path: path}
+	n := &newspaper{t: t, doors: []string{s.address()}, path: path}
+	n.printed.Store(1)
 	n.last.Store(math.MaxUint64)
 	first := s.ask(t, "POST", path, "1", "Idempotency-Key: press:1")
 	var ok bool
@@ -46,24 +47,27 @@ func found(t *testing.T, s *server, path string) *newspaper {
 
 // request returns a request for the room, perhaps with a query behind its path.
 func (n *newspaper) request(method, query, body string) *http.Request {
-	r, err := http.NewRequest(method, "http://"+n.address+n.path+query, strings.NewReader(body))
+	r, err := http.NewRequest(method, "http://"+n.door()+n.path+query, strings.NewReader(body))
 	if err != nil {
 		panic(err)
 	}
-	r.Host = n.host
 	return r
 }
+
+// door is any of the addresses.
+func (n *newspaper) door() string { return n.doors[rand.IntN(len(n.doors))] }
 
 // point names a place in the room's order.
 func (n *newspaper) point(version uint64) string { return fmt.Sprint(n.epoch, "-", version) }
 
 var errWrong = errors.New("wrong")
 
-// print publishes each number until it is acknowledged, at its place.
+// print publishes each number until it is acknowledged, at its place. It begins with the one that
+// was acknowledged last: that is a repeat.
 func (n *newspaper) print() error {
-	client := &http.Client{Timeout: patience}
+	client := &http.Client{Transport: new(http.Transport), Timeout: patience}
 	defer client.CloseIdleConnections()
-	for i := uint64(1); i <= n.last.Load(); {
+	for i := n.printed.Load(); i <= n.last.Load(); {
 		r := n.request(http.MethodPost, "", strconv.FormatUint(i, 10))
 		r.Header.Set("Idempotency-Key", fmt.Sprint("press:", i))
 		answer, err := client.Do(r)
@@ -75,6 +79,7 @@ func (n *newspaper) print() error {
 		answer.Body.Close()
 		switch {
 		case err != nil, answer.StatusCode >= http.StatusInternalServerError:
+			time.Sleep(5 * time.Millisecond) // it, or what it stores in, is down
 		case answer.StatusCode != http.StatusOK || string(body) != n.point(i):
 			return fmt.Errorf("%w: message %d is answered with %d %s", errWrong, i, answer.StatusCode, body)
 		default:
@@ -89,7 +94,6 @@ func (n *newspaper) print() error {
 // subscriber reads all messages of a newspaper, or is told truly what it has missed.
 type subscriber struct {
 	paper *newspaper
-	rests uint64 // it sometimes waits until it has missed so many messages; 0 for never
 
 	at     uint64 // the number of the last message
 	gaps   atomic.Int64
@@ -100,23 +104,27 @@ type subscriber struct {
 // skip returns an error, or the connection ends.
 type way func(r *subscriber) error
 
-// read begins anew whenever a connection ends.
+// readingWays are all of them.
+var readingWays = []way{bySocket, byEvents, byGet}
+
+// read begins anew whenever a connection ends. Where not all messages are kept it is sometimes away
+// until some that it has not read are gone.
 func (r *subscriber) read(once way) error {
 	for r.at < r.paper.last.Load() {
 		r.visits++
 		if err := once(r); errors.Is(err, errWrong) {
 			return err
 		}
-		if r.rests > 0 && rand.IntN(4) == 0 {
+		if r.paper.keeps > 0 && rand.IntN(4) == 0 {
 			r.rest()
 		}
 	}
 	return nil
 }
 
-// rest waits until messages are missed, or there are no more to come.
+// rest waits until messages are gone, or there are no more to come.
 func (r *subscriber) rest() {
-	for n := r.paper.printed.Load(); n < r.at+r.rests && n < r.paper.last.Load() && !r.paper.t.Failed(); n = r.paper.printed.Load() {
+	for n := r.paper.printed.Load(); n < r.at+r.paper.keeps+10 && n < r.paper.last.Load() && !r.paper.t.Failed(); n = r.paper.printed.Load() {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
@@ -132,10 +140,12 @@ func (r *subscriber) accept(version uint64, text string) error {
 	return nil
 }
 
-// skip takes that all messages before the oldest are not kept any more.
+// skip takes that all messages before the oldest are not kept any more. That is so of those only
+// behind which as many have come as are kept; one may have come that is not acknowledged yet.
 func (r *subscriber) skip(oldest uint64) error {
-	if r.rests == 0 || oldest <= r.at+1 {
-		return fmt.Errorf("%w: a gap to %d behind %d", errWrong, oldest, r.at)
+	newest, keeps := r.paper.printed.Load()+1, r.paper.keeps
+	if keeps == 0 || oldest <= r.at+1 || oldest+keeps > newest+1 {
+		return fmt.Errorf("%w: a gap to %d behind %d of %d", errWrong, oldest, r.at, newest)
 	}
 	r.gaps.Add(1)
 	r.at = oldest - 1
@@ -155,7 +165,7 @@ func (r *subscriber) skipTo(text string) error {
 // bySocket reads over a WebSocket.
 func bySocket(r *subscriber) error {
 	d := &websocket.Dialer{Subprotocols: []string{"json"}, HandshakeTimeout: patience}
-	c, _, err := d.Dial(fmt.Sprintf("ws://%s%s?after=%s", r.paper.address, r.paper.path, r.paper.point(r.at)), http.Header{"Host": {r.paper.host}})
+	c, _, err := d.Dial(fmt.Sprintf("ws://%s%s?after=%s", r.paper.door(), r.paper.path, r.paper.point(r.at)), nil)
 	if err != nil {
 		time.Sleep(5 * time.Millisecond)
 		return err

@@ -199,7 +199,7 @@ func TestReloadsTellNothingOfPresence(t *testing.T) {
 	stream := s.events(t, "/patient/a", basicAuth("ann", "secret"))
 	stream.next()
 	for i := range 20 {
-		s.reload(t, presenceSite(101+i), i+1)
+		s.reload(t, presenceSite(101+i))
 	}
 	ann.client.send(`{"data":"the next"}`)
 	for _, c := range []*client{ann.client, guest.client} {

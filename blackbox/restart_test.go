@@ -92,7 +92,7 @@ func TestReloadedServer(t *testing.T) {
 	c.begin(s.address())
 	for round := range kills() / 5 {
 		c.until(t, 200)
-		s.reload(t, strings.Replace(writersConfig, "drain off", fmt.Sprintf("drain off\nmax_rooms %d", 1000+round), 1), round+1)
+		s.reload(t, strings.Replace(writersConfig, "drain off", fmt.Sprintf("drain off\nmax_rooms %d", 1000+round), 1))
 	}
 	c.resting.Store(true)
 	c.wait(t)

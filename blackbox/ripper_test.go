@@ -20,14 +20,14 @@ type ripper struct {
 	stopped chan struct{}
 }
 
-// newRipper forwards to the server until the test ends.
-func newRipper(t *testing.T, s *server, life time.Duration) *ripper {
+// newRipper forwards to an address until the test ends.
+func newRipper(t *testing.T, target string, life time.Duration) *ripper {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &ripper{Listener: l, target: s.address(), life: life, stopped: make(chan struct{})}
+	r := &ripper{Listener: l, target: target, life: life, stopped: make(chan struct{})}
 	var serving sync.WaitGroup
 	serving.Go(func() { r.serve(&serving) })
 	t.Cleanup(func() {

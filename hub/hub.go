@@ -152,8 +152,10 @@ func (h *Hub) admit(ctx context.Context, rt *route.Route, v room.Visitor, s stay
 	if err != nil {
 		return nil, err
 	}
-	r.CatchUpWith(ctx, v.Seen)
-	m, err := r.Admit(rt, v, connect)
+	var m *room.Member
+	if err = r.CatchUpWith(ctx, v.Seen); err == nil {
+		m, err = r.Admit(rt, v, connect)
+	}
 	if err != nil {
 		if errors.Is(err, room.ErrFailed) {
 			rt.Tally.AppError()

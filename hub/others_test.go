@@ -259,6 +259,46 @@ func TestAClientIsAheadOfTheNode(t *testing.T) {
 	there.Expect("three")
 }
 
+// A client that comes to a node that can neither hear of what the client has seen on another one
+// nor read it is refused, and comes back later. Somebody else is let in.
+func TestAClientIsAheadOfANodeThatCannotRead(t *testing.T) {
+	common := newCommon()
+	deaf := common.node()
+	a, b := hubtest.New(t, common.node()), hubtest.New(t, deaf)
+	ra, rb := keeping(), keeping()
+	here, there := a.Join(ra), b.Join(rb)
+	common.listening(t, 2)
+	here.Send("one")
+	here.Expect("one")
+	there.Expect("one")
+	common.set(func() { deaf.cut = true })
+	here.Send("two")
+	here.Expect("two")
+	view, err := a.History(t.Context(), ra, "room", room.Seen{}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead, err := room.ParseSeen(view.Epoch + "-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	common.set(func() { common.faults = 2 })
+	if _, err := b.Hub.Join(t.Context(), rb, room.Visitor{Room: "room", Seen: ahead}); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, errFault) {
+		t.Errorf("joining: %v", err)
+	}
+	if h, err := b.History(t.Context(), rb, "room", ahead, 10); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, errFault) {
+		t.Errorf("%+v, %v", h, err)
+	}
+	b.Join(rb).Expect("one")
+	b.Logs.TakeAll()
+	back := b.Enter(rb, room.Visitor{Room: "room", Seen: ahead})
+	common.set(func() { deaf.cut = false })
+	here.Send("three")
+	back.Expect("three")
+	there.Expect("two")
+	there.Expect("three")
+}
+
 // Members of a room with history are told what is said over other nodes, in one order, whoever
 // has begun it.
 func TestMembersHearMessagesKeptByOtherNodes(t *testing.T) {

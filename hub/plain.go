@@ -56,7 +56,9 @@ func (h *Hub) History(ctx context.Context, rt *route.Route, name string, seen ro
 		return room.History{}, err
 	}
 	defer r.Release()
-	r.CatchUpWith(ctx, seen)
+	if err := r.CatchUpWith(ctx, seen); err != nil {
+		return room.History{}, err
+	}
 	shown, err := r.History(ctx, seen, limit)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", room.ErrUnavailable, err)

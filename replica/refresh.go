@@ -23,7 +23,7 @@ func (r *Replica) refresh(ctx context.Context, rev uint64) error {
 	if err := r.settleLate(ctx); err != nil || rev <= r.rev {
 		return err
 	}
-	found, now, err := r.store.read(ctx, r.key)
+	found, now, err := r.read(ctx)
 	switch {
 	case err != nil:
 		return err

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 )
@@ -71,6 +72,37 @@ func TestRefreshThatFails(t *testing.T) {
 		r.shows("2@1")
 		r.refreshes(other.rev, true, false)
 		r.shows("5@2")
+	})
+}
+
+// A checkpoint that another process has stored brings the messages up to it that were not heard
+// of yet, and those behind it, and takes none away that are known already.
+func TestRefreshByACheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 100})
+		c.says(do("a"), "1")
+		c.hears("1 a")
+		other := c.other()
+		other.say(leastStep, "x")
+		if other.Replica.stored.checkpoint < leastStep {
+			t.Fatalf("the checkpoint is %d", other.Replica.stored.checkpoint)
+		}
+		c.refreshes(other.rev, true, false)
+		var want []string
+		for version := 2; version <= 1+leastStep; version++ {
+			want = append(want, fmt.Sprint(version, " x"))
+		}
+		c.hears(want...)
+		other.say(leastStep, "y")
+		newest := fmt.Sprint(2 + 2*leastStep)
+		c.says(do("b"), newest)
+		c.listen()
+		if n := len(c.heard); n != 1+leastStep || c.heard[n-1] != newest+" b" {
+			t.Errorf("heard %q", c.heard)
+		}
+		c.heard = nil
+		c.refreshes(other.rev, false, false)
+		c.hears()
 	})
 }
 

@@ -140,8 +140,9 @@ func (r *Room) wakeFirst(ctx context.Context) {
 	r.takeAndWait(ctx, func(c *chores) { c.wake = true }, wakePatience)
 }
 
-// takeAndWait has a turn taken with a chore, and waits for its end, unless that takes long.
-func (r *Room) takeAndWait(ctx context.Context, add func(*chores), patience time.Duration) {
+// takeAndWait has a turn taken with a chore, and waits for its end, unless that takes long. It
+// reports whether the turn has ended.
+func (r *Room) takeAndWait(ctx context.Context, add func(*chores), patience time.Duration) bool {
 	var done chan struct{}
 	r.take(func(c *chores) {
 		add(c)
@@ -151,15 +152,17 @@ func (r *Room) takeAndWait(ctx context.Context, add func(*chores), patience time
 		done = c.waited
 	})
 	if done == nil { // the room is not loaded
-		return
+		return false
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-done:
+		return true
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return false
 }
 
 // Wake returns when the state is to be woken, by the machine's clock; zero if never.

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
@@ -181,16 +182,33 @@ func (r *Room) deliver(all []message.Message, size int) (fits bool) {
 // rereadPatience is how long a visitor waits until the state is read that it may have seen.
 const rereadPatience = 2 * time.Second
 
+// errLate is of what is still being read.
+var errLate = errors.New("reading what is stored takes long")
+
 // CatchUpWith has what is stored read if a visitor has seen what is not known here: another
-// process may have told it, which is heard of here a moment later. The room is loaded.
-func (r *Room) CatchUpWith(ctx context.Context, seen Seen) {
-	if !seen.said || !r.Stores() || !r.shared.HasOthers() {
-		return
+// process may have told it, which is heard of here a moment later. If that fails in a room that
+// keeps messages, the error wraps ErrUnavailable: the visitor would be told of a gap that there
+// is not, and messages twice. The room is loaded.
+func (r *Room) CatchUpWith(ctx context.Context, seen Seen) error {
+	if !seen.said || !r.Stores() || !r.shared.HasOthers() || r.knows(seen) {
+		return nil
 	}
-	if now := r.current(); seen.epoch == now.epoch && seen.place.Version <= now.version {
-		return
+	err := errLate
+	if r.takeAndWait(ctx, func(c *chores) { c.reread = true }, rereadPatience) {
+		r.mu.Lock()
+		err = r.unread
+		r.mu.Unlock()
 	}
-	r.takeAndWait(ctx, func(c *chores) { c.reread = true }, rereadPatience)
+	if err == nil || !r.keeps || r.knows(seen) {
+		return nil
+	}
+	return fmt.Errorf("%w: a visitor has seen what is not known here: %w", ErrUnavailable, err)
+}
+
+// knows reports whether the room is known up to what was seen.
+func (r *Room) knows(seen Seen) bool {
+	now := r.current()
+	return seen.epoch == now.epoch && seen.place.Version <= now.version
 }
 
 // lookAgain has what is stored read when messages that are known are missing there, and
@@ -204,6 +222,9 @@ func (r *Room) lookAgain(ctx context.Context, was snapshot) (another bool) {
 // reread makes the state what is stored.
 func (r *Room) reread() {
 	another, err := r.replica.Reread(r.shared.Context)
+	r.mu.Lock()
+	r.unread = err
+	r.mu.Unlock()
 	r.stored(another, err)
 	if err != nil {
 		r.refreshLater()

@@ -49,6 +49,7 @@ type Room struct {
 	outside    *outside      // nil until there is something to be told outside
 	open       *openRoom     // nil unless an app acts in the room by itself
 	heard      engines.Event // the newest that others have stored, as far as was told; without a message
+	unread     error         // why reread has failed the last time; nil if it has not
 	ignore     func()        // has the engine tell nothing any more; nil: it tells nothing
 	people     *people       // nil without the option presence, or if nobody is there
 

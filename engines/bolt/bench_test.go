@@ -1,9 +1,12 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,6 +74,40 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// Clients come back to any of many rooms, and are sent the messages behind any point: 50 at
+// most. Set CADDYWS_MESSAGES to how many there are in each room.
+func BenchmarkResume(b *testing.B) {
+	const rooms = 1000
+	messages, _ := strconv.Atoi(cmp.Or(os.Getenv("CADDYWS_MESSAGES"), "100"))
+	e := openEngine(b, temporary(b))
+	fill(b, e, rooms, "x")
+	var work sync.WaitGroup
+	for room := range rooms {
+		work.Go(func() {
+			for n := range messages {
+				if _, err := e.Append(b.Context(), key(room), childEpoch, uint64(n), [][]byte{make([]byte, 200)}); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+	var took []time.Duration
+	for b.Loop() {
+		room, after := key(rand.N(rooms)), rand.N(messages)
+		began := time.Now()
+		entries, _, last, err := e.Read(b.Context(), room, childEpoch, uint64(after), 50)
+		took = append(took, time.Since(began))
+		if err != nil || last != uint64(messages) || len(entries) != min(50, messages-after) {
+			b.Fatal(len(entries), last, err)
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-median")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
 }
 
 // A file of a million rooms opens and counts in a moment. Set BOLT_TEST_ROOMS to how
