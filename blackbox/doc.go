@@ -33,6 +33,10 @@
 //
 // cuts the connections of readers of kept messages 10,000 times instead of 500.
 //
+//	CADDYWS_SLEEPS=100 go test -count=1 -timeout 30m -v -run TestSleepsOfABrowser ./blackbox
+//
+// has a page in a browser sleep 100 times instead of ten, and shows how soon it is back.
+//
 //	CADDYWS_PRESENCE=1 go test -count=1 -timeout 30m -v -run 'Throng|NoGhosts' ./blackbox
 //
 // has 10,000 members join a room with presence instead of 500, and kills a process with members 50 times.
