@@ -39,5 +39,6 @@
 //
 //	CADDYWS_PRESENCE=1 go test -count=1 -timeout 30m -v -run 'Throng|NoGhosts' ./blackbox
 //
-// has 10,000 members join a room with presence instead of 500, and kills a process with members 50 times.
+// has 10,000 members join a room with presence instead of 500, and kills and freezes
+// a process with members 50 times each, with the default times of pings and presence.
 package blackbox
