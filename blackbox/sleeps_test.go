@@ -207,7 +207,7 @@ func (s *server) talks(t *testing.T, path string) (end func()) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(50 * time.Millisecond):
 			}
 		}
 	})
