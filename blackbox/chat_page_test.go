@@ -142,8 +142,11 @@ func TestPageShowsWhoIsHere(t *testing.T) {
 	if w.run(hidden) != "false" {
 		t.Error("the page does not show who is here")
 	}
-	c.end(t, 1000, "")
-	w.waitFor("state", "Closed")
+	if w.run(`(dispatchEvent(new Event("online")), `+hidden+`)`) != "false" {
+		t.Error("the page forgets who is here when it has only slept")
+	}
+	w.waitFor("state", "Live")
+	w.waitFor("here", "0 here")
 	if w.run(hidden) != "true" {
 		t.Error("the page says who is here when it does not know")
 	}

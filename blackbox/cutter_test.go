@@ -16,6 +16,7 @@ type cutter struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
 	frozen map[net.Conn]bool // forward nothing any more
+	closed bool              // to new connections
 	seen   int               // connections so far
 }
 
@@ -61,13 +62,26 @@ func (c *cutter) serve(serving *sync.WaitGroup) {
 			client.Close()
 			continue
 		}
-		c.mu.Lock()
-		c.conns[client], c.conns[server] = true, true
-		c.seen++
-		c.mu.Unlock()
+		if !c.take(client, server) {
+			client.Close()
+			server.Close()
+			continue
+		}
 		serving.Go(func() { c.forward(client, server) })
 		serving.Go(func() { c.answer(server, client) })
 	}
+}
+
+// take notes the two ends of a connection, unless none gets through.
+func (c *cutter) take(client, server net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.conns[client], c.conns[server] = true, true
+	c.seen++
+	return true
 }
 
 func (c *cutter) forward(from, to net.Conn) {
@@ -100,6 +114,21 @@ func (c *cutter) freeze() {
 	for conn := range c.conns {
 		c.frozen[conn] = true
 	}
+}
+
+// shut ends all connections, and every new one at once until open is called.
+func (c *cutter) shut() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cut()
+}
+
+// open lets connections through again.
+func (c *cutter) open() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = false
 }
 
 // connections is how many there have been.

@@ -39,7 +39,12 @@
 // measures how soon clients that come back have what they have missed, and the memory, with
 // 1,000 rooms of so many messages instead of 10 of 100.
 //
+//	CADDYWS_SLEEPS=100 go test -count=1 -timeout 30m -v -run TestSleepsOfABrowser ./blackbox
+//
+// has a page in a browser sleep 100 times instead of ten, and shows how soon it is back.
+//
 //	CADDYWS_PRESENCE=1 go test -count=1 -timeout 30m -v -run 'Throng|NoGhosts' ./blackbox
 //
-// has 10,000 members join a room with presence instead of 500, and kills a process with members 50 times.
+// has 10,000 members join a room with presence instead of 500, and kills and freezes
+// a process with members 50 times each, with the default times of pings and presence.
 package blackbox

@@ -49,8 +49,8 @@ function showStatus() {
 	if (!isLive()) {
 		loseSent();
 		losePosted();
-		forgetPresent();
 	}
+	if (status !== "connecting") forgetPresent(); // a page that wakes up goes on to show them while it connects
 	sayDoubts();
 	entitle();
 }

@@ -1,26 +1,23 @@
-// A room of a Caddy server, for browsers.
-
 /**
  * What the server says: an object of the subprotocol "json". Its `type` is "state", "reply",
  * "update", "event", "gap", "message", "presence" or "error".
  * @typedef {{type: string, epoch?: string, version?: number, [field: string]: any}} Message
  */
 
-const final = [1000, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 3000]; // close codes: coming back would not help
-const leastDelay = {1012: 5e3, 1013: 15e3};
+const isFinal = code => code < 1011 && code !== 1001 && code !== 1006 || code === 3000; // coming back would not help
 const most = 1000; // messages that wait
 const patience = 1e4; // ms that an answer, or a connection, may take
 const mostCuts = 9; // of connections that end without an answer to the same message
-const wakes = ["online", "pageshow", "visibilitychange"];
+const wakes = ["online", "pageshow", "resume", "visibilitychange"];
 const lost = "the connection was lost: this may have been done";
 const codes = {403: "read_only", 408: "busy", 429: "busy", 503: "busy", 0: "unknown", 502: "unknown", 504: "unknown"};
 const random = () => crypto.getRandomValues(new Uint32Array(3)).join("");
 
 /**
- * A connection to a room that comes back by itself, until it is closed. It is an
- * EventTarget: each message of the server is an event named by its type, with the Message
- * as its `detail` and its text as `data`; a text of an app without JSON is an event "text";
- * and after each change of `status` there is an event "status".
+ * A connection to a room that comes back by itself, until it is closed. Each message of
+ * the server is an event named by its type, with the Message as its `detail` and its text
+ * as `data`. A text of an app without JSON is an event "text". After each change of
+ * `status` there is an event "status".
  */
 export class Room extends EventTarget {
 	/** @type {?Message} The newest "state", "update" or "reply". */
@@ -30,9 +27,9 @@ export class Room extends EventTarget {
 	/** Why the last connection ended. */
 	reason = "";
 
-	#url; #protocol; #way; #timer; #ticker; #point; #at; #event = [0, 0];
-	#failures = 0; #refusals = 0; #opened = 0; #seen = Date.now(); #hidden = false; #slept = false; #answered = 0;
-	#client = random(); #number = 0; #counts = true; #waiting = []; #retry = 0;
+	#url; #protocol; #way; #timer; #ticker; #point; #at; #event = [];
+	#failures = 0; #refusals = 0; #opened = 0; #alive; #hidden; #answered = 0; #usual = 0;
+	#client = random(); #number = 0; #counts = true; #waiting = []; #retry;
 
 	/**
 	 * Connects to a room.
@@ -50,10 +47,11 @@ export class Room extends EventTarget {
 	connect() {
 		this.#leave();
 		if (!this.#ticker) {
-			this.#ticker = setInterval(this.#look, 2e3);
-			for (const name of wakes) addEventListener(name, this.#look);
+			this.#ticker = setInterval(this.#look, 1e3);
+			for (const name of wakes) addEventListener(name, this.#look, true);
 		}
 		this.#opened = 0;
+		this.#alive = Date.now();
 		this.#timer = setTimeout(() => this.#ended(1006), patience);
 		if (this.#refusals % 3 === 2 && this.#protocol) this.#follow(); else this.#dial();
 		this.#show("connecting");
@@ -66,14 +64,14 @@ export class Room extends EventTarget {
 		this.#leave();
 		clearInterval(this.#ticker);
 		this.#ticker = 0;
-		for (const name of wakes) removeEventListener(name, this.#look);
+		for (const name of wakes) removeEventListener(name, this.#look, true);
 		this.#refuseAll("the room was closed", "closed");
 		this.#show("closed", reason);
 	}
 
 	/**
 	 * Sends a message, and sends it again after a cut: in a room that keeps something it
-	 * counts once. In any other nothing answers it: it is sent once. Without JSON it is as `say`.
+	 * counts once. In any other it is sent once, without an answer. Without JSON it is as `say`.
 	 * @param {any} value an object as the app wants it; anything else is its field "value".
 	 * @returns {Promise<Message | void>} the reply, if there is one. It is rejected with an
 	 * Error that has the `code` of the server, and `retry`.
@@ -81,7 +79,7 @@ export class Room extends EventTarget {
 	send(value) {
 		return new Promise((resolve, reject) => {
 			if (this.status === "closed" || !this.#protocol) return resolve(this.say(value));
-			if (this.#waiting.length === most) return reject(failure("too much waits for an answer", "busy", true));
+			if (this.#waiting.length === most) return reject(failure("too much waits", "busy", true));
 			const body = JSON.parse(JSON.stringify(Object(value) === value ? value : {value})); // as it is now
 			const message = {body, at: this.#at, tries: 0, cuts: 0, resolve, reject};
 			this.#name(message);
@@ -118,7 +116,7 @@ export class Room extends EventTarget {
 		url.protocol = url.protocol.replace("http", "ws");
 		const way = this.#way = new WebSocket(url, this.#protocol ? [this.#protocol] : []);
 		way.binaryType = "arraybuffer";
-		way.onopen = () => this.#began();
+		way.onopen = () => this.#began(0);
 		way.onmessage = e => this.#take(e.data);
 		way.onclose = e => this.#ended(e.code, e.reason);
 	}
@@ -127,31 +125,31 @@ export class Room extends EventTarget {
 	#follow() {
 		const url = this.#address();
 		url.searchParams.set("subprotocol", this.#protocol);
-		const source = new EventSource(url);
+		const source = new EventSource(url), calls = new AbortController();
 		let last = Promise.resolve();
 		const post = async (body, message) => {
 			if (this.#way !== way || !message.said && this.#waiting[0] !== message) return; // it is sent again behind the first one
 			message.tries++;
 			let status = 0, text = "";
 			try {
-				const answer = await fetch(url, {method: "POST", body});
+				const answer = await fetch(url, {method: "POST", body, signal: calls.signal});
 				text = await answer.text();
 				status = answer.status;
 			} catch { /* nobody knows */ }
 			if (this.#way !== way) return;
 			const {id} = message, code = codes[status] || "http";
 			if (text.startsWith('{"type":')) this.#take(text, id);
-			else if (status > 199 && status < 300) this.#answer({type: "reply", id, text});
+			else if (/^2/.test(status)) this.#answer({type: "reply", id, text});
 			else this.#take(JSON.stringify({type: "error", error: "HTTP " + status, code, retry: /^[ub]/.test(code)}), id);
 		};
 		const way = this.#way = {
-			close: () => source.close(),
+			close() { source.close(); calls.abort(); },
 			send(body, message) {
 				message.tries--;
 				return last = last.then(() => post(body, message));
 			},
 		};
-		source.onopen = () => this.#began();
+		source.onopen = () => this.#began(2);
 		source.onmessage = e => this.#take(e.data);
 		source.onerror = () => this.#ended(1006);
 	}
@@ -162,8 +160,9 @@ export class Room extends EventTarget {
 		return url;
 	}
 
-	#began() {
+	#began(way) {
 		clearTimeout(this.#timer);
+		this.#usual = way; // to begin with after sleep
 		this.#opened = Date.now();
 		this.#refusals = 0;
 		this.status = "open";
@@ -173,15 +172,16 @@ export class Room extends EventTarget {
 	}
 
 	#ended(code, reason = "") {
-		const opened = this.#opened;
+		const opened = this.#opened, first = this.#waiting[0];
+		let why = "cannot connect";
 		this.#leave();
-		if (!opened) this.#refusals++;
-		const first = this.#waiting[0];
-		if (opened && first?.sent && ++first.cuts > mostCuts) this.#refuseAll(lost, "unknown");
-		if (opened && Date.now() - opened > 5e3) this.#failures = 0;
-		const why = opened ? `${code} ${reason}`.trim() : "the server cannot be reached, or refuses";
-		if (opened && final.includes(code)) return this.#stop(why);
-		const delay = Math.max(Math.min(500 * 2 ** this.#failures++, 3e4), leastDelay[code] || 0);
+		if (opened) {
+			why = `${code} ${reason}`.trim();
+			if (first?.sent && ++first.cuts > mostCuts) this.#refuseAll(lost, "unknown");
+			if (Date.now() - opened > 5e3) this.#failures = 0;
+			if (isFinal(code)) return this.#stop(why);
+		} else this.#refusals++;
+		const delay = Math.max(Math.min(500 * 2 ** this.#failures++, 3e4), {1012: 5e3, 1013: 15e3}[code] || 0);
 		this.#timer = setTimeout(() => this.connect(), delay * (0.5 + Math.random() / 2));
 		this.#show("waiting", why);
 	}
@@ -196,18 +196,25 @@ export class Room extends EventTarget {
 
 	// After sleep, or another network, the connection may be dead: there is another one.
 	#look = event => {
-		const now = Date.now(), first = this.#waiting[0];
-		this.#slept ||= now - this.#seen > (this.#hidden ? 7e4 : patience) || event?.type === "online" || event?.persisted; // hidden pages look once a minute
-		this.#seen = now;
-		this.#hidden = document.visibilityState === "hidden";
-		if (this.#hidden || this.status === "closed") return;
-		const mute = this.status === "open" && first?.sent && now - Math.max(first.sent, this.#answered) > patience;
-		if (this.#slept || mute) this.connect();
-		this.#slept = false;
+		const now = Date.now(), first = this.#waiting[0], wasHidden = this.#hidden;
+		let dead = event?.persisted || event?.type.match("online|resume")
+			|| this.status === "open" && first?.sent && now - Math.max(first.sent, this.#answered) > patience;
+		this.#hidden = document.hidden;
+		if (!this.#hidden) {
+			dead ||= now - this.#alive > (wasHidden ? 7e4 : patience) || wasHidden && this.status === "waiting";
+			this.#alive = now;
+		}
+		if (!dead) return;
+		this.#failures = 0;
+		this.#refusals = this.#usual;
+		this.connect();
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => this.connect(), 1e3); // the browser may take a dead one again
 	};
 
 	#take(data, id) {
 		let message;
+		if (this.#hidden) this.#alive = Date.now();
 		try { message = this.#protocol && typeof data === "string" && JSON.parse(data); } catch { /* it is a text */ }
 		if (!message?.type) return this.#tell("text", data);
 		message.id ??= id;
@@ -274,7 +281,7 @@ export class Room extends EventTarget {
 
 	#refuseAll(text, code) {
 		this.#refuse(() => true, text, code);
-		this.#client = random(); // it is not known which numbers are used up
+		this.#client = random(); // the numbers may be used up
 		this.#number = 0;
 	}
 
