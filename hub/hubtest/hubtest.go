@@ -28,7 +28,7 @@ import (
 )
 
 // Patience bounds every wait.
-const Patience = 20 * time.Second
+const Patience = time.Minute
 
 // World is a hub that ends with its test.
 type World struct {
