@@ -99,6 +99,9 @@ func (r *Replica) swap(ctx context.Context, a *attempt) (f fate, rev uint64) {
 	a.cause = fmt.Errorf("storing room: %w", err)
 	switch {
 	case errors.Is(err, engines.ErrRefused):
+		if a.entries != nil { // it may be full
+			r.untrimmed.Store(true)
+		}
 		if !a.doubt { // nor was it stored before
 			return refused, 0
 		}

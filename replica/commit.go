@@ -106,9 +106,6 @@ func (r *Replica) try(ctx context.Context, batch []Operation, results []Result) 
 	case beaten:
 		return errBeaten
 	case refused:
-		if a.entries != nil { // the engine may be full
-			r.untrimmed.Store(true)
-		}
 		r.undo()
 		return r.unavailable(a.cause)
 	case undecided:

@@ -307,6 +307,29 @@ func TestSettlingMessages(t *testing.T) {
 	}
 }
 
+// A room whose messages cannot be read any more can be deleted, also while it is not known what
+// has become of the last ones.
+func TestDeletingARoomThatCannotBeSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 10})
+		c.says(do("a"), "1")
+		c.hears("1 a")
+		c.engine.appends, c.engine.reads = repeated(100, lose), slices.Repeat([]func() error{fail}, 1000)
+		c.says(do("b"), "!outcome unknown")
+		if err := c.Delete(t.Context()); err != nil || !c.IsSettled() {
+			t.Errorf("settled: %v, %v", c.IsSettled(), err)
+		}
+		c.engine.appends = nil
+		c.says(do("c"), "1")
+		c.hears("1 c")
+		c.engine.appends, c.engine.deletes = repeated(100, lose), repeated(1, lose)
+		c.says(do("d"), "!outcome unknown")
+		if err := c.Delete(t.Context()); !errors.Is(err, errTimeout) || c.IsSettled() {
+			t.Errorf("settled: %v, %v", c.IsSettled(), err)
+		}
+	})
+}
+
 // A log that cannot be read for a moment is no reason to forget the room: who looks at it is
 // never told that there is nothing.
 func TestALogThatCannotBeReadForAMoment(t *testing.T) {

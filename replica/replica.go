@@ -184,7 +184,7 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 	defer recovered(&err)
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
-	if err := r.settleLate(ctx); err != nil {
+	if err := r.settleToDelete(ctx); err != nil {
 		return fmt.Errorf("deleting room: %w", err)
 	}
 	if r.rev == 0 {
@@ -195,8 +195,22 @@ func (r *Replica) Delete(ctx context.Context) (err error) {
 		return fmt.Errorf("deleting room: %w", err)
 	}
 	r.store.Limit.Release()
-	r.rev = 0
+	r.rev, r.unsettled = 0, nil
 	r.Unload()
+	return nil
+}
+
+// settleToDelete settles the attempt that an earlier commit has left. If that takes long it is of
+// no matter in a room that is stored: the attempt is gone with it, and can come no more then.
+func (r *Replica) settleToDelete(ctx context.Context) error {
+	if r.rev == 0 {
+		return r.settleLate(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitLimit/2)
+	defer cancel()
+	if err := r.settleLate(ctx); r.rev == 0 { // it has just been deleted
+		return err
+	}
 	return nil
 }
 
