@@ -22,7 +22,7 @@ func TestNothingIsToldWhilePresenceIsSwitchedOff(t *testing.T) {
 		h.route.Follow(route.New("hall", "test", route.Config{App: new(broadcast.App)}))
 		for i, c := range all {
 			c.member.reviewPresence()
-			time.Sleep(2 * time.Second) // in which the others could be told
+			pass(2 * time.Second) // in which the others could be told
 			for k, other := range all {
 				if len(other.told) != told[k] {
 					t.Errorf("when %d have left %s is told %q", i+1, other.member.User(), other.told[told[k]:])
@@ -47,7 +47,7 @@ func TestANewcomerWhilePresenceIsSwitchedOff(t *testing.T) {
 		bob := h.enter(t, "bob")
 		h.route.Follow(route.New("hall", "test", route.Config{App: new(broadcast.App)}))
 		ann.member.reviewPresence()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if len(bob.told) > 0 {
 			t.Errorf("bob is told %q", bob.told)
 		}
