@@ -14,7 +14,7 @@ type directory struct {
 	entries map[engines.Key]*entry
 	seated  int            // rooms with members
 	by      map[string]int // the same, by app
-	kept    *list.List     // of entries: rooms that only people keep who are not in them any more, the longest so first; see keep.go
+	kept    *list.List     // of entries: rooms that only people keep in memory, the longest so first; see keep.go
 }
 
 // entry is what the hub knows of a room in memory.

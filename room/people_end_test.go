@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,14 @@ import (
 // lists is an engine that notes what others are told of people. It may keep a list for a while.
 type lists struct {
 	engines.Shared
-	keeps bool // the next list takes a second
+	keeps atomic.Bool // the next list takes a second
 
 	mu    sync.Mutex
 	heard []presence.List
 }
 
 func (e *lists) Publish(_ context.Context, _ engines.Key, p []byte) error {
-	if e.keeps {
-		e.keeps = false
+	if e.keeps.Swap(false) {
 		time.Sleep(time.Second)
 	}
 	l, err := presence.ParseList(p)
@@ -64,7 +64,7 @@ func TestOthersAreToldOfPeopleUntilTheEnd(t *testing.T) {
 		ann, guest := h.enter(t, "ann"), h.enter(t, "")
 		told := len(ann.told)
 		h.EndPeople(false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		both := fmt.Sprintf(`{"node":"here","people":[{"user":"ann","connections":1},{"id":%q,"connections":1}]}`, guest.member.ID())
 		l, times := others.last()
 		if sorted(l) != sorted(both) || times < int(time.Minute/presence.Renewal) {
@@ -95,12 +95,12 @@ func TestTheFarewellIsTheLastThatOthersAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, others := newSharedHall()
 		ann := h.enter(t, "ann")
-		others.keeps = true
-		time.Sleep(presence.Renewal) // a list is on its way now
+		others.keeps.Store(true)
+		pass(presence.Renewal) // a list is on its way now
 		h.EndPeople(false)
 		leave(ann)
-		time.Sleep(time.Second)
-		if l, _ := others.last(); l != `{"node":"here","people":[{"user":"ann","connections":0}]}` || others.keeps {
+		pass(time.Second)
+		if l, _ := others.last(); l != `{"node":"here","people":[{"user":"ann","connections":0}]}` || others.keeps.Load() {
 			t.Errorf("in the end others are told %s", l)
 		}
 	})

@@ -48,6 +48,12 @@ func takeNews(r *Room) {
 	}
 }
 
+// pass lets time pass, and what is due then come about.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // hearer is the connection of somebody in a hall.
 type hearer struct {
 	*Exchange
@@ -81,7 +87,7 @@ func (h *hall) enter(t *testing.T, user string) *hearer {
 	}
 	c.member = m
 	m.Enter()
-	time.Sleep(time.Second)
+	pass(time.Second)
 	return c
 }
 
@@ -99,7 +105,7 @@ func leave(all ...*hearer) {
 		c.member.Exit()
 		c.member.Depart()
 	}
-	time.Sleep(time.Second)
+	pass(time.Second)
 }
 
 // checkPanic fails unless one panic was logged since the last time, with its stack.
@@ -147,7 +153,7 @@ func TestAPanicOnTellingPeople(t *testing.T) {
 		h.mu.Unlock()
 		carl := h.enter(t, "carl")
 		h.checkPanic(t, "nil pointer")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		const state = `{"type":"presence","event":"state","count":3,"members":[{"user":"ann","connections":1},{"user":"bob","connections":1},{"user":"carl","connections":1}]}`
 		for _, c := range []*hearer{ann, bob, carl} {
 			if c.newest() != state {
@@ -189,7 +195,7 @@ func TestAPanicOnHearingOfOthers(t *testing.T) {
 		h.Retain()
 		h.Listen(t.Context())
 		h.checkPanic(t, "subscribe panics")
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if engine.calls != 2 {
 			t.Errorf("%d calls", engine.calls)
 		}
