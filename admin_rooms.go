@@ -151,7 +151,8 @@ func (a *App) historyOf(ctx context.Context, key engines.Key, rt *route.Route) (
 	if err != nil {
 		return nil, err
 	}
-	return &shownHistory{Epoch: h.Epoch, First: h.First, Last: h.Last, Kept: h.Last + 1 - h.First}, nil
+	first := min(h.First, h.Last+1) // another node may have removed more meanwhile
+	return &shownHistory{Epoch: h.Epoch, First: first, Last: h.Last, Kept: h.Last + 1 - first}, nil
 }
 
 // viewOf returns the state of a room, as a route shows it; nil if it has none.

@@ -17,12 +17,27 @@ func (h *Hub) RoomsWithMembers() map[string]int {
 // People is how many people are in rooms on this node, by app. Those that may come back are among
 // them, and somebody who is in two rooms counts twice.
 func (h *Hub) People() map[string]int {
-	by := make(map[string]int)
+	by := h.appsWithPresence()
 	h.eachRoom(func(r *room.Room) {
 		if here, _ := r.CountPeople(); here > 0 {
 			by[r.Key().App] += here
 		}
 	})
+	return by
+}
+
+// appsWithPresence returns 0 for each app with a route that has the option presence.
+func (h *Hub) appsWithPresence() map[string]int {
+	by := make(map[string]int)
+	routes := h.routes.Load()
+	if routes == nil {
+		return by
+	}
+	for _, rt := range *routes {
+		if rt.Config().Presence.On {
+			by[rt.AppName] = 0
+		}
+	}
 	return by
 }
 

@@ -32,9 +32,10 @@
 // # Memory
 //
 // A room is in memory while something refers to it: a member, a request, a turn, or users who
-// may come back. With the last reference it leaves; its state is stored. How many rooms have
-// members is limited, and those that only wait for users give way to them ([Limits.MaxRooms]). Two rooms of one key are never in
-// memory at the same time. The hub is closed when its last room has left.
+// may come back. With the last reference it leaves; its state is stored. The number of rooms
+// with members is limited ([Limits.MaxRooms]). Rooms that only people keep count, too, but give
+// way. Two rooms of one key are never in memory at the same time. The hub is closed when its
+// last room has left.
 //
 // # Locks
 //

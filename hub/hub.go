@@ -35,7 +35,7 @@ var (
 // Limits are the bounds of a hub. The zero value of a number means none.
 type Limits struct {
 	MaxConnections int // members over WebSockets and event streams
-	MaxRooms       int // with members; together with those that users may come back to, which give way
+	MaxRooms       int // rooms with members. Rooms that only people keep count, too, but give way
 	MaxStoredRooms int // whose state the engine keeps
 
 	Drain time.Duration // over which the closing of members is spread

@@ -2,10 +2,11 @@ package hub
 
 import "github.com/caddyws/caddy-websocket/room"
 
-// People keep rooms in memory in which nobody is: users that may come back, and those that
-// somebody has asked for at several nodes. Together with the rooms that have members these are
+// People keep rooms in memory in which nobody is: rooms to which users may come back, and, where
+// several nodes share rooms, those of which somebody has asked who is there. Together with the rooms that have members these are
 // no more than the limit: those that have been so for the longest time give way, to members
-// and to others of their kind. So no visitor is refused because of them.
+// and to others of their kind, first those that were only asked about. So no visitor is refused
+// because of them.
 
 // keepForPeople notes that somebody has asked who is in a room.
 func (h *Hub) keepForPeople(r *room.Room) {
@@ -14,10 +15,15 @@ func (h *Hub) keepForPeople(r *room.Room) {
 	h.keep(h.rooms.entries[r.Key()])
 }
 
-// keep notes that only people keep a room, if that is so. mu is held, and the room as well.
+// keep notes that only people keep a room, if that is so. mu is held, and a reference to
+// the room.
 func (h *Hub) keep(e *entry) {
 	if e.seats == 0 && e.kept == nil && e.room.HasPeople() {
-		e.kept = h.rooms.kept.PushBack(e)
+		if here, _ := e.room.CountPeople(); here > 0 {
+			e.kept = h.rooms.kept.PushBack(e)
+		} else {
+			e.kept = h.rooms.kept.PushFront(e)
+		}
 		h.giveWay()
 	}
 }
@@ -37,14 +43,14 @@ func (h *Hub) giveWay() {
 	if most <= 0 || h.closed != nil {
 		return
 	}
-	var going []*room.Room
+	var going []*entry
 	for h.rooms.kept.Len() > 0 && h.rooms.seated+h.rooms.kept.Len() > most {
 		e := h.rooms.kept.Front().Value.(*entry)
 		h.rooms.keepNoLonger(e)
-		going = append(going, e.room)
+		going = append(going, e)
 	}
 	if len(going) > 0 {
-		h.shared.Go(func() { letGo(going) })
+		h.shared.Go(func() { h.letGo(going) })
 	}
 }
 
@@ -55,8 +61,18 @@ func (h *Hub) giveWayNow() {
 	h.giveWay()
 }
 
-func letGo(rooms []*room.Room) {
-	for _, r := range rooms {
-		r.LetGo()
+// letGo ends that people keep rooms, but for those to which somebody has come meanwhile.
+func (h *Hub) letGo(rooms []*entry) {
+	for _, e := range rooms {
+		if h.isLeft(e) {
+			e.room.LetGo()
+		}
 	}
+}
+
+// isLeft reports whether nobody has come to a room since it was to give way.
+func (h *Hub) isLeft(e *entry) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return e.seats == 0 && e.kept == nil
 }

@@ -39,7 +39,7 @@ func NewRoster() *Roster {
 // Count returns how many people are there.
 func (r *Roster) Count() int { return len(r.people) + r.unlisted }
 
-// Revision is another one whenever State may be.
+// Revision changes whenever State may have changed.
 func (r *Roster) Revision() uint64 { return r.revision }
 
 // Here returns how many people are there as far as this node knows by itself.
@@ -116,8 +116,8 @@ func (r *Roster) leave(s *stay) {
 	r.part(s)
 }
 
-// Expire removes the people whose grace is over, and returns them, and those that are only on
-// nodes that are gone.
+// Expire removes the people whose grace is over, and returns them. It also removes those that are
+// only on nodes that are gone.
 func (r *Roster) Expire(now time.Time) (left []Person) {
 	for len(r.leaving) > 0 && !r.leaving[0].until.After(now) {
 		s := heap.Pop(&r.leaving).(*stay)

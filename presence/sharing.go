@@ -1,13 +1,17 @@
 package presence
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // Other nodes have people in the room, too. Each tells the others by itself who is here: as a
 // whole, whenever that has changed, and again and again. Who has not been heard of for a while
 // is gone, with all its people. So nothing is stored, and what is lost is made up for.
 
 const (
-	// Renewal is after how long others are told again. A way on which all is lost has to be
+	// Renewal is after how long others are told again, at most: at least three quarters of it,
+	// so that not all rooms are told of at once. A connection that loses everything has to be
 	// noticed, and replaced, within Lifetime-Renewal of when it begins, or people leave and come
 	// back who were there all the time.
 	Renewal = 2500 * time.Millisecond
@@ -31,7 +35,9 @@ type sharing struct {
 	asked       bool // by one of them
 	asks        bool // the others are to tell, too
 	published   time.Time
-	answered    time.Time // when the others have answered
+	renewal     time.Duration // since then, after which the others are told again
+	heard       bool          // of another one, since the last call of Unheard
+	answered    time.Time     // when the others have answered
 }
 
 // node is another one, as it was last heard of.
@@ -57,7 +63,7 @@ func (r *Roster) nextPublish() time.Time {
 	case r.asks, r.asked, r.changedHere:
 		return r.published.Add(pace)
 	case r.ours > 0:
-		return r.published.Add(Renewal)
+		return r.published.Add(r.renewal)
 	}
 	return time.Time{}
 }
@@ -73,15 +79,20 @@ func (r *Roster) Publish(now time.Time) (l List, ok bool) {
 	l = r.here()
 	l.Asks = r.asks
 	r.published, r.changedHere, r.asked, r.asks = now, false, false, false
+	r.renewal = Renewal - rand.N(Renewal/4) //nolint:gosec // not a secret
 	return l, true
 }
 
-// Unheard notes that the others could not be told: they cannot be heard either. Those that
-// are known stay so, and are asked when they can be reached.
+// Unheard notes that the others could not be told. If they are not heard either, those that are
+// known stay so, and are asked when they can be reached.
 func (r *Roster) Unheard(now time.Time) {
 	r.asks, r.answered = true, time.Time{}
 	if !r.published.IsZero() { // nobody has called Ask meanwhile
 		r.published = now.Add(Renewal - Pace) // which is when it is tried again
+	}
+	if r.heard {
+		r.heard = false
+		return
 	}
 	for _, n := range r.nodes {
 		n.until = now.Add(2 * Lifetime)
@@ -130,7 +141,7 @@ func (r *Roster) Hear(l List, now time.Time) {
 	if r.self == "" || l.Node == r.self {
 		return
 	}
-	r.asked = r.asked || l.Asks
+	r.heard, r.asked = true, r.asked || l.Asks
 	before := r.nodes[l.Node]
 	if before == nil {
 		before = new(node)

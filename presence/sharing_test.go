@@ -59,7 +59,7 @@ func TestANodeAsks(t *testing.T) {
 	a, b := shared("a"), shared("b")
 	a.Join(ann)
 	a.Publish(noon) // which nobody hears
-	if pass(t, a, b, noon.Add(Renewal-1)) {
+	if pass(t, a, b, noon.Add(Renewal*3/4)) {
 		t.Error("told again early")
 	}
 	if !pass(t, b, a, noon) || !pass(t, a, b, noon.Add(Pace)) || b.Count() != 1 {

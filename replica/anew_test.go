@@ -1,8 +1,10 @@
 package replica
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -179,5 +181,62 @@ func TestALossThatCannotBeMended(t *testing.T) {
 	c.keeps("1 c")
 	if c.limit.recounts == 0 {
 		t.Error("the rooms are not counted again")
+	}
+}
+
+// However the steps of beginning anew end, or whatever comes between them, the messages that
+// are left are in the new life, and so are those that are said from then on.
+func TestStepsOfBeginningAnew(t *testing.T) {
+	for name, test := range map[string]func(c *chat, abandon func()){
+		"nothing":                          func(*chat, func()) {},
+		"the probes are there":             func(c *chat, _ func()) { c.engine.appends = repeated(1, hide) },
+		"it is deleted":                    func(c *chat, _ func()) { c.engine.deletes = repeated(1, hide) },
+		"it cannot be deleted for a while": func(c *chat, _ func()) { c.engine.deletes = repeated(2, lose) },
+		"it is stored again":               func(c *chat, _ func()) { c.engine.swaps = repeated(1, hide) },
+		"nobody waits any more": func(c *chat, abandon func()) {
+			c.engine.deletes = []func(func() error) error{func(do func() error) error {
+				abandon()
+				return do()
+			}}
+		},
+		"it crashes": func(c *chat, abandon func()) {
+			c.engine.deletes = repeated(1, lose)
+			_, _ = c.Reread(c.Context())
+			c.restart()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChat(t, Journal{Messages: 10})
+			c.says(do("a", "b", "c"), "1", "2", "3")
+			c.loses(2)
+			ctx, abandon := context.WithCancel(t.Context())
+			defer abandon()
+			test(c, abandon)
+			for range 3 {
+				_, _ = c.Reread(ctx)
+			}
+			c.says(do("d"), "3")
+			c.keeps("1 a", "2 b", "3 d")
+			c.restart()
+			c.keeps("1 a", "2 b", "3 d")
+		})
+	}
+}
+
+// Probes go beyond what is known, so that nothing is acknowledged behind them.
+func TestNothingIsSaidBehindProbes(t *testing.T) {
+	for lost := range uint64(3) {
+		c := newChat(t, Journal{Messages: 10})
+		c.says(do("a", "b", "c"), "1", "2", "3")
+		c.loses(2 - lost)
+		c.engine.deletes = repeated(2, lose)
+		if _, err := c.Reread(t.Context()); !errors.Is(err, errTorn) {
+			t.Fatal(err)
+		}
+		c.says(do("d"), strconv.FormatUint(3-lost, 10))
+		c.restart()
+		if kept := c.kept(); len(kept) != int(3-lost) {
+			t.Errorf("%d lost: %q are kept", lost+1, kept)
+		}
 	}
 }

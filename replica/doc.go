@@ -88,8 +88,8 @@
 //
 // What is stored is handed out in order, once, by whatever process it came from: see
 // [Replica.Fresh]. Past messages are read beside the replica, without waiting for it: see
-// [Past]. What others have stored may be much: then it is not handed out but left to be read
-// so (reading.go).
+// [Past]. If others have stored much it is not handed out, but is to be read from Past
+// (reading.go).
 //
 // An engine may lose messages of a log and keep the value, or the other way round. Positions
 // that clients have seen must not come back: so the room is deleted, and begins a new life

@@ -41,9 +41,9 @@ type envelope struct {
 	checkpoint uint64  // the version of the value that is stored
 	checkTotal uint64  // the size of all entries up to that
 	tail       []entry // behind that, and what the replica has not seen; nil once it is a part of the rest
-	tailSize   int     // of what there was of it
+	tailSize   int     // bytes of all entries that were added to the tail
 	skipped    bool    // that was too much, and what was said is not in the tail
-	total      uint64  // the size of all entries, if there are any behind the value; then as nil
+	total      uint64  // the size of all entries, if there are any behind the value; 0 once it is part of the state
 }
 
 // The formats. Each has what those before have; a room has the first that is enough.

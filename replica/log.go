@@ -147,10 +147,10 @@ func (r *Replica) fold(ctx context.Context, e *envelope) error {
 
 // foldBehind is fold for what comes behind a version.
 func (r *Replica) foldBehind(ctx context.Context, e *envelope, at uint64) error {
-	if err := r.store.readers.enter(ctx); err != nil {
+	if err := r.store.folders.enter(ctx); err != nil {
 		return err
 	}
-	defer r.store.readers.leave()
+	defer r.store.folders.leave()
 	for {
 		next, last, err := r.foldPage(ctx, e, at)
 		if err != nil || next >= last {
@@ -186,6 +186,9 @@ func (e *envelope) add(version uint64, p []byte) error {
 	found, err := parseEntry(version, p)
 	if err != nil {
 		return unreadable{fmt.Errorf("version %d: %w", version, err)}
+	}
+	if found.isProbe() {
+		return errTorn
 	}
 	e.tail = append(e.tail, found)
 	if e.tailSize += found.memory(); e.tailSize > maxFresh {

@@ -123,10 +123,10 @@ func (p Past) Read(ctx context.Context, after uint64, n, bytes int) (all []Kept,
 		return nil, nil
 	}
 	n = min(n, 1+bytes/shortEntry, int(min(p.Last-after, 1<<20)))
-	if err := p.store.readers.enter(ctx); err != nil {
+	if err := p.store.visitors.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer p.store.readers.leave()
+	defer p.store.visitors.leave()
 	entries, first, err := p.log(ctx, after, n)
 	if err != nil {
 		return nil, err

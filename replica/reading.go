@@ -12,10 +12,11 @@ import (
 
 const (
 	// maxFresh is how many bytes of messages that other processes have stored are returned by
-	// Fresh. Of more than that none is, and those that are to be told them read them.
+	// Fresh. If there are more, Fresh returns none, and members read them from Past.
 	maxFresh = 1 << 20
 
-	// maxReaders is how many goroutines may read messages of rooms at once, each a MiB or two.
+	// maxReaders is how many goroutines may read messages of rooms for visitors at once, and
+	// as many for rooms themselves, each a MiB or two.
 	maxReaders = 64
 )
 
@@ -46,8 +47,8 @@ func (r *readers) leave() { <-r.places }
 // memory is about how many bytes an entry takes.
 func (e *entry) memory() int { return maxEntryHeader + e.Said.size() }
 
-// shorten leaves of a tail what the state and the ids need: so it is for one with more messages
-// than are to be told. What is not behind the checkpoint goes, and so does what was said.
+// shorten leaves of a tail what the state and the ids need. It is for a tail with more messages
+// than are handed out. What is not behind the checkpoint goes, and so does what was said.
 func (e *envelope) shorten() {
 	left := e.tail[:0]
 	for i := range e.tail {

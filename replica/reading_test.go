@@ -95,7 +95,7 @@ func TestReadersWaitForEachOther(t *testing.T) {
 	c := newChat(t, Journal{Messages: 10})
 	c.says(do("a"), "1")
 	for range maxReaders {
-		if err := c.Replica.store.readers.enter(t.Context()); err != nil {
+		if err := c.Replica.store.visitors.enter(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,9 +104,16 @@ func TestReadersWaitForEachOther(t *testing.T) {
 	if _, err := c.Past().Read(ctx, 0, 10, 10); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("reading: %v", err)
 	}
-	if _, err := c.Advance(ctx, c.Replica.stored.epoch, 2); !errors.Is(err, context.DeadlineExceeded) {
+	c.says(do("b"), "2") // which visitors do not hold up
+	for range maxReaders {
+		if err := c.Replica.store.folders.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Advance(ctx, c.Replica.stored.epoch, 3); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("looking for what is new: %v", err)
 	}
-	c.Replica.store.readers.leave()
-	c.keeps("1 a")
+	c.Replica.store.visitors.leave()
+	c.Replica.store.folders.leave()
+	c.keeps("1 a", "2 b")
 }

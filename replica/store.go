@@ -41,9 +41,10 @@ type Store struct {
 	// operation. It may be nil.
 	Failed func(operation string)
 
-	epochs  epochs
-	process process
-	readers readers
+	epochs   epochs
+	process  process
+	visitors readers // read messages for visitors
+	folders  readers // read those of whole rooms, which visitors must not hold up
 }
 
 // Clock returns what the machine's clock shows.

@@ -8,8 +8,8 @@ import (
 // The engine removes old messages in batches. First a checkpoint is stored, behind which no
 // message is removed: a short history is not a short memory for ids. Then those go that were
 // not kept any more ten seconds ago: a visitor that is still being sent what was kept when
-// it came gets all of that, unless more than a room may keep has come since. Those that could not
-// be removed, or are in the way when the engine is full, go later without another checkpoint.
+// it came gets all of that, unless more than a room may keep has come since. Messages that could
+// not be removed, or are in the way when the engine is full, go later without another checkpoint.
 
 const (
 	// How many messages come between two checkpoints: a quarter of those that are kept,

@@ -65,6 +65,7 @@ func (r *Room) welcomeKept(arrivals []*Member) {
 		r.Retain()
 		r.shared.Go(func() {
 			defer r.Release()
+			defer r.catch()
 			if m.catchUp(c) {
 				r.arriveAgain(m)
 			} else {
@@ -75,9 +76,9 @@ func (r *Room) welcomeKept(arrivals []*Member) {
 }
 
 // leaveBehind has members catch up that would be sent too much at once of what other processes
-// have stored, as when these were not heard for a while: nobody holds those up who published
-// it. They are then told nothing of the commit under way. So is everybody if messages were
-// skipped, since there were too many.
+// have stored, as when these were not heard for a while: those who published it cannot be held
+// up. They are then told nothing of the commit under way. If messages were skipped, since there
+// were too many, this holds for all members.
 func (r *Room) leaveBehind(before, now snapshot, fresh []replica.Kept, own []replica.Result, skipped bool) {
 	size := sizeOfOthers(fresh, own)
 	if !skipped && size == 0 {
@@ -115,7 +116,7 @@ func (r *Room) catchUpFrom(m *Member, before, now snapshot) {
 	if before.version == 0 { // nothing was said in that life
 		before.epoch = now.epoch
 	}
-	*m.pastOf() = catchUp{epoch: before.epoch, next: before.version + 1}
+	*m.pastOf() = catchUp{epoch: before.epoch, next: before.version + 1, tally: r.tally}
 	m.turn.outside = true
 	r.mu.Lock()
 	m.arriving = true

@@ -16,8 +16,8 @@ const (
 
 // noteLeft has it told outside that people have left. mu is held.
 func (r *Room) noteLeft(all []presence.Person) {
-	for _, who := range all {
-		r.noteComing(wentOut, who, r.people.roster.Count())
+	for i, who := range all {
+		r.noteComing(wentOut, who, r.people.roster.Count()+len(all)-i-1)
 	}
 }
 

@@ -56,7 +56,11 @@ func (s *Shared) listenAgain() {
 func (s *Shared) reaches(r *Room) bool {
 	ctx, cancel := s.bound(context.Background(), listenPatience)
 	defer cancel()
-	return r.subscribe(ctx) == nil
+	if r.subscribe(ctx) != nil {
+		return false
+	}
+	r.askForPeople() // what they have answered so far was not heard
+	return true
 }
 
 func (d *deaf) take() (rooms []*Room) {

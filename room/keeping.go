@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -185,6 +186,13 @@ type telling struct {
 	behind   []*Member
 }
 
+// countGap counts that members are told of a gap.
+func (r *Room) countGap() {
+	if len(r.recipients) > 0 {
+		r.tally.Gap()
+	}
+}
+
 // newTelling is for messages that are fresh. Where some are missing that are not kept any
 // more, or the room has begun a new life after one in which something was said, or the engine
 // has lost some, members are told of a gap.
@@ -196,14 +204,14 @@ func (r *Room) newTelling(before, now snapshot, fresh []replica.Kept) *telling {
 	}
 	if len(fresh) == 0 && another && now.version+1 != expected {
 		r.forgetRecent()
-		r.tally.Gap()
+		r.countGap()
 		t.messages.Add(now.gapBefore(now.version + 1))
 	}
 	for i := range fresh {
 		kept := &fresh[i]
 		if kept.Version != expected {
 			r.forgetRecent()
-			r.tally.Gap()
+			r.countGap()
 			t.messages.Add(now.gapBefore(kept.Version))
 		}
 		expected = kept.Version + 1
@@ -280,7 +288,11 @@ func (r *Room) tidy() {
 	r.shared.Go(func() {
 		defer r.Release()
 		defer r.trimming.Store(false)
-		if err := trim(r.shared.Context); err != nil {
+		err := trim(r.shared.Context)
+		if errors.Is(err, replica.ErrMissing) {
+			r.take(func(c *chores) { c.reread = true })
+		}
+		if err != nil {
 			r.report(err)
 		}
 	})

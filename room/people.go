@@ -142,6 +142,7 @@ func (r *Room) HasPeople() bool {
 // LetGo has people keep the room in memory no longer, if nobody is in it: whoever may come
 // back has left.
 func (r *Room) LetGo() {
+	defer r.catch()
 	if r.endGrace() {
 		r.Release()
 	}

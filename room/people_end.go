@@ -45,7 +45,7 @@ func (r *Room) noteAllLeft(p *people) {
 
 // sayFarewell tells other processes the last, also if it is time to give up.
 func (r *Room) sayFarewell(p *people, l presence.List) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.shared.Context), speakPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.shared.Context), p.patience())
 	defer cancel()
 	_ = r.publishPeople(ctx, l) // else they find out
 	r.mu.Lock()

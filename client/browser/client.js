@@ -162,7 +162,7 @@ export class Room extends EventTarget {
 
 	#began(way) {
 		clearTimeout(this.#timer);
-		this.#usual = way; // to begin with after sleep
+		this.#usual = way; // what is tried first after sleep
 		this.#opened = Date.now();
 		this.#refusals = 0;
 		this.status = "open";
@@ -208,6 +208,7 @@ export class Room extends EventTarget {
 		this.#failures = 0;
 		this.#refusals = this.#usual;
 		this.connect();
+		if (this.status !== "connecting") return;
 		clearTimeout(this.#timer);
 		this.#timer = setTimeout(() => this.connect(), 1e3); // the browser may take a dead one again
 	};

@@ -78,7 +78,7 @@ func newEngine(b *bucket, logs *logs, prefix, mark string, maxPayload int64) (*E
 		follower: follower{busy: make(semaphore, 1)},
 		hearing:  newHearing(),
 	}
-	b.link.listen(e.hearing.lookTwice, e.hearing.resubscribe, e.hearing.noteTurn)
+	b.link.listen(e.hearing.lookTwice, e.hearing.resubscribe, e.hearing.noteCut)
 	e.teller.Go(e.dispatch)
 	e.teller.Go(e.checkOn)
 	return e, nil

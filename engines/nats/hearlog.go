@@ -36,6 +36,9 @@ func (h *hearing) keep(key engines.Key, log string, last uint64) {
 	if l == nil {
 		return
 	}
+	if l.log != log && l.log != "" && last == 0 { // it may be of a life that is over
+		return
+	}
 	if l.log != log {
 		l.log, l.reached = log, 0
 	}
@@ -86,7 +89,7 @@ func (e *Engine) checkLogs(ctx context.Context) error {
 		return nil
 	}
 	now, err := e.extentOfLogs(ctx)
-	if err == nil && now.Last != e.logSeen {
+	if err == nil && (now.Last == 0 || now.Last != e.logSeen) { // one that is empty may have lost all
 		err = e.checkEach(ctx, logs)
 	}
 	if err != nil {

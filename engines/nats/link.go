@@ -59,7 +59,7 @@ type link struct {
 	back      chan struct{}    // closed when a connection is there again
 	onLoss    func()           // called when what was sent to here may be lost
 	onReplace func(*nats.Conn) // called with another client, which has no subscriptions
-	onTurn    func()           // called when a connection has ended, and when there is another one
+	onCut     func()           // called when a connection has ended, and when there is another one
 }
 
 // dial connects to one of the servers, unless ctx ends before.
@@ -71,7 +71,7 @@ func dial(ctx context.Context, settings []nats.Option, urls string) (*link, erro
 		back:      make(chan struct{}),
 		onLoss:    func() {},
 		onReplace: func(*nats.Conn) {},
-		onTurn:    func() {},
+		onCut:     func() {},
 	}
 	l.over, l.end = context.WithCancel(context.Background())
 	conn, err := l.connect(ctx)
@@ -153,7 +153,7 @@ func (l *link) options(d *dialer) []nats.Option {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if l.over.Err() == nil {
 				logger().Warn("connection to NATS lost, trying to come back", zap.Error(err))
-				l.turned()
+				l.tellCut()
 			}
 		}),
 		nats.ReconnectHandler(l.welcome),
@@ -178,23 +178,23 @@ func (l *link) welcome(conn *nats.Conn) {
 	l.back = make(chan struct{})
 	l.mu.Unlock()
 	l.suspect()
-	l.turned()
+	l.tellCut()
 }
 
 // listen has functions called: one when what was sent to here may be lost, one with each client
 // that replaces another, and one when a connection has ended or there is another one.
-func (l *link) listen(onLoss func(), onReplace func(*nats.Conn), onTurn func()) {
+func (l *link) listen(onLoss func(), onReplace func(*nats.Conn), onCut func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.onLoss, l.onReplace, l.onTurn = onLoss, onReplace, onTurn
+	l.onLoss, l.onReplace, l.onCut = onLoss, onReplace, onCut
 }
 
-// turned tells that a connection has ended, or that there is another one.
-func (l *link) turned() {
+// tellCut tells that a connection has ended, or that there is another one.
+func (l *link) tellCut() {
 	l.mu.Lock()
-	onTurn := l.onTurn
+	onCut := l.onCut
 	l.mu.Unlock()
-	onTurn()
+	onCut()
 }
 
 // complain writes an error to the log, but not twice within a minute.

@@ -150,7 +150,9 @@ func (e *Engine) Read(ctx context.Context, key engines.Key, epoch string, after 
 			break
 		}
 		e.known.forget(subject)
-		if least, err = e.logs.first(ctx, subject); err != nil {
+		var failed error
+		if least, failed = e.logs.first(ctx, subject); failed != nil {
+			err = failed
 			break
 		}
 	}

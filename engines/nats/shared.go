@@ -57,7 +57,7 @@ type hearing struct {
 	inbox        chan *nats.Msg // what has arrived; never closed
 	missed       chan *nats.Msg // as if it had arrived, but takes no place in the inbox; never closed
 	check        chan struct{}  // holds one token while something may have been missed
-	turned       chan struct{}  // holds one token while all are to be told that messages may be lost
+	cut          chan struct{}  // holds one token while all are to be told that messages may be lost
 	soon         atomic.Bool    // lookSoon is under way
 	mistrustSoon atomic.Bool    // and then all logs are looked up
 
@@ -90,7 +90,7 @@ func newHearing() *hearing {
 		inbox:  make(chan *nats.Msg, inboxSize),
 		missed: make(chan *nats.Msg),
 		check:  make(chan struct{}, 1),
-		turned: make(chan struct{}, 1),
+		cut:    make(chan struct{}, 1),
 		rooms:  make(map[engines.Key]*listeners),
 	}
 }
@@ -111,10 +111,10 @@ func (h *hearing) look() {
 	}
 }
 
-// noteTurn has all be told that messages may be lost, in both directions.
-func (h *hearing) noteTurn() {
+// noteCut has all be told that messages may be lost, in both directions.
+func (h *hearing) noteCut() {
 	select {
-	case h.turned <- struct{}{}:
+	case h.cut <- struct{}{}:
 	default:
 	}
 }
@@ -263,7 +263,7 @@ func (e *Engine) dispatch() {
 			e.handle(m)
 		case m := <-e.hearing.missed:
 			e.handle(m)
-		case <-e.hearing.turned:
+		case <-e.hearing.cut:
 			e.hearing.tellLoss()
 		case <-e.link.over.Done():
 			return
@@ -331,7 +331,7 @@ func (h *hearing) tell(key engines.Key, event engines.Event) {
 	}
 }
 
-// tellLoss tells all that want to hear of rooms that messages may be lost.
+// tellLoss tells all that want to hear of rooms that the connection was cut: messages may be lost.
 func (h *hearing) tellLoss() {
 	for _, hear := range h.listenersOfAll() {
 		(*hear)(engines.Event{Cut: true})
