@@ -76,13 +76,16 @@ func (r *Replica) leftOf(ctx context.Context, value envelope, rev uint64) ([]ent
 	return r.salvage(ctx, value.epoch)
 }
 
-// deleteTorn deletes the room at a revision. Without an error it certainly is.
+// deleteTorn deletes the room at a revision. Without an error it certainly has.
 func (r *Replica) deleteTorn(ctx context.Context, rev uint64) error {
 	err := r.store.Engine.Delete(ctx, r.key, rev)
 	if err == nil {
 		return nil
 	}
 	r.store.note("delete", err)
+	if errors.Is(err, engines.ErrNotFound) || errors.Is(err, engines.ErrConflict) { // another process was first
+		return err
+	}
 	if _, now, failed := r.store.read(ctx, r.key); failed == nil && now == 0 {
 		return nil
 	}
