@@ -290,7 +290,8 @@ const rememberingSite = ":PORT {\n" + withUser + `
 	}
 }`
 
-// Who is there, what rights refuse, gaps and what is kept are shown.
+// Metrics and the admin API show people, requests that rights refuse, gaps, and the messages
+// that are kept.
 func TestPeopleRightsAndGapsAreCounted(t *testing.T) {
 	s := start(t, rememberingSite)
 	before := s.scrape()

@@ -15,15 +15,22 @@ func historyNode(urls string) string {
 }
 
 // startHistoryNodes starts a node for each of these, which are URLs of servers of NATS.
-func startHistoryNodes(t *testing.T, urls ...string) (nodes []*server) {
+func startHistoryNodes(t *testing.T, urls ...string) []*server {
+	t.Helper()
+	return startNodesOf(t, historyNode, (*server).opensHistory, urls)
+}
+
+// startNodesOf starts a node with a configuration for each of some URLs of servers of NATS, and
+// waits until rooms can be used there.
+func startNodesOf(t *testing.T, config func(urls string) string, opens func(*server, *testing.T), urls []string) (nodes []*server) {
 	t.Helper()
 	for _, u := range urls {
-		s := start(t, historyNode(u))
+		s := start(t, config(u))
 		s.tolerates = []string{`"logger":"websocket.engines.nats"`, "room failed", "looking for rooms", "opening engine"}
 		nodes = append(nodes, s)
 	}
 	for _, s := range nodes {
-		s.opensHistory(t)
+		opens(s, t)
 	}
 	return nodes
 }

@@ -39,17 +39,9 @@ func nodesConfig(urls string) string {
 }
 
 // startNodes starts a node for each of these, which are URLs of servers of NATS.
-func startNodes(t *testing.T, urls ...string) (nodes []*server) {
+func startNodes(t *testing.T, urls ...string) []*server {
 	t.Helper()
-	for _, u := range urls {
-		s := start(t, nodesConfig(u))
-		s.tolerates = []string{`"logger":"websocket.engines.nats"`, "room failed", "looking for rooms", "opening engine"}
-		nodes = append(nodes, s)
-	}
-	for _, s := range nodes {
-		s.opens(t)
-	}
-	return nodes
+	return startNodesOf(t, nodesConfig, (*server).opens, urls)
 }
 
 // opens waits until rooms can be used.

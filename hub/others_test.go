@@ -226,24 +226,39 @@ func keeping() *route.Route {
 	return route.New("test", "test", rt)
 }
 
+// parted is two nodes with a member each. The second one has heard the message "one", and hears
+// nothing from then on.
+type parted struct {
+	*common
+	deaf        *node
+	a, b        *hubtest.World
+	ra, rb      *route.Route
+	here, there *hubtest.Client
+}
+
+func newParted(t *testing.T) *parted {
+	t.Helper()
+	p := &parted{common: newCommon(), ra: keeping(), rb: keeping()}
+	p.deaf = p.node()
+	p.a, p.b = hubtest.New(t, p.node()), hubtest.New(t, p.deaf)
+	p.here, p.there = p.a.Join(p.ra), p.b.Join(p.rb)
+	p.listening(t, 2)
+	p.here.Send("one")
+	p.here.Expect("one")
+	p.there.Expect("one")
+	p.set(func() { p.deaf.cut = true })
+	return p
+}
+
 // A client that comes to a node that has not heard yet of what it has seen on another one is
 // told no gap, and nothing twice.
 func TestAClientIsAheadOfTheNode(t *testing.T) {
-	common := newCommon()
-	deaf := common.node()
-	a, b := hubtest.New(t, common.node()), hubtest.New(t, deaf)
-	ra, rb := keeping(), keeping()
-	here, there := a.Join(ra), b.Join(rb)
-	common.listening(t, 2)
-	here.Send("one")
-	here.Expect("one")
-	there.Expect("one")
-	common.set(func() { deaf.cut = true })
+	p := newParted(t)
 	for _, text := range []string{"two", "three"} {
-		here.Send(text)
-		here.Expect(text)
+		p.here.Send(text)
+		p.here.Expect(text)
 	}
-	view, err := a.History(t.Context(), ra, "room", room.Seen{}, 10)
+	view, err := p.a.History(t.Context(), p.ra, "room", room.Seen{}, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,30 +266,21 @@ func TestAClientIsAheadOfTheNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := b.History(t.Context(), rb, "room", seen, 10)
+	h, err := p.b.History(t.Context(), p.rb, "room", seen, 10)
 	if err != nil || h.Gap || h.Last != 3 || len(h.Text()) != 0 {
 		t.Errorf("%+v, %q, %v", h, h.Text(), err)
 	}
-	there.Expect("two")
-	there.Expect("three")
+	p.there.Expect("two")
+	p.there.Expect("three")
 }
 
 // A client that comes to a node that can neither hear of what the client has seen on another one
 // nor read it is refused, and comes back later. Somebody else is let in.
 func TestAClientIsAheadOfANodeThatCannotRead(t *testing.T) {
-	common := newCommon()
-	deaf := common.node()
-	a, b := hubtest.New(t, common.node()), hubtest.New(t, deaf)
-	ra, rb := keeping(), keeping()
-	here, there := a.Join(ra), b.Join(rb)
-	common.listening(t, 2)
-	here.Send("one")
-	here.Expect("one")
-	there.Expect("one")
-	common.set(func() { deaf.cut = true })
-	here.Send("two")
-	here.Expect("two")
-	view, err := a.History(t.Context(), ra, "room", room.Seen{}, 10)
+	p := newParted(t)
+	p.here.Send("two")
+	p.here.Expect("two")
+	view, err := p.a.History(t.Context(), p.ra, "room", room.Seen{}, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,21 +288,21 @@ func TestAClientIsAheadOfANodeThatCannotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	common.set(func() { common.faults = 2 })
-	if _, err := b.Hub.Join(t.Context(), rb, room.Visitor{Room: "room", Seen: ahead}); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, errFault) {
+	p.set(func() { p.faults = 2 })
+	if _, err := p.b.Hub.Join(t.Context(), p.rb, room.Visitor{Room: "room", Seen: ahead}); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, errFault) {
 		t.Errorf("joining: %v", err)
 	}
-	if h, err := b.History(t.Context(), rb, "room", ahead, 10); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, errFault) {
+	if h, err := p.b.History(t.Context(), p.rb, "room", ahead, 10); !errors.Is(err, room.ErrUnavailable) || !errors.Is(err, errFault) {
 		t.Errorf("%+v, %v", h, err)
 	}
-	b.Join(rb).Expect("one")
-	b.Logs.TakeAll()
-	back := b.Enter(rb, room.Visitor{Room: "room", Seen: ahead})
-	common.set(func() { deaf.cut = false })
-	here.Send("three")
+	p.b.Join(p.rb).Expect("one")
+	p.b.Logs.TakeAll()
+	back := p.b.Enter(p.rb, room.Visitor{Room: "room", Seen: ahead})
+	p.set(func() { p.deaf.cut = false })
+	p.here.Send("three")
 	back.Expect("three")
-	there.Expect("two")
-	there.Expect("three")
+	p.there.Expect("two")
+	p.there.Expect("three")
 }
 
 // Members of a room with history are told what is said over other nodes, in one order, whoever

@@ -150,7 +150,7 @@ func TestTheFirstOnANodeIsToldOfAll(t *testing.T) {
 	})
 }
 
-// Who joins a node that cannot reach the others is told at once who is here.
+// A client that joins a node which cannot reach the others is told at once who is here.
 func TestTheFirstOnANodeThatIsCutOff(t *testing.T) {
 	onNodes(t, func(t *testing.T, c *common, a, _, _ *presenceNode) {
 		c.set(func() { a.engine.cut = true })

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 )
 
-// Who is there is encoded once for all who ask, until it changes.
+// The list of the people is encoded once for all requests, until it changes.
 func TestPeopleAreEncodedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(0)

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/enginestest"
 )
 
 // BenchmarkSwap is about rooms that each store one value after another. Compare it with
@@ -95,19 +94,7 @@ func BenchmarkResume(b *testing.B) {
 		})
 	}
 	work.Wait()
-	var took []time.Duration
-	for b.Loop() {
-		room, after := key(rand.N(rooms)), rand.N(messages)
-		began := time.Now()
-		entries, _, last, err := e.Read(b.Context(), room, childEpoch, uint64(after), 50)
-		took = append(took, time.Since(began))
-		if err != nil || last != uint64(messages) || len(entries) != min(50, messages-after) {
-			b.Fatal(len(entries), last, err)
-		}
-	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-median")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
+	enginestest.Resume(b, e, key, childEpoch, rooms, messages)
 }
 
 // A file of a million rooms opens and counts in a moment. Set BOLT_TEST_ROOMS to how

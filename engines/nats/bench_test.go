@@ -3,16 +3,14 @@ package nats
 import (
 	"cmp"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/enginestest"
 )
 
 // life is the epoch of rooms in tests.
@@ -122,17 +120,5 @@ func BenchmarkResume(b *testing.B) {
 	messages, _ := strconv.Atoi(cmp.Or(os.Getenv("CADDYWS_MESSAGES"), "100")) // in each room
 	e := openEngine(b, &Opener{URLs: []string{startServer(b, serverOptions(b)).ClientURL()}, Bucket: newBucket()})
 	appendEvenly(b, e, rooms, messages)
-	var took []time.Duration
-	for b.Loop() {
-		room, after := key(rand.N(rooms)), rand.N(messages)
-		began := time.Now()
-		entries, _, last, err := e.Read(b.Context(), room, life, uint64(after), 50)
-		took = append(took, time.Since(began))
-		if err != nil || last != uint64(messages) || len(entries) != min(50, messages-after) {
-			b.Fatal(len(entries), last, err)
-		}
-	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-median")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
+	enginestest.Resume(b, e, key, life, rooms, messages)
 }
