@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -61,12 +62,15 @@ func (e *script) Load(ctx context.Context, key engines.Key) ([]byte, uint64, err
 	return e.Engine.Load(ctx, key)
 }
 
-func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (got uint64, err error) {
+func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
 	e.calls = append(e.calls, "swap")
-	store := func() (err error) {
-		if got, err = e.Engine.Swap(ctx, key, rev, v); err == nil && e.log != nil && rev == 0 {
+	var stored atomic.Uint64 // a step may store after Swap has returned
+	store := func() error {
+		got, err := e.Engine.Swap(ctx, key, rev, v)
+		if err == nil && e.log != nil && rev == 0 {
 			_, err = e.log.Swap(ctx, key, 0, v)
 		}
+		stored.Store(got)
 		return err
 	}
 	step, ok := next(&e.swaps)
@@ -74,10 +78,10 @@ func (e *script) Swap(ctx context.Context, key engines.Key, rev uint64, v engine
 		step = e.alwaysSwap
 	}
 	if step == nil {
-		return got, store()
+		step = plainly
 	}
-	err = step(store)
-	return got, err
+	err := step(store)
+	return stored.Load(), err
 }
 
 func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error {
@@ -96,16 +100,20 @@ func (e *script) Delete(ctx context.Context, key engines.Key, rev uint64) error 
 	return do()
 }
 
-func (e *script) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (last uint64, err error) {
+func (e *script) Append(ctx context.Context, key engines.Key, epoch string, after uint64, entries [][]byte) (uint64, error) {
 	e.calls = append(e.calls, "append")
-	store := func() (err error) {
-		last, err = e.logs().Append(ctx, key, epoch, after, entries)
+	var stored atomic.Uint64 // a step may store after Append has returned
+	store := func() error {
+		last, err := e.logs().Append(ctx, key, epoch, after, entries)
+		stored.Store(last)
 		return err
 	}
-	if step, ok := next(&e.appends); ok {
-		return last, step(store)
+	step, ok := next(&e.appends)
+	if !ok {
+		step = plainly
 	}
-	return last, store()
+	err := step(store)
+	return stored.Load(), err
 }
 
 func (e *script) Read(ctx context.Context, key engines.Key, epoch string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
@@ -136,11 +144,12 @@ func (e *script) logs() engines.Log {
 // What a Swap may do.
 var errTimeout = errors.New("timeout")
 
-func refuse(func() error) error      { return engines.ErrRefused }
-func conflict(func() error) error    { return engines.ErrConflict }
-func lose(func() error) error        { return errTimeout }
-func hide(store func() error) error  { return errors.Join(store(), errTimeout) }
-func crash(store func() error) error { panic(store()) }
+func plainly(store func() error) error { return store() }
+func refuse(func() error) error        { return engines.ErrRefused }
+func conflict(func() error) error      { return engines.ErrConflict }
+func lose(func() error) error          { return errTimeout }
+func hide(store func() error) error    { return errors.Join(store(), errTimeout) }
+func crash(store func() error) error   { panic(store()) }
 
 // limit counts what a replica asks of its Limit.
 type limit struct {
