@@ -2,6 +2,7 @@ package blackbox
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -52,6 +53,7 @@ func (s *server) delays(t *testing.T, path string, pause time.Duration) (end fun
 	return func() []time.Duration {
 		close(stop)
 		took := <-all
+		c.Close()
 		slices.Sort(took)
 		return took
 	}
@@ -65,8 +67,8 @@ func quantiles(all []time.Duration) string {
 }
 
 // A throng joins a room that tells who is there, and one that does not: all are told how many
-// they are in the end. What it costs is in the test's output; with CADDYWS_PRESENCE in the
-// environment they are 10,000, in 10 s.
+// they are in the end. Then all leave at once. What it costs is in the test's output; with
+// CADDYWS_PRESENCE in the environment they are 10,000, in 10 s.
 func TestAThrongJoins(t *testing.T) {
 	size, rate := 500, 1000
 	if os.Getenv("CADDYWS_PRESENCE") != "" {
@@ -75,35 +77,74 @@ func TestAThrongJoins(t *testing.T) {
 	needDescriptors(t, size+100)
 	s := start(t, presenceSite(100))
 	for _, path := range []string{"/silent/throng", "/patient/throng"} {
-		bystander, insider := s.delays(t, "/silent/other", 10*time.Millisecond), s.delays(t, path, 500*time.Millisecond)
-		var watcher *crowd
-		if path != "/silent/throng" {
-			watcher = s.follows(t, path)
-			watcher.client.SetReadDeadline(time.Now().Add(3 * patience))
-		}
-		before := s.processorTime(t)
-		process := exec.Command(os.Args[0])
-		process.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d %d", throngOf, s.address(), path, size, rate))
-		input, err := process.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := startReader(t, process)
-		joined, err := r.says.ReadString('\n')
-		if !strings.HasPrefix(joined, "joined") {
-			t.Fatalf("%q, %v", joined, err)
-		}
-		for watcher != nil && watcher.count != size+2 { // the insider and itself are there, too
-			watcher.hear(t)
-		}
-		input.Close()
-		bytes, err := r.says.ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		cost := s.processorTime(t) - before
-		t.Logf("%s: %d %s; they have read %s bytes; the server has computed %v", path, size, strings.TrimSpace(joined), strings.TrimSpace(bytes), cost)
-		t.Logf("messages in another room: %s; in this one: %s", quantiles(bystander()), quantiles(insider()))
-		_ = process.Wait()
+		throng := s.joinThrong(t, path, size, rate)
+		throng.leave(t)
+	}
+}
+
+// joinThrong starts a process whose connections join a room, and waits until all know it.
+func (s *server) joinThrong(t *testing.T, path string, size, rate int) *throng {
+	t.Helper()
+	g := &throng{server: s, path: path, size: size}
+	end := s.bystanders(t, path)
+	var watcher *crowd
+	if path != "/silent/throng" {
+		watcher = s.follows(t, path)
+		watcher.client.SetReadDeadline(time.Now().Add(3 * patience))
+	}
+	before := s.processorTime(t)
+	g.process = exec.Command(os.Args[0])
+	g.process.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d %d", throngOf, s.address(), path, size, rate))
+	input, err := g.process.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.input, g.reader = input, startReader(t, g.process)
+	joined, err := g.reader.says.ReadString('\n')
+	if !strings.HasPrefix(joined, "joined") {
+		t.Fatalf("%q, %v", joined, err)
+	}
+	for watcher != nil && watcher.count != size+2 { // itself and an insider are there, too
+		watcher.hear(t)
+	}
+	t.Logf("%s: %d %s; the server has computed %v; %s", path, size, strings.TrimSpace(joined), s.processorTime(t)-before, end())
+	if watcher != nil {
+		watcher.client.Close()
+	}
+	return g
+}
+
+// throng is many connections of another process.
+type throng struct {
+	server  *server
+	path    string
+	size    int
+	process *exec.Cmd
+	input   io.Closer
+	reader  *reader
+}
+
+// leave ends the process, with all its connections.
+func (g *throng) leave(t *testing.T) {
+	t.Helper()
+	g.input.Close()
+	bytes, err := g.reader.says.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, before := g.server.bystanders(t, g.path), g.server.processorTime(t)
+	left := g.server.descriptors(t) - g.size
+	_ = g.process.Process.Kill()
+	_ = g.process.Wait()
+	g.server.eventually(t, "no descriptors of those who have left", func() bool { return g.server.descriptors(t) <= left })
+	t.Logf("%s: they have read %s bytes, and have left at once; the server has computed %v; %s", g.path, strings.TrimSpace(bytes), g.server.processorTime(t)-before, end())
+}
+
+// bystanders sends messages in another room, and in this one, and tells how long they took.
+func (s *server) bystanders(t *testing.T, path string) (end func() string) {
+	t.Helper()
+	other, same := s.delays(t, "/silent/other", 10*time.Millisecond), s.delays(t, path, 500*time.Millisecond)
+	return func() string {
+		return fmt.Sprintf("messages in another room: %s; in this one: %s", quantiles(other()), quantiles(same()))
 	}
 }
