@@ -31,9 +31,17 @@ func newChat(t *testing.T, j Journal) *chat {
 func (c *chat) restart() {
 	c.Helper()
 	c.Replica = New(key, &Store{Engine: c.engine, Log: c.engine, Limit: c.limit}, func(err error) { c.faults = append(c.faults, err) })
+	c.load()
+}
+
+// load loads the room, and returns the newest messages that it then has.
+func (c *chat) load() (newest []Kept) {
+	c.Helper()
 	if err := c.Load(c.Context(), c.journal, "route"); err != nil {
 		c.Fatal(err)
 	}
+	newest, _ = c.Fresh()
+	return newest
 }
 
 // other returns a replica of the same room in another process, whose calls of the engine are
@@ -41,9 +49,7 @@ func (c *chat) restart() {
 func (c *chat) other() *chat {
 	o := &chat{room: &room{T: c.T, limit: new(limit)}, journal: c.journal}
 	o.Replica = New(key, &Store{Engine: &c.engine.Engine, Log: &c.engine.Engine, Limit: o.limit}, func(err error) { c.Error(err) })
-	if err := o.Load(c.Context(), c.journal, "route"); err != nil {
-		c.Fatal(err)
-	}
+	o.load()
 	return o
 }
 
@@ -179,6 +185,25 @@ func (c *chat) say(n int, text string) {
 		}
 	}
 	c.Fresh()
+}
+
+// A replica that has been loaded returns the messages behind the checkpoint, and those once.
+func TestTheNewestMessagesAfterALoad(t *testing.T) {
+	c := newChat(t, Journal{Messages: 1000})
+	if newest := c.load(); newest != nil {
+		t.Errorf("%+v", newest)
+	}
+	c.say(300, "old")
+	c.says(do("c:1=new", "c:2=no way"), "301", "!the app says no way")
+	c.Replica = New(key, &Store{Engine: c.engine, Log: c.engine, Limit: c.limit}, func(err error) { t.Error(err) })
+	newest := c.load()
+	checkpoint := c.Replica.stored.checkpoint
+	if checkpoint == 0 || len(newest) != int(302-checkpoint) || newest[0].Version != checkpoint+1 || written(newest[len(newest)-2]) != "301 new" || !newest[len(newest)-1].Silent {
+		t.Errorf("behind %d: %+v", checkpoint, newest)
+	}
+	if again, _ := c.Fresh(); again != nil {
+		t.Errorf("%+v", again)
+	}
 }
 
 // A message is stored by one Append, with all that came together; the first one of a room

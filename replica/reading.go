@@ -89,8 +89,9 @@ func (r *Replica) noteFresh(found *envelope, after uint64) {
 // skip has none of the messages returned that are fresh.
 func (r *Replica) skip() { r.fresh, r.freshSize, r.skipped = nil, 0, true }
 
-// Fresh returns the messages that have been stored since it was last called, in their
-// order, by this process or others. A version that is missing between them and the last
+// Fresh returns the messages that have been stored since it was last called, in their order, by
+// this process or others. After the first Load it returns the newest of those that there are,
+// none of which anybody has been told. A version that is missing between them and the last
 // snapshot is of a message that is not kept any more. If skipped is true it is of one that was
 // left out, since there were too many: [Past] has it, if it is still kept.
 func (r *Replica) Fresh() (fresh []Kept, skipped bool) {

@@ -104,7 +104,8 @@ func (r *Replica) goTo(found envelope, rev uint64) error {
 		r.store.Limit.Recount()
 	}
 	switch before.epoch {
-	case "": // nothing of what there is has been told, and all is past
+	case "": // nothing has been told yet
+		r.noteFresh(&found, 0)
 	case found.epoch:
 		r.noteFresh(&found, before.version)
 	default: // somebody else has begun a new life

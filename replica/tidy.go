@@ -15,8 +15,8 @@ const (
 	// How many messages come between two checkpoints: a quarter of those that are kept,
 	// within these bounds; or this many bytes.
 	leastStep = 64
-	mostStep  = 1024
-	byteStep  = 1 << 20
+	mostStep  = 256
+	byteStep  = 1 << 18
 
 	// grace is how long a message can still be read after it is not kept any more.
 	grace = 10 * time.Second

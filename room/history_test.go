@@ -136,9 +136,10 @@ func TestJoiningARoomWithHistory(t *testing.T) {
 	}
 }
 
-// After a restart the first visitor finds what was kept, and positions go on.
+// After a restart the first visitor finds what was kept, and positions go on. What is new is not
+// read again for those that come back.
 func TestHistoryAfterARestart(t *testing.T) {
-	lasting := &lastingEngine{new(memory.Engine)}
+	lasting := &lastingEngine{Engine: new(memory.Engine)}
 	rt := chatRoute(route.History{Messages: 100, Replay: 3}, new(broadcast.App))
 	w := hubtest.New(t, lasting)
 	a := w.JoinJSON(rt)
@@ -151,8 +152,12 @@ func TestHistoryAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	w = hubtest.New(t, lasting)
+	lasting.reads.Store(0)
 	b := w.Enter(rt, room.Visitor{Room: "room", Subprotocol: message.Subprotocol, Seen: seen(t, epoch+"-4")})
 	hears(t, b, "state 4", "5 x")
+	if n := lasting.reads.Load(); n != 1 { // to load the room
+		t.Errorf("messages were read %d times", n)
+	}
 	b.Send(say("y"))
 	hears(t, b, "6 y")
 	c := w.JoinJSON(rt)
@@ -160,7 +165,16 @@ func TestHistoryAfterARestart(t *testing.T) {
 }
 
 // lastingEngine is a memory engine that outlives its hub.
-type lastingEngine struct{ *memory.Engine }
+type lastingEngine struct {
+	*memory.Engine
+	reads atomic.Int64
+}
+
+// Read counts.
+func (e *lastingEngine) Read(ctx context.Context, key engines.Key, epoch string, after uint64, n int) ([][]byte, uint64, uint64, error) {
+	e.reads.Add(1)
+	return e.Engine.Read(ctx, key, epoch, after, n)
+}
 
 func (*lastingEngine) Close() error { return nil }
 

@@ -50,9 +50,10 @@ func (r *Room) read(ctx context.Context, config *route.Config) error {
 func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	wait, pending := r.replica.Wake()
 	at, now := r.replica.WakeTime(), r.snapshot()
-	_, _ = r.replica.Fresh() // nobody is there yet
+	newest, _ := r.replica.Fresh() // nobody is there yet to be told
 	r.mu.Lock()
 	r.forgetRecent()
+	r.remember(newest)
 	r.last = now // from here on the replica belongs to the turn
 	r.arm(wait, at)
 	r.mu.Unlock()
