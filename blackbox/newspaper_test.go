@@ -25,8 +25,8 @@ type newspaper struct {
 	path  string
 	epoch string
 	keeps uint64        // how many of the newest messages the room keeps; 0 for all
-	pause time.Duration // between two messages at least
 
+	sent    atomic.Uint64 // the newest that was sent
 	printed atomic.Uint64 // how many messages are acknowledged
 	last    atomic.Uint64 // the number of the last message
 }
@@ -35,6 +35,7 @@ type newspaper struct {
 func found(t *testing.T, s *server, path string) *newspaper {
 	t.Helper()
 	n := &newspaper{t: t, doors: []string{s.address()}, path: path}
+	n.sent.Store(1)
 	n.printed.Store(1)
 	n.last.Store(math.MaxUint64)
 	first := s.ask(t, "POST", path, "1", "Idempotency-Key: press:1")
@@ -57,6 +58,20 @@ func (n *newspaper) request(method, query, body string) *http.Request {
 // door is any of the addresses.
 func (n *newspaper) door() string { return n.doors[rand.IntN(len(n.doors))] }
 
+// join connects to the room from a point on.
+func (n *newspaper) join(after uint64) (*websocket.Conn, error) {
+	d := &websocket.Dialer{Subprotocols: []string{"json"}, HandshakeTimeout: patience}
+	c, _, err := d.Dial(fmt.Sprintf("ws://%s%s?after=%s", n.door(), n.path, n.point(after)), nil)
+	if err != nil {
+		time.Sleep(5 * time.Millisecond) // it is down
+		return nil, err
+	}
+	return c, c.SetReadDeadline(time.Now().Add(patience))
+}
+
+// end has nothing published but what may be on its way.
+func (n *newspaper) end() { n.last.Store(n.sent.Load() + 1) }
+
 // point names a place in the room's order.
 func (n *newspaper) point(version uint64) string { return fmt.Sprint(n.epoch, "-", version) }
 
@@ -68,6 +83,7 @@ func (n *newspaper) print() error {
 	client := &http.Client{Transport: new(http.Transport), Timeout: patience}
 	defer client.CloseIdleConnections()
 	for i := n.printed.Load(); i <= n.last.Load(); {
+		n.sent.Store(i)
 		r := n.request(http.MethodPost, "", strconv.FormatUint(i, 10))
 		r.Header.Set("Idempotency-Key", fmt.Sprint("press:", i))
 		answer, err := client.Do(r)
@@ -85,7 +101,6 @@ func (n *newspaper) print() error {
 		default:
 			n.printed.Store(i)
 			i++
-			time.Sleep(n.pause)
 		}
 	}
 	return nil
@@ -134,7 +149,7 @@ func (r *subscriber) accept(version uint64, text string) error {
 	if version != r.at+1 || text != strconv.FormatUint(version, 10) {
 		return fmt.Errorf("%w: %d %q behind %d", errWrong, version, text, r.at)
 	}
-	if r.at++; r.at == r.paper.last.Load() || rand.IntN(100) == 0 {
+	if r.at++; r.at == r.paper.last.Load() || rand.IntN(1000) == 0 {
 		return io.EOF // enough for now
 	}
 	return nil
@@ -164,14 +179,11 @@ func (r *subscriber) skipTo(text string) error {
 
 // bySocket reads over a WebSocket.
 func bySocket(r *subscriber) error {
-	d := &websocket.Dialer{Subprotocols: []string{"json"}, HandshakeTimeout: patience}
-	c, _, err := d.Dial(fmt.Sprintf("ws://%s%s?after=%s", r.paper.door(), r.paper.path, r.paper.point(r.at)), nil)
+	c, err := r.paper.join(r.at)
 	if err != nil {
-		time.Sleep(5 * time.Millisecond)
 		return err
 	}
 	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(patience))
 	for begun := r.at; ; {
 		_, p, err := c.ReadMessage()
 		if err != nil {

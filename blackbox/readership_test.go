@@ -5,11 +5,11 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 )
 
-// readership is two newspapers, of one of which only the newest messages are kept, each with a
-// producer of up to 500 messages a second and fifteen readers of all ways.
+// readership is two newspapers with fifteen readers of all ways each. Of one all messages are
+// kept, and the producer sends 500 a second; of the other one only the newest are kept, and each
+// is published when the one before it is acknowledged.
 type readership struct {
 	t         *testing.T
 	papers    []*newspaper
@@ -24,9 +24,13 @@ func gather(t *testing.T, s *server, doors ...string) *readership {
 	all := &readership{t: t}
 	for path, keeps := range map[string]uint64{"/long/cut": 0, "/brief/cut": 20} {
 		n := found(t, s, path)
-		n.doors, n.keeps, n.pause = doors, keeps, 2*time.Millisecond
+		n.doors, n.keeps = doors, keeps
 		all.papers = append(all.papers, n)
-		all.run(&all.producing, n.print)
+		if keeps == 0 {
+			all.run(&all.producing, n.wire)
+		} else {
+			all.run(&all.producing, n.print)
+		}
 		for i := range 15 {
 			r := &subscriber{paper: n}
 			all.readers = append(all.readers, r)
@@ -68,7 +72,7 @@ func (all *readership) gaps() (told int64) {
 func (all *readership) end() {
 	all.t.Helper()
 	for _, n := range all.papers {
-		n.last.Store(n.printed.Load() + 1) // it may be on its way
+		n.end()
 	}
 	all.producing.Wait()
 	all.reading.Wait()
