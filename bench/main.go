@@ -30,9 +30,9 @@ func main() {
 // The works of a run that names none.
 const (
 	fullWorks    = "echo-32x1000,echo-1024x1000,broadcast-1000-w1,broadcast-1000-w16,sum-1000x50,meter-1000x100,meter-1000x100-sum,accept-64,idle-5000,echo-32x1000-tls,idle-2000-tls," + durableWorks
-	quickWorks   = "echo-32x100,broadcast-100-w16,sum-100x10,durable-100x4,accept-16,idle-500,echo-32x100-tls"
+	quickWorks   = "echo-32x100,broadcast-100-w16,sum-100x10,durable-100x4,history-64x4,accept-16,idle-500,echo-32x100-tls"
 	quickPeers   = "ours,ours-bolt,raw-epoll,gws,gorilla,gorilla-caddy"
-	durableWorks = "durable-1024x1,durable-1024x64,durable-1024x1-ids,gentle-1024"
+	durableWorks = "durable-1024x1,durable-1024x64,durable-1024x1-ids,history-256x64,history-64x1,history-64x1-ids,gentle-1024"
 	ratioPeers   = "raw-epoll,gws,gorilla,gorilla-caddy,reverse-proxy"
 )
 

@@ -67,7 +67,7 @@ func (w work) columns() []column {
 		return idleColumns
 	case "accept":
 		return acceptColumns
-	case "durable", "gentle":
+	case "durable", "history", "gentle":
 		return durableColumns
 	}
 	return workColumns

@@ -16,16 +16,16 @@ import (
 // work is one row of the report: what the clients do.
 type work struct {
 	name   string
-	kind   string // echo, broadcast, sum, durable, gentle, meter, accept, idle
+	kind   string // echo, broadcast, sum, durable, history, gentle, meter, accept, idle
 	n      int    // clients; meter: sensors
 	size   int    // echo: bytes
 	sender int    // sum: how many of the clients send
-	rooms  int    // durable: among which the clients are divided
+	rooms  int    // durable, history: among which the clients are divided
 	window int    // messages in flight
 	rate   int    // broadcast: messages a second, instead of a window; gentle: of the one client; meter: of each sensor
 	screen int    // meter: clients that watch
 	total  bool   // meter: a total is kept instead of folds
-	ids    bool   // durable: increments have ids
+	ids    bool   // durable, history: messages have ids under which they count once
 	alone  bool   // accept, idle: not in a room
 	tls    bool
 }
@@ -36,12 +36,13 @@ const worksHelp = `
   broadcast-N-rR         the same, R texts a second: for latencies
   sum-NxK[-wW]           K of N clients in a room add 1, W in flight each (default 4), and all watch the total
   durable-NxR[-wW][-ids] N clients in R rooms add 1, W in flight each (default 4), perhaps with ids
+  history-NxR[-wW][-ids] N clients in R rooms that keep messages send texts of 100 bytes, W in flight each (default 4), and all are told
   gentle-N[-wW][-rR]     N clients in a room add 1, W in flight each (default 4), and one in another room R times a second (default 10)
   meter-NxM[-rR][-sum]   N sensors in a room send R readings a second each (default 10), and M screens watch; perhaps a sum
   accept-N[-alone][-tls] N clients at a time connect to a room, or to no room, are let in and leave, and others come
   idle-N[-alone][-tls]   N clients connect to a room, or to no room, and wait: memory, and CPU time of accepting`
 
-var workForm = regexp.MustCompile(`^(echo|broadcast|sum|durable|gentle|meter|accept|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|ids|sum|alone|tls))*)$`)
+var workForm = regexp.MustCompile(`^(echo|broadcast|sum|durable|history|gentle|meter|accept|idle)-(\d+)(?:x(\d+))?((?:-(?:w\d+|r\d+|ids|sum|alone|tls))*)$`)
 
 // parseWork reads a work's name.
 func parseWork(name string) (work, error) {
@@ -56,7 +57,7 @@ func parseWork(name string) (work, error) {
 		w.size, w.n = first, second
 	case "sum":
 		w.n, w.sender, w.window = first, second, 4
-	case "durable":
+	case "durable", "history":
 		w.n, w.rooms, w.window = first, second, 4
 	case "gentle":
 		w.n, w.rate, w.window = first, 10, 4
@@ -108,11 +109,11 @@ func (w work) check() error {
 		{outside(w.rate, 0, 1000), "at most 1000 messages a second"},
 		{w.kind == "echo" && outside(w.size, 16, 32<<10), "16 to 32768 bytes"},
 		{w.kind == "sum" && outside(w.sender, 1, w.n), "1 to all clients send"},
-		{w.kind == "durable" && outside(w.rooms, 1, w.n), "1 room to one for each client"},
+		{w.stores() && outside(w.rooms, 1, w.n), "1 room to one for each client"},
 		{w.kind == "gentle" && w.rate == 0, "at least 1 message a second"},
-		{w.ids && w.kind != "durable", "ids are for durable"},
+		{w.ids && !w.stores(), "ids are for durable and history"},
 		{w.total && w.kind != "meter", "sum is for meter"},
-		{w.tls && (w.kind == "broadcast" || w.adds() || w.window > 1), "TLS is for accept and idle, and for echo with one message in flight"},
+		{w.tls && !w.mayEncrypt(), "TLS is for accept and idle, and for echo with one message in flight"},
 	} {
 		if rule.broken {
 			return fmt.Errorf("work %q: %s", w.name, rule.rule)
@@ -131,25 +132,33 @@ func (w work) checkMeter() error {
 	return nil
 }
 
+// mayEncrypt reports whether the generator can do the work over TLS.
+func (w work) mayEncrypt() bool {
+	return w.window == 1 && (w.kind == "echo" || w.kind == "accept" || w.kind == "idle")
+}
+
 func outside(n, least, most int) bool { return n < least || n > most }
 
-// adds reports whether clients add up a total.
-func (w work) adds() bool { return w.kind == "sum" || w.inRooms() }
-
-// inRooms reports whether there are several rooms with totals.
-func (w work) inRooms() bool { return w.kind == "durable" || w.kind == "gentle" }
+// stores reports whether clients count what a disk has.
+func (w work) stores() bool { return w.kind == "durable" || w.kind == "history" }
 
 // runs reports whether a peer can do the work.
 func (w work) runs(p peers.Peer) bool {
 	switch {
 	case p.Disk != "":
-		return w.kind == "durable"
-	case w.kind == "meter":
-		return p.Meter && (!w.total || p.Paced)
-	case w.tls && !p.TLS, w.inRooms() && !p.Rooms, w.ids && !p.IDs:
+		return w.stores()
+	case w.tls && !p.TLS, w.ids && !p.IDs:
 		return false
-	case w.adds():
+	}
+	switch w.kind {
+	case "sum":
 		return p.Sum
+	case "durable", "gentle":
+		return p.Sum && p.Rooms
+	case "history":
+		return p.History
+	case "meter":
+		return p.Meter && (!w.total || p.Paced)
 	}
 	return !p.Stores // that makes no difference
 }
@@ -164,6 +173,8 @@ func (w work) connect(g *load.Generator) error {
 		return g.Sum(load.Sum{Path: "/sum", Clients: w.n, Senders: w.sender, Window: w.window})
 	case "durable":
 		return g.Sum(load.Sum{Path: "/sum", Rooms: w.rooms, Clients: w.n, Senders: w.n, Window: w.window, IDs: w.ids})
+	case "history":
+		return g.History(load.History{Path: "/history", Rooms: w.rooms, Clients: w.n, Window: w.window, IDs: w.ids, Kept: peers.Kept})
 	case "gentle":
 		return g.Sum(load.Sum{Path: "/sum", Clients: w.n, Senders: w.n, Window: w.window, Gentle: w.rate})
 	case "meter":
@@ -275,7 +286,7 @@ func (w work) busy(server *server, g *load.Generator, s settings) (result, error
 	if err != nil {
 		return result{}, err
 	}
-	return measured(phase, after.minus(before)), nil
+	return measured(phase, after.minus(before)), g.Check()
 }
 
 func (s settings) limit() int {

@@ -30,6 +30,7 @@ type conn struct {
 	adder  *adder    // sum
 	sensor *sensor   // meter: one of these two
 	screen *screen
+	writer *writer // history
 }
 
 func (c *conn) read(b []byte) (int, error) {

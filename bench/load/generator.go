@@ -42,7 +42,7 @@ type work interface {
 
 // Phase is what one phase has measured.
 type Phase struct {
-	Count   int // messages echoed, deliveries, acknowledged increments, or clients let in
+	Count   int // messages echoed, deliveries, acknowledged increments or texts, or clients let in
 	Took    time.Duration
 	Latency *hdrhistogram.Histogram // in microseconds
 }
@@ -60,6 +60,14 @@ func New(addr string) (*Generator, error) {
 		return nil, err
 	}
 	return &Generator{addr: addr, epoll: epoll, buffer: make([]byte, 256<<10)}, nil
+}
+
+// Check judges, after all phases, what a server has kept, if the work is about that.
+func (g *Generator) Check() error {
+	if h, ok := g.work.(*history); ok {
+		return h.check()
+	}
+	return nil
 }
 
 // Idle connects n clients of path that do nothing.
@@ -153,6 +161,16 @@ func (g *Generator) receive(c *conn) error {
 			return nil // the set tells if there is more
 		}
 	}
+}
+
+// consumeEarly takes what came with the answers to the handshakes: it waits for more else.
+func (g *Generator) consumeEarly() (err error) {
+	for _, c := range g.conns {
+		if c.in, err = g.consume(c, c.in); err != nil {
+			return fmt.Errorf("client %d: %w", c.id, err)
+		}
+	}
+	return nil
 }
 
 func (g *Generator) consume(c *conn, p []byte) ([]byte, error) {

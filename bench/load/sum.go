@@ -82,7 +82,7 @@ func (s *sum) join(path string, clients, senders int, w Sum) error {
 // beGentle has a send so many numbers a second, answered or not.
 func (s *sum) beGentle(a *adder, perSecond int) {
 	a.every = time.Second / time.Duration(perSecond)
-	a.prepare(10*perSecond, a.id != "")
+	a.prepare(10*perSecond, a.ids)
 	for _, other := range s.senders {
 		other.timed = other == a
 	}
@@ -123,7 +123,7 @@ func (s *sum) reply(a *adder, total uint64, payload []byte) error {
 	}
 	s.flying--
 	s.g.count++
-	if sentAt := a.oldest(); a.timed {
+	if sentAt := a.end(); a.timed {
 		s.g.took(sentAt)
 	}
 	return nil

@@ -97,6 +97,7 @@ func ourRoutes() []object {
 		route("/echo", object{"handler": "websocket", "app": object{"name": "echo"}}),
 		route("/chat", object{"handler": "websocket", "app": object{"name": "broadcast"}}),
 		route("/sum*", object{"handler": "websocket", "app": object{"name": "sum"}}),
+		route("/history/*", object{"handler": "websocket", "app": object{"name": "broadcast"}, "history": Kept}),
 		route("/paced", object{"handler": "websocket", "app": object{"name": "sum", "every": pace.String()}}),
 		route("/power", object{"handler": "websocket", "app": object{"name": "meter", "every": pace.String(), "max_keys": MaxKeys}}),
 	}

@@ -4,6 +4,8 @@
 //	/chat   sends what came to everybody on the path
 //	/sum    adds up what came and tells everybody the total, some of them;
 //	        some have a total for each path below it, too
+//	/history/<room>  as /chat, but tells the room what it has stored, some of
+//	        them; the newest messages are kept
 //	/power  folds the readings that came and tells everybody every 250 ms,
 //	        some of them
 //	/paced  as /sum, but tells the others every 250 ms, some of them
@@ -27,14 +29,15 @@ type Peer struct {
 	Name string
 	What string // for the report
 
-	TLS    bool // it can serve with a certificate
-	Sum    bool // it serves /sum
-	Rooms  bool // it serves /sum/<room>, each with a total of its own
-	IDs    bool // numbers may have ids, under which they count once
-	Meter  bool // it serves /power
-	Paced  bool // it serves /paced
-	Stores bool // it keeps totals in the folder Data
-	Redis  bool // it needs a Redis server
+	TLS     bool // it can serve with a certificate
+	Sum     bool // it serves /sum
+	Rooms   bool // it serves /sum/<room>, each with a total of its own
+	IDs     bool // numbers and kept messages may have ids, under which they count once
+	History bool // it serves /history/<room>
+	Meter   bool // it serves /power
+	Paced   bool // it serves /paced
+	Stores  bool // it keeps totals and messages in the folder Data
+	Redis   bool // it needs a Redis server
 
 	// Disk is how the disk alone is measured, where there is no server: see the
 	// constants. Empty for all others.
@@ -54,11 +57,14 @@ const (
 // Data is a folder of the running server's own. Whoever starts a peer sets it.
 var Data string
 
+// Kept is how many of its newest messages a room of /history keeps.
+const Kept = 1000
+
 // All are the peers, in the order of the report.
 var All = []Peer{
-	{Name: "ours", What: "this module in Caddy, engine memory", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Serve: serveOurs},
-	{Name: "ours-bolt", What: "this module in Caddy, engine bolt", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Stores: true, Serve: serveOursBolt},
-	{Name: "ours-metrics", What: "this module in Caddy, engine memory, metrics on", TLS: true, Sum: true, Rooms: true, IDs: true, Meter: true, Paced: true, Serve: serveOursMetrics},
+	{Name: "ours", What: "this module in Caddy, engine memory", TLS: true, Sum: true, Rooms: true, History: true, IDs: true, Meter: true, Paced: true, Serve: serveOurs},
+	{Name: "ours-bolt", What: "this module in Caddy, engine bolt", TLS: true, Sum: true, Rooms: true, History: true, IDs: true, Meter: true, Paced: true, Stores: true, Serve: serveOursBolt},
+	{Name: "ours-metrics", What: "this module in Caddy, engine memory, metrics on", TLS: true, Sum: true, Rooms: true, History: true, IDs: true, Meter: true, Paced: true, Serve: serveOursMetrics},
 	{Name: "raw-epoll", What: "raw epoll, no checks: the floor", Serve: serveEpoll},
 	{Name: "raw-net", What: "raw Go net.Conn, no checks", Serve: serveNet},
 	{Name: "gws", What: "gws", TLS: true, Serve: serveGWS},
@@ -71,9 +77,9 @@ var All = []Peer{
 	{Name: "coder", What: "coder/websocket", TLS: true, Serve: serveCoder},
 	{Name: "melody", What: "melody", TLS: true, Serve: serveMelody},
 	{Name: "reverse-proxy", What: "Caddy reverse_proxy + gorilla", TLS: true, Sum: true, Meter: true, Serve: serveReverseProxy},
-	{Name: "redis", What: "gorilla + Redis", Sum: true, Rooms: true, Stores: true, Redis: true, Serve: serveRedis},
-	{Name: "redis-pipeline", What: "gorilla + Redis, AutoPipeline", Sum: true, Rooms: true, Stores: true, Redis: true, Serve: serveRedisPipeline},
-	{Name: "bbolt", What: "gorilla + bbolt, a transaction a number", Sum: true, Rooms: true, Stores: true, Serve: serveBbolt},
+	{Name: "redis", What: "gorilla + Redis", Sum: true, Rooms: true, History: true, Stores: true, Redis: true, Serve: serveRedis},
+	{Name: "redis-pipeline", What: "gorilla + Redis, AutoPipeline", Sum: true, Rooms: true, History: true, Stores: true, Redis: true, Serve: serveRedisPipeline},
+	{Name: "bbolt", What: "gorilla + bbolt, a transaction a number or message", Sum: true, Rooms: true, History: true, Stores: true, Serve: serveBbolt},
 	{Name: "disk-append", What: "the disk alone: 4 KiB appended, fdatasync", Stores: true, Disk: DiskAppend},
 	{Name: "disk-overwrite", What: "the disk alone: 4 KiB overwritten, fdatasync", Stores: true, Disk: DiskOverwrite},
 }

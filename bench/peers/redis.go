@@ -34,7 +34,7 @@ func newRedisClient() *redis.Client {
 	return redis.NewClient(&redis.Options{Network: "unix", Addr: RedisSocket})
 }
 
-func serveRedisBy(addr string, client *redis.Client, by incrementer) error {
+func serveRedisBy(addr string, client *redis.Client, by commander) error {
 	ctx := context.Background()
 	rooms := newStoredRooms()
 	rooms.totals = &redisTotals{client: client, by: by, publishers: make(map[string]*publisher)}
@@ -49,13 +49,21 @@ func serveRedisBy(addr string, client *redis.Client, by incrementer) error {
 			}
 		}
 	}()
-	return serveHandler(addr, nil, rooms)
+	kept := newKeptRooms()
+	keeper := &redisKeeper{client: client, by: by, rooms: kept}
+	if err := keeper.listen(ctx); err != nil {
+		return err
+	}
+	kept.keeper = keeper
+	return serveHandler(addr, nil, storedHandler(rooms, kept))
 }
 
 // redisPrefix is what keys and channels begin with; the room's name follows.
 const redisPrefix = "total:"
 
-type incrementer interface {
+// commander carries out commands: each alone, or in batches.
+type commander interface {
+	redis.Scripter
 	IncrBy(ctx context.Context, key string, n int64) *redis.IntCmd
 }
 
@@ -63,7 +71,7 @@ type incrementer interface {
 // which this is one.
 type redisTotals struct {
 	client *redis.Client
-	by     incrementer
+	by     commander
 
 	mu         sync.Mutex
 	publishers map[string]*publisher

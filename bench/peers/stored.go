@@ -33,6 +33,14 @@ type storedRooms struct {
 	rooms map[string]*storedRoom
 }
 
+// storedHandler serves what servers in front of a database serve.
+func storedHandler(totals *storedRooms, messages *keptRooms) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", totals)
+	mux.Handle("/history/", messages)
+	return mux
+}
+
 func newStoredRooms() *storedRooms { return &storedRooms{rooms: make(map[string]*storedRoom)} }
 
 type storedRoom struct {
