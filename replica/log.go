@@ -139,8 +139,12 @@ func (r *Replica) fold(ctx context.Context, e *envelope) error {
 	}
 	e.checkTotal = state.total
 	at := e.version
-	if e.epoch == r.stored.epoch {
+	switch r.stored.epoch {
+	case "": // the room is loaded, and nobody has been told anything
+	case e.epoch:
 		at = min(at, r.stored.version)
+	default:
+		at = 0
 	}
 	return r.foldBehind(ctx, e, at)
 }

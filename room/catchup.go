@@ -28,13 +28,25 @@ import (
 type catchUp struct {
 	epoch string // of the room's life that next is of; empty: nothing is known yet
 	next  uint64 // version of the next message that is to be sent
+	anew  bool   // what the member was told is of another life, or lost: all that is kept comes behind a gap
 	tries int    // how often what was left was not recent any more
 	tally *tally.Part
 }
 
+// isOf reports whether c tells where the member stands in the room as of a commit.
+func (c *catchUp) isOf(now snapshot) bool {
+	if c.epoch == now.epoch && c.next <= now.version+1 {
+		return true
+	}
+	c.anew = c.anew || c.epoch != ""
+	return false
+}
+
 const (
-	// maxTries is after how many of them the rest is read in a turn.
-	maxTries = 3
+	// maxTries is after how many of them the rest is read in a turn, and maxTurnReads how many
+	// members are served so in one turn.
+	maxTries     = 3
+	maxTurnReads = 4
 
 	// catchUpPage is how many messages are read at once.
 	catchUpPage = 256
@@ -57,22 +69,35 @@ func (m *Member) pastOf() *catchUp {
 
 // welcomeKept makes those that arrive members like any other, or has them catch up first.
 func (r *Room) welcomeKept(arrivals []*Member) {
+	reads := maxTurnReads
 	for _, m := range arrivals {
-		c := m.pastOf()
-		if r.bringIn(m, c) {
-			continue
+		if c := m.pastOf(); !r.bringIn(m, c, &reads) {
+			r.Retain()
+			r.shared.Go(func() { r.catchUpBeside(m, c) })
 		}
-		r.Retain()
-		r.shared.Go(func() {
-			defer r.Release()
-			defer r.catch()
-			if m.catchUp(c) {
-				r.arriveAgain(m)
-			} else {
-				m.tellOwed(true)
-			}
-		})
 	}
+}
+
+// catchUpBeside has a member catch up beside the turns.
+func (r *Room) catchUpBeside(m *Member, c *catchUp) {
+	defer r.Release()
+	defer func() {
+		if p := recover(); p != nil {
+			r.reportPanic(p)
+			m.abandon()
+		}
+	}()
+	if m.catchUp(c) {
+		r.arriveAgain(m)
+	} else {
+		m.tellOwed(true)
+	}
+}
+
+// abandon closes a member of which nobody knows what it was told.
+func (m *Member) abandon() {
+	m.tellOwed(true)
+	m.conn.Close(frames.InternalError, "internal error")
 }
 
 // leaveBehind has members catch up that would be sent too much at once of what other processes
@@ -113,10 +138,11 @@ func sizeOfOthers(fresh []replica.Kept, own []replica.Result) (size int) {
 
 // catchUpFrom has m, which has been told all up to a commit, catch up from there.
 func (r *Room) catchUpFrom(m *Member, before, now snapshot) {
+	c := catchUp{epoch: before.epoch, next: before.version + 1, tally: r.tally}
 	if before.version == 0 { // nothing was said in that life
-		before.epoch = now.epoch
+		c.epoch = now.epoch
 	}
-	*m.pastOf() = catchUp{epoch: before.epoch, next: before.version + 1, tally: r.tally}
+	*m.pastOf() = c
 	m.turn.outside = true
 	r.mu.Lock()
 	m.arriving = true
@@ -139,18 +165,19 @@ func (r *Room) arriveAgain(m *Member) {
 	r.kick()
 }
 
-// bringIn tells m in a turn what is still missing, and reports whether that was possible.
-func (r *Room) bringIn(m *Member, c *catchUp) bool {
+// bringIn tells m in a turn what is still missing, and reports whether that was possible. It may
+// read from the engine so many times.
+func (r *Room) bringIn(m *Member, c *catchUp, reads *int) bool {
 	now := r.current()
 	b := message.NewBatch()
-	if c.epoch != now.epoch {
+	if !c.isOf(now) {
 		start, ok := r.startRecent(m, now)
-		if !ok {
+		if !ok || c.anew {
 			return false
 		}
 		c.begin(now, start, b)
 	}
-	left, ok, err := r.left(m, c, now)
+	left, ok, err := r.left(m, c, now, reads)
 	if err != nil {
 		r.failToCatchUp(m, err)
 		return true
@@ -173,14 +200,17 @@ func (r *Room) bringIn(m *Member, c *catchUp) bool {
 }
 
 // left returns the messages that m is still to be sent. ok reports whether they can be sent in
-// a turn: they are known, and leave room in its queue.
-func (r *Room) left(m *Member, c *catchUp, now snapshot) (left []replica.Kept, ok bool, err error) {
+// a turn: they are known, and leave room in its queue. A client that takes them too slowly for that
+// has to come near first, beside the turns.
+func (r *Room) left(m *Member, c *catchUp, now snapshot, reads *int) (left []replica.Kept, ok bool, err error) {
 	most := m.route.Settings.Load().MaxQueue / 2
 	left, ok = r.recent.from(c.next, now.version)
 	if !ok {
-		if c.tries++; c.tries <= maxTries {
+		if c.tries++; c.tries <= maxTries || *reads == 0 {
 			return nil, false, nil
 		}
+		c.tries = 0
+		*reads--
 		if left, err = readAll(r.shared.Context, now.past, c.next, most); errors.Is(err, replica.ErrMissing) {
 			return nil, false, nil // it is looked for beside the turns
 		}
@@ -304,9 +334,8 @@ func (r *Room) startRecent(m *Member, now snapshot) (s start, ok bool) {
 
 // begin notes where the messages begin, and adds what the member is told of that.
 func (c *catchUp) begin(now snapshot, s start, b *message.Batch) {
-	again := c.epoch != "" // the room has begun anew meanwhile
-	c.epoch, c.next = now.epoch, s.version
-	if s.gap || again {
+	c.epoch, c.next, c.anew = now.epoch, s.version, false
+	if s.gap {
 		c.tellGap(now, s.version, b)
 	}
 	b.Add(now.said(message.State, s.version-1, emptyBody))
@@ -378,12 +407,16 @@ func (m *Member) nextPage(ctx context.Context, now snapshot, c *catchUp) (b *mes
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	b = message.NewBatch()
-	if c.epoch != now.epoch {
+	if !c.isOf(now) {
 		oldest, err := now.past.Oldest(ctx)
 		if err != nil {
 			return b, err
 		}
-		c.begin(now, m.startAt(now, oldest), b)
+		s := start{oldest, true}
+		if !c.anew {
+			s = m.startAt(now, oldest)
+		}
+		c.begin(now, s, b)
 	}
 	page, err := now.past.Read(ctx, c.next-1, catchUpPage, m.route.Settings.Load().MaxQueue/4)
 	if err != nil {

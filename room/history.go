@@ -59,15 +59,17 @@ func (s snapshot) history(ctx context.Context, seen Seen, limit int) (h History,
 	return h, err
 }
 
-// read adds messages from a version on.
+// read adds messages from a version on. If the first page was not enough there were refusals
+// among them, perhaps many.
 func (h *History) read(ctx context.Context, now snapshot, version uint64, limit int) error {
-	for size := 0; version <= now.version && len(h.messages) < limit && size < maxShown; {
-		page, err := now.past.Read(ctx, version-1, limit-len(h.messages), maxShown-size)
+	n := limit
+	for size := 0; version <= now.version && len(h.messages) < limit && size < maxShown; n = catchUpPage {
+		page, err := now.past.Read(ctx, version-1, n, maxShown-size)
 		if err != nil || len(page) == 0 {
 			return err
 		}
 		for _, k := range page {
-			if !k.Silent {
+			if !k.Silent && len(h.messages) < limit {
 				h.messages = append(h.messages, now.kept(k))
 			}
 			size += sizeOf(&k)

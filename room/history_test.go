@@ -164,6 +164,26 @@ func TestHistoryAfterARestart(t *testing.T) {
 	hears(t, c, "state 3", "4 x", "5 x", "6 y")
 }
 
+// Many refusals that count among the messages do not make what is shown of few dear.
+func TestHistoryWithManyRefusals(t *testing.T) {
+	engine := &lastingEngine{Engine: new(memory.Engine)}
+	w := hubtest.New(t, engine)
+	rt := chatRoute(route.History{Messages: 10_000}, new(broadcast.App))
+	a := w.JoinJSON(rt)
+	epoch := hears(t, a, "state 0").Epoch
+	for i := range 1000 {
+		a.Send(fmt.Sprintf(`{"data":7,"id":"c:%d"}`, i+1))
+		hears(t, a, "error 0refused")
+	}
+	a.Send(say("x"))
+	hears(t, a, "1001 x")
+	engine.reads.Store(0)
+	h, err := w.History(t.Context(), rt, "room", seen(t, epoch+"-0"), 1)
+	if got := string(h.Text()); err != nil || got != "x\n" || engine.reads.Load() > 10 {
+		t.Errorf("%q, %v, after %d reads", got, err, engine.reads.Load())
+	}
+}
+
 // lastingEngine is a memory engine that outlives its hub.
 type lastingEngine struct {
 	*memory.Engine

@@ -53,7 +53,7 @@ func (r *Room) goOn(ctx context.Context, config *route.Config) {
 	newest, _ := r.replica.Fresh() // nobody is there yet to be told
 	r.mu.Lock()
 	r.forgetRecent()
-	r.remember(newest)
+	r.rememberLoaded(newest)
 	r.last = now // from here on the replica belongs to the turn
 	r.arm(wait, at)
 	r.mu.Unlock()

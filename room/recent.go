@@ -30,6 +30,14 @@ func (r *Room) remember(fresh []replica.Kept) {
 	r.shared.recent.Add(int64(r.recent.size - before))
 }
 
+// rememberLoaded is remember for what was read when the room was loaded. Rooms in which
+// something is said leave half of the memory to those that are only loaded.
+func (r *Room) rememberLoaded(newest []replica.Kept) {
+	if r.shared.recent.Load() <= maxHubRecentBytes/2 {
+		r.remember(newest)
+	}
+}
+
 // forgetRecent is for when the recent messages are none of the room any more, or too many.
 func (r *Room) forgetRecent() {
 	r.shared.recent.Add(-int64(r.recent.size))

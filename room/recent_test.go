@@ -27,8 +27,20 @@ func TestRecentMessagesOfAllRooms(t *testing.T) {
 	if _, ok := r.recent.from(101, 101); ok || r.shared.recent.Load() != maxHubRecentBytes {
 		t.Errorf("%v, %d bytes are counted", ok, r.shared.recent.Load())
 	}
-	r.shared.recent.Add(-maxHubRecentBytes)
+	r.shared.recent.Add(-maxHubRecentBytes / 2)
 	r.remember(said(102))
+	r.forgetRecent()
+	r.rememberLoaded(said(102))
+	if _, ok := r.recent.from(102, 102); !ok {
+		t.Error("what was loaded is forgotten though there is memory")
+	}
+	r.shared.recent.Add(1)
+	r.forgetRecent()
+	r.rememberLoaded(said(102))
+	if _, ok := r.recent.from(102, 102); ok {
+		t.Error("what was loaded takes the memory of what is said")
+	}
+	r.shared.recent.Add(-maxHubRecentBytes/2 - 1)
 	if !r.Retire() || r.shared.recent.Load() != 0 {
 		t.Errorf("%d bytes are counted in the end", r.shared.recent.Load())
 	}
