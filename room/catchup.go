@@ -300,6 +300,8 @@ func (m *Member) wanted(now snapshot, replay int) (version uint64, known bool) {
 		return now.version - min(now.version, uint64(replay)) + 1, true
 	case seen.epoch == now.epoch && seen.place.Version <= now.version:
 		return seen.place.Version + 1, true
+	case seen.place.Version == 0 && now.version == 0: // a silent room has another epoch after a restart
+		return 1, true
 	}
 	return 0, false
 }

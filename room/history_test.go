@@ -100,6 +100,11 @@ func TestJoiningARoomWithHistory(t *testing.T) {
 			rt := chatRoute(route.History{Messages: 6, Replay: 2}, new(broadcast.App))
 			a := w.JoinJSON(rt)
 			epoch := hears(t, a, "state 0").Epoch
+			silent := w.Enter(rt, room.Visitor{Room: "room", Subprotocol: message.Subprotocol, Seen: seen(t, "OTHEREPO-0")})
+			if got := hears(t, silent, "state 0"); got.Epoch != epoch {
+				t.Errorf("%+v", got)
+			}
+			silent.Leave()
 			for i := 1; i <= 8; i++ {
 				a.Send(say(fmt.Sprint("m", i)))
 				hears(t, a, fmt.Sprintf("%d m%d", i, i))
