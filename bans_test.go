@@ -33,6 +33,20 @@ func (s *server) closes(query string, n int) {
 	}
 }
 
+// leave waits until there is no such connection any more.
+func (s *server) leave(query string) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		var page connectionPage
+		if s.get("/websocket/connections?"+query, &page); len(page.Connections) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("there still are %+v", page.Connections)
+		}
+	}
+}
+
 // bansSome deletes connections and refuses their clients.
 func (s *server) bansSome(query string, closed, refused int) {
 	s.t.Helper()
@@ -68,6 +82,7 @@ func TestConnectionsAreClosed(t *testing.T) {
 	s.closes("code=1001&room="+url.QueryEscape(s.roomOf("/chat/b")), 2)
 	carol.expectReason(websocket.CloseGoingAway, "")
 	dave.expectReason(websocket.CloseGoingAway, "")
+	s.leave("user=alice")
 	s.closes("user=alice", 0)
 	s.chats("a", "alice")[0].ask("back", "back")
 	if e := logged.wait(t, "the closing", isMessage("connections closed by an operator")); e["connections"] != 1.0 || e["code"] != 1008.0 {

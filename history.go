@@ -36,7 +36,7 @@ const (
 
 // parseHistory reads `history <n> [<age>|off] [<replay>|off]`.
 func (h *Handler) parseHistory(d *caddyfile.Dispenser) error {
-	if err := options.Count(&h.History)(d); err != nil || d.CountRemainingArgs() == 0 {
+	if err := options.CountTo(&h.History, maxHistory)(d); err != nil || d.CountRemainingArgs() == 0 {
 		return err
 	}
 	if err := options.DurationOrOff(&h.HistoryAge)(d); err != nil {
@@ -78,7 +78,7 @@ func (h *Handler) checkHistory() error {
 	return errors.Join(
 		h.checkHistoryUse(),
 		inRange("history", h.History, 1, maxHistory, " messages"),
-		durationOrNone("history_age", h.HistoryAge, maxSpan),
+		h.checkAge(),
 		h.checkReplay(),
 	)
 }
@@ -94,12 +94,19 @@ func (h *Handler) checkHistoryUse() error {
 	return nil
 }
 
+func (h *Handler) checkAge() error {
+	if err := duration("history_age", h.HistoryAge, maxSpan); h.HistoryAge != 0 && err != nil {
+		return fmt.Errorf("%w, or 0 (in a Caddyfile off) for none", err)
+	}
+	return nil
+}
+
 func (h *Handler) checkReplay() error {
 	if h.HistoryReplay == noReplay {
 		return nil
 	}
 	if h.HistoryReplay < 1 || h.HistoryReplay > h.History {
-		return fmt.Errorf("history_replay is %d, expected 1 to %d, the number of messages that are kept, or -1 for none", h.HistoryReplay, h.History)
+		return fmt.Errorf("history_replay is %d, expected 1 to %d, the number of messages that are kept, or -1 (in a Caddyfile off) for none", h.HistoryReplay, h.History)
 	}
 	return nil
 }

@@ -102,6 +102,7 @@ func (h *Handler) refused(r *http.Request, e caddyhttp.HandlerError) caddyhttp.H
 func (h *Handler) describe(r *http.Request, e caddyhttp.HandlerError, why reason, leftOut int) []zap.Field {
 	fields := []zap.Field{
 		zap.String("route", h.Name),
+		zap.String("path", shown(r.URL.Path)),
 		zap.String("reason", why.err.Error()),
 		zap.Int("status", e.StatusCode),
 		zap.String("client_ip", clientIP(r)),
@@ -132,11 +133,11 @@ func originField(r *http.Request) zap.Field {
 	return zap.String("sec_fetch_site", r.Header.Get("Sec-Fetch-Site"))
 }
 
-// shown is what a line shows of an origin or a host.
-func shown(text string) string { return room.Printable(text[:min(len(text), maxOrigin)]) }
+// shown is what a line shows of a path, an origin or a host.
+func shown(text string) string { return room.Printable(text[:min(len(text), maxShownBytes)]) }
 
-// maxOrigin is how much that is, in bytes.
-const maxOrigin = 256
+// maxShownBytes is how much that is.
+const maxShownBytes = 256
 
 // refusals bounds the lines about refused requests to one in refusalPeriod for
 // each route and reason: a flood of requests is no flood in the log.

@@ -131,7 +131,7 @@ func (h *Handler) checkExpires() error {
 	case h.Expires == "" && h.ExpiresOptional:
 		return errors.New("expires_optional is of no use without expires")
 	case h.Expires != "" && (h.Expires != "{"+name+"}" || name == "" || strings.ContainsAny(name, "{} \t")):
-		return fmt.Errorf("expires is %q, expected one placeholder such as {http.request.header.X-Expires}", h.Expires)
+		return fmt.Errorf("expires is %q, expected one placeholder such as {http.auth.user.expires}", h.Expires)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@
 package options
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -45,13 +46,24 @@ func (s Set) block(d *caddyfile.Dispenser, owner string, lists []string, hints .
 		}
 		seen[name] = !slices.Contains(lists, name)
 		if err := read(d); err != nil {
-			return err
+			return naming(name, err)
 		}
 		if d.NextArg() {
 			return d.Errf("unexpected argument %q of option %q", d.Val(), name)
 		}
 	}
 	return nil
+}
+
+// wrongValue is an error about a value that does not say of which option it is.
+type wrongValue struct{ error }
+
+// naming adds the name of the option to an error about its value.
+func naming(option string, err error) error {
+	if wrong, ok := errors.AsType[wrongValue](err); ok {
+		return fmt.Errorf("option %q: %w", option, wrong.error)
+	}
+	return err
 }
 
 // App reads an app or engine without arguments: its name, then its block. The options
@@ -127,15 +139,18 @@ func Word(target *string, allowed ...string) Reader {
 const MaxCount = 100_000_000
 
 // Count reads a number from 1.
-func Count(target *int) Reader {
+func Count(target *int) Reader { return CountTo(target, MaxCount) }
+
+// CountTo reads a number from 1 to a greatest one.
+func CountTo(target *int, most int) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		var text string
 		if err := Text(&text)(d); err != nil {
 			return err
 		}
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > MaxCount {
-			return d.Errf("%q is not a number from 1 to %d", text, MaxCount)
+		if err != nil || n < 1 || n > most {
+			return wrongValue{d.Errf("%q is not a number from 1 to %d", text, most)}
 		}
 		*target = n
 		return nil
@@ -169,10 +184,10 @@ func Size(target *int) Reader {
 		}
 		size, err := humanize.ParseBytes(text)
 		if err != nil {
-			return d.Errf("%q is not a size such as 64KiB", text)
+			return wrongValue{d.Errf("%q is not a size such as 64KiB", text)}
 		}
 		if size < 1 || size > maxSize {
-			return d.Errf("size %s is not from 1 B to 1 GiB", text)
+			return wrongValue{d.Errf("size %s is not from 1 B to 1 GiB", text)}
 		}
 		*target = int(size)
 		return nil
@@ -202,7 +217,7 @@ func DurationOrOff(target *caddy.Duration) Reader {
 			return nil
 		}
 		if text == "0" || text == "0s" {
-			return d.Errf("duration %s is not positive, write off to do without", text)
+			return wrongValue{d.Errf("duration %s is not positive, write off to do without", text)}
 		}
 		return parseDuration(d, text, target)
 	}
@@ -214,10 +229,10 @@ const Off caddy.Duration = -1
 func parseDuration(d *caddyfile.Dispenser, text string, target *caddy.Duration) error {
 	duration, err := caddy.ParseDuration(text)
 	if err != nil {
-		return d.Errf("%q is not a duration such as 25s", text)
+		return wrongValue{d.Errf("%q is not a duration such as 25s", text)}
 	}
 	if duration <= 0 {
-		return d.Errf("duration %s is not positive", text)
+		return wrongValue{d.Errf("duration %s is not positive", text)}
 	}
 	*target = caddy.Duration(duration)
 	return nil
