@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Advance makes the state what is stored, if another process has added messages to the log of
@@ -77,5 +78,6 @@ func (r *Replica) advance(ctx context.Context, epoch string, version uint64) err
 func (r *Replica) grown(ctx context.Context) (envelope, error) {
 	found := r.stored
 	found.tail, found.tailSize, found.total, found.skipped = nil, 0, 0, false
+	found.writers = slices.Clone(found.writers) // an attempt that is to be judged has those before
 	return found, r.foldBehind(ctx, &found, found.version)
 }

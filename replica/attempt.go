@@ -72,6 +72,7 @@ func (r *Replica) newAttempt(ctx context.Context, next envelope) (a attempt, err
 // carryOut stores an attempt if it can. Unless it is refused or undecided the state
 // afterwards is what is stored.
 func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
+	version, total := r.stored.checkpoint, r.stored.checkTotal
 	f, rev := r.swap(ctx, a)
 	if f == landed {
 		if now := a.value(); !now.at.Equal(r.stored.at) {
@@ -83,6 +84,9 @@ func (r *Replica) carryOut(ctx context.Context, a *attempt) fate {
 		r.fresh = append(r.fresh, a.said...)
 	} else if f == undecided {
 		f = r.settle(ctx, a)
+	}
+	if f == landed {
+		r.noteCheckpoint(version, total)
 	}
 	if a.rev == 0 {
 		r.account(f)

@@ -549,6 +549,74 @@ func TestTidyingARoomThatIsSeldomInMemory(t *testing.T) {
 	})
 }
 
+// Checkpoints are so close together that loading a room reads little. Messages are removed less
+// often, and neither is done for each of some large messages.
+func TestHowOftenARoomIsTidied(t *testing.T) {
+	for name, test := range map[string]struct {
+		journal             Journal
+		messages, size      int
+		checkpoints, trims  int // at most
+		behind, bytesBehind int // the checkpoint, at most
+	}{
+		"short messages":       {Journal{Messages: 10000}, 4000, 10, 4000 / checkStep, 4000 / mostStep, checkStep, 1 << 20},
+		"few are kept":         {Journal{Messages: 10}, 1000, 10, 1000 / leastStep, 1000 / leastStep, leastStep, 1 << 20},
+		"a quarter is no step": {Journal{Messages: 1500}, 2000, 10, 2000 / checkStep, 2000 / checkStep, checkStep, 1 << 20},
+		"large messages":       {Journal{Messages: 10000}, 64, 250 << 10, 16, 4, 5, 5 * 256 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChat(t, test.journal)
+			text := strings.Repeat("x", test.size)
+			checkpoints, trims, last := 0, 0, uint64(0)
+			for range test.messages {
+				c.Commit(t.Context(), parseSaid(t, text))
+				c.Fresh()
+				trim, _, err := c.Tidy(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if trim != nil {
+					trims++
+				}
+				now := c.Replica.stored.checkpoint
+				if now > last {
+					checkpoints++
+				}
+				last = now
+				past := c.Past()
+				if behind, bytes := past.Last-now, past.total-c.Replica.stored.checkTotal; behind > uint64(test.behind) || bytes > uint64(test.bytesBehind) {
+					t.Fatalf("%d messages with %d bytes are behind the checkpoint", behind, bytes)
+				}
+			}
+			if checkpoints == 0 || checkpoints > test.checkpoints || trims == 0 || trims > test.trims {
+				t.Errorf("%d checkpoints, at most %d are enough; messages were removed %d times, at most %d", checkpoints, test.checkpoints, trims, test.trims)
+			}
+		})
+	}
+}
+
+// A checkpoint that was stored for another reason, as that the room is used, is one behind which
+// messages are removed.
+func TestTidyingBehindAnotherCheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChat(t, Journal{Messages: 10})
+		for i := range 10 {
+			for n := range leastStep {
+				c.says(do("x"), fmt.Sprint(i*leastStep+n+1))
+			}
+			time.Sleep(time.Hour)
+			if _, err := c.Touch(t.Context(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.tidy(); err != nil {
+				t.Fatal(err)
+			}
+			if first, last := c.stored(); last-first >= 10 {
+				t.Errorf("%d to %d are stored", first, last)
+			}
+		}
+	})
+}
+
 // A checkpoint that fails removes nothing, and the room goes on.
 func TestTidyingThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

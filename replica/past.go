@@ -9,7 +9,8 @@ import (
 )
 
 // Past is the messages of a room as of a commit. Its methods may be called concurrently,
-// also with those of the replica. The zero value has none.
+// also with those of the replica. The zero value has none. Oldest, Newest and Read are for
+// visitors: each call has one place among these as long as it reads, however often.
 type Past struct {
 	Last uint64 // the newest version; 0: there is none
 
@@ -51,6 +52,18 @@ func (p Past) Oldest(ctx context.Context) (uint64, error) {
 	if p.Last == 0 {
 		return 1, nil
 	}
+	if err := p.store.visitors.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer p.store.visitors.leave()
+	return p.oldest(ctx)
+}
+
+// oldest is Oldest for whoever has a place.
+func (p Past) oldest(ctx context.Context) (uint64, error) {
+	if p.Last == 0 {
+		return 1, nil
+	}
 	_, first, err := p.log(ctx, p.Last, 0)
 	if err != nil {
 		return 0, err
@@ -66,6 +79,13 @@ func (p Past) Oldest(ctx context.Context) (uint64, error) {
 // at most so many bytes as they are stored, but are at least one if there is any. None of them
 // is older than the oldest that is kept, which the caller knows.
 func (p Past) Newest(ctx context.Context, oldest uint64, n, bytes int) (uint64, error) {
+	if p.Last == 0 {
+		return 1, nil
+	}
+	if err := p.store.visitors.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer p.store.visitors.leave()
 	low := max(oldest, p.Last-min(p.Last, uint64(n))+1)
 	found, err := p.search(ctx, low, func(k Kept) bool { return p.total-k.before <= uint64(bytes) })
 	return max(min(found, p.Last), low), err

@@ -15,8 +15,8 @@ const (
 	// Fresh. If there are more, Fresh returns none, and members read them from Past.
 	maxFresh = 1 << 20
 
-	// maxReaders is how many goroutines may read messages of rooms for visitors at once, and
-	// as many for rooms themselves, each a MiB or two.
+	// maxReaders is how many goroutines may read messages of rooms for visitors at once, as
+	// many for rooms themselves, and as many to remove old ones, each a MiB or two.
 	maxReaders = 64
 )
 

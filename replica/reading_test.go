@@ -4,8 +4,14 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/engines/memory"
 )
 
 // Messages of others that are too many are not returned, but read: the state, the ids and what
@@ -116,4 +122,76 @@ func TestReadersWaitForEachOther(t *testing.T) {
 	c.Replica.store.visitors.leave()
 	c.Replica.store.folders.leave()
 	c.keeps("1 a", "2 b")
+}
+
+// crowd is an engine that counts how many read at the same time.
+type crowd struct {
+	memory.Engine
+	now, most atomic.Int32
+}
+
+func (e *crowd) Read(ctx context.Context, key engines.Key, epoch string, after uint64, n int) (entries [][]byte, first, last uint64, err error) {
+	now := e.now.Add(1)
+	for most := e.most.Load(); now > most && !e.most.CompareAndSwap(most, now); most = e.most.Load() {
+	}
+	time.Sleep(time.Millisecond)
+	e.now.Add(-1)
+	return e.Engine.Read(ctx, key, epoch, after, n)
+}
+
+// However many visitors ask what is kept, and however many rooms are tidied, no more than so
+// many read at once; and those do not wait for these.
+func TestReadersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := new(crowd)
+		r := New(key, &Store{Engine: e, Log: e, Limit: new(limit)}, func(err error) { t.Error(err) })
+		if err := r.Load(t.Context(), Journal{Messages: 1000, Age: time.Hour}, "route"); err != nil {
+			t.Fatal(err)
+		}
+		for range 300 {
+			r.Commit(t.Context(), parseSaid(t, "x"))
+		}
+		past := r.Past()
+		many := func(read func() error) (most int32, took time.Duration) {
+			e.most.Store(0)
+			began := time.Now()
+			var work sync.WaitGroup
+			for range 5 * maxReaders {
+				work.Go(func() {
+					if err := read(); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			work.Wait()
+			return e.most.Load(), time.Since(began)
+		}
+		for name, read := range map[string]func() error{
+			"the oldest": func() error { _, err := past.Oldest(t.Context()); return err },
+			"the newest": func() error { _, err := past.Newest(t.Context(), 1, 100, 1<<20); return err },
+			"some":       func() error { _, err := past.Read(t.Context(), 0, 10, 1<<20); return err },
+			"tidying":    func() error { return past.trim(t.Context(), 10) },
+		} {
+			if most, _ := many(read); most != maxReaders {
+				t.Errorf("%s: %d read at once", name, most)
+			}
+		}
+		for range maxReaders {
+			if err := r.store.visitors.enter(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, took := many(func() error { return past.trim(t.Context(), 10) }); took > time.Second {
+			t.Errorf("tidying waits for visitors: %v", took)
+		}
+		for range maxReaders {
+			if err := r.store.trimmers.enter(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.Unload()
+		if err := r.Load(t.Context(), Journal{Messages: 1000}, "route"); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -43,6 +43,7 @@ type Replica struct {
 	skipped   bool    // some were too many
 	tidyAgain uint64  // the version before which Tidy is not tried again
 
+	trimDue   bool        // messages are to be removed, as a checkpoint is stored
 	trimmed   time.Time   // when messages were last removed
 	untrimmed atomic.Bool // some may be left; what Tidy has returned changes it, too
 

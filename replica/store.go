@@ -44,7 +44,8 @@ type Store struct {
 	epochs   epochs
 	process  process
 	visitors readers // read messages for visitors
-	folders  readers // read those of whole rooms, which visitors must not hold up
+	folders  readers // read those of whole rooms, which nobody else must hold up
+	trimmers readers // find those that are to be removed
 }
 
 // Clock returns what the machine's clock shows.

@@ -1,7 +1,10 @@
 package replica
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -44,5 +47,36 @@ func TestProcess(t *testing.T) {
 	first, second, other := a.next(), a.next(), b.next()
 	if first.process != second.process || first.process == other.process || first.batch != 1 || second.batch != 2 {
 		t.Errorf("%v, %v; %v", first, second, other)
+	}
+}
+
+// Whether a message is stored cannot be found out once so many other processes have stored
+// something that its own is not among the writers any more: then it is not stored again. That
+// those were added to what is known does not make it look as if they had been there before.
+func TestManyWritersMeanwhile(t *testing.T) {
+	c := newChat(t, Journal{Messages: 1000})
+	for range maxWriters {
+		c.other().says(do("before"), fmt.Sprint(c.Snapshot().Version+1))
+		if _, err := c.Reread(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.heard = nil
+	c.engine.appends = []func(func() error) error{func(store func() error) error {
+		err := store()
+		for i := range maxWriters {
+			c.other().says(do("behind"), fmt.Sprint(maxWriters+2+i))
+		}
+		return errors.Join(err, errTimeout)
+	}}
+	c.says(do("mine"), "!outcome unknown")
+	n := 0
+	for _, kept := range c.kept() {
+		if strings.HasSuffix(kept, " mine") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("it is stored %d times", n)
 	}
 }

@@ -129,7 +129,7 @@ func (f *file) ensureMark() (mark []byte, err error) {
 
 // Swap stores a value if rev is the room's revision.
 func (e *Engine) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
-	if len(v.State) > maxState {
+	if len(v.State) > maxState || len(v.Epoch) > maxEpoch {
 		return 0, engines.ErrRefused
 	}
 	k, err := encodeKey(key)

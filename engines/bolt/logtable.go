@@ -84,20 +84,32 @@ func (t *tables) logToAppend(key []byte, epoch string, last uint64) (*bbolt.Buck
 	switch {
 	case err != nil:
 		return nil, refused(err)
-	case log != nil && log.Sequence() != last, log == nil && last != 0, t.rooms.Get(key) == nil:
-		return nil, engines.ErrConflict
-	case log == nil && t.logs.Bucket(key) != nil: // of another epoch
+	case log == nil && (last != 0 || t.logs.Bucket(key) != nil): // or that is of another epoch
 		return nil, engines.ErrConflict
 	case log == nil:
-		if log, err = t.logs.CreateBucket(key); err != nil {
-			return nil, err
-		}
-		return log, log.Put(epochKey, []byte(epoch))
+		return t.beginLog(key, epoch)
+	case log.Sequence() != last, t.rooms.Get(key) == nil:
+		return nil, engines.ErrConflict
 	}
 	if newest, _ := log.Cursor().Last(); bytes.Compare(newest, positionKey(last)) > 0 { // which would be overwritten
 		return nil, refused(errDamaged)
 	}
 	return log, nil
+}
+
+// beginLog makes the log of a room that is stored with an epoch.
+func (t *tables) beginLog(key []byte, epoch string) (*bbolt.Bucket, error) {
+	switch room, err := t.get(key); {
+	case err != nil:
+		return nil, refused(err)
+	case !room.admits(epoch):
+		return nil, engines.ErrConflict
+	}
+	log, err := t.logs.CreateBucket(key)
+	if err != nil {
+		return nil, err
+	}
+	return log, log.Put(epochKey, []byte(epoch))
 }
 
 // entries returns at most n entries behind a position, and the oldest and the newest one.

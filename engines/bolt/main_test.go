@@ -35,7 +35,9 @@ var today = time.Date(2030, 4, 5, 6, 7, 8, 9, time.UTC)
 
 func key(room int) engines.Key { return engines.Key{App: "test", Room: fmt.Sprint("room ", room)} }
 
-func value(state string) engines.Value { return engines.Value{State: []byte(state), Used: today} }
+func value(state string) engines.Value {
+	return engines.Value{State: []byte(state), Used: today, Epoch: childEpoch}
+}
 
 func openEngine(t testing.TB, path string) *Engine {
 	t.Helper()

@@ -26,11 +26,13 @@ var (
 )
 
 // format is the version of what is in the file. Those before are upgraded when they are
-// opened: they lack the bucket logs, the first one also the bucket due and wakes.
+// opened: their values have no epochs, those of the first two lack the bucket logs, the first
+// one also the bucket due and wakes.
 const (
-	format        = "caddy-websocket 3"
-	formatNoLogs  = "caddy-websocket 2"
-	formatNoWakes = "caddy-websocket 1"
+	format         = "caddy-websocket 4"
+	formatNoEpochs = "caddy-websocket 3"
+	formatNoLogs   = "caddy-websocket 2"
+	formatNoWakes  = "caddy-websocket 1"
 )
 
 // tables is the content of the file within a transaction.
@@ -63,7 +65,7 @@ func tablesOf(tx *bbolt.Tx) (*tables, error) {
 // cannot read it.
 func (t *tables) check() (old bool, err error) {
 	switch is := string(t.about.Get(formatKey)); {
-	case is == formatNoLogs, is == formatNoWakes:
+	case is == formatNoEpochs, is == formatNoLogs, is == formatNoWakes:
 		return true, nil
 	case is != format:
 		return false, fmt.Errorf("its format is %q, this version of the engine reads %q", is, format)

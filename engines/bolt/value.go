@@ -13,7 +13,7 @@ import (
 // A key in the file is the app's name, NUL and the room's, so that the order of
 // bytes is the order of keys. A value is the revision (8 bytes), the hour of the
 // last use (4), a checksum (4), the wake (8) if the highest bit of the hour is set, all
-// big-endian, and the state.
+// big-endian, the epoch with its size (1) before it if the next bit is set, and the state.
 
 // maxKey is the longest key in bytes. bbolt takes 32 KiB, of which the index needs
 // some itself.
@@ -46,7 +46,7 @@ type hour uint32
 
 func hourOf(t time.Time) hour {
 	h := t.Add(time.Hour-1).Truncate(time.Hour).Unix() / 3600
-	return hour(min(max(h, 0), hasWake-1))
+	return hour(min(max(h, 0), hasEpoch-1))
 }
 
 func (h hour) time() time.Time { return time.Unix(3600*int64(h), 0).UTC() }
@@ -86,14 +86,21 @@ func decodeIndexKey(p []byte) engines.Use {
 	return engines.Use{Key: decodeKey(p[4:]), Used: h.time()}
 }
 
-// headerSize is what stands before the state, or before the wake, which has wakeSize.
+// headerSize is what stands before the state, or before the wake, which has wakeSize, and the
+// epoch.
 const (
 	headerSize = 16
 	wakeSize   = 8
 )
 
-// hasWake is set in the hour of a value with a wake.
-const hasWake = 1 << 31
+// What is set in the hour of a value with a wake, and of one with an epoch.
+const (
+	hasWake  = 1 << 31
+	hasEpoch = 1 << 30
+)
+
+// maxEpoch bounds an epoch, in bytes.
+const maxEpoch = 64
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -106,19 +113,26 @@ type stored struct {
 	rev   uint64 // 0: there is none
 	used  hour
 	wake  moment
+	epoch []byte // of its log; empty: it has none; nil: a version stored it that did not keep this
 	state []byte
+}
+
+// admits reports whether the log of the room may begin in an epoch.
+func (v *stored) admits(epoch string) bool {
+	return v.rev != 0 && (v.epoch == nil || epoch != "" && string(v.epoch) == epoch)
 }
 
 // encodeValue leaves the revision, which is not known yet, to seal. The sum is that of
 // the rest.
 func encodeValue(key []byte, v engines.Value) (p []byte, sum uint32) {
-	p = make([]byte, headerSize, headerSize+wakeSize+len(v.State))
-	used := uint32(hourOf(v.Used))
+	p = make([]byte, headerSize, headerSize+wakeSize+1+len(v.Epoch)+len(v.State))
+	used := uint32(hourOf(v.Used)) | hasEpoch
 	if wake := momentOf(v.Wake); wake != 0 {
 		used |= hasWake
 		p = binary.BigEndian.AppendUint64(p, uint64(wake))
 	}
 	binary.BigEndian.PutUint32(p[8:], used)
+	p = append(append(p, byte(len(v.Epoch))), v.Epoch...)
 	p = append(p, v.State...)
 	return p, checksum(key, p)
 }
@@ -144,14 +158,22 @@ func decodeValue(key, p []byte) (stored, error) {
 
 // parseValue reads a value whose checksum is right.
 func parseValue(p []byte) (stored, error) {
-	v := stored{rev: binary.BigEndian.Uint64(p), used: hour(binary.BigEndian.Uint32(p[8:])), state: p[headerSize:]}
-	if v.used&hasWake == 0 {
-		return v, nil
+	v, rest := stored{rev: binary.BigEndian.Uint64(p)}, p[headerSize:]
+	flags := binary.BigEndian.Uint32(p[8:])
+	v.used = hour(flags &^ (hasWake | hasEpoch))
+	if flags&hasWake != 0 {
+		if len(rest) < wakeSize {
+			return stored{}, errDamaged
+		}
+		v.wake, rest = moment(binary.BigEndian.Uint64(rest)), rest[wakeSize:]
 	}
-	if len(v.state) < wakeSize {
-		return stored{}, errDamaged
+	if flags&hasEpoch != 0 {
+		if len(rest) == 0 || len(rest) <= int(rest[0]) {
+			return stored{}, errDamaged
+		}
+		end := 1 + int(rest[0])
+		v.epoch, rest = rest[1:end:end], rest[end:]
 	}
-	v.used &^= hasWake
-	v.wake, v.state = moment(binary.BigEndian.Uint64(v.state)), v.state[wakeSize:]
+	v.state = rest
 	return v, nil
 }

@@ -17,6 +17,7 @@ var logs = map[string]func(*testing.T, *subject){
 	"only who knows the last position appends":  logConflicts,
 	"a log belongs to a stored room":            logNeedsRoom,
 	"a log is of one epoch":                     logEpochs,
+	"a log begins in the room's epoch":          logBegins,
 	"positions never come back":                 logPositions,
 	"the log ends with its room":                logDeleted,
 	"a swap leaves the log alone":               logSwapped,
@@ -175,6 +176,23 @@ func logEpochs(t *testing.T, s *subject) {
 	}
 	s.expectLog(room, "EPOCHTWO", 1, 2)
 	s.expectLog(room, life, 1, 0)
+}
+
+// logBegins: an Append of a life that is over, or of one that was never stored, begins no log.
+func logBegins(t *testing.T, s *subject) {
+	none := value("x")
+	none.Epoch = ""
+	rev := s.swapValue(room, 0, none)
+	s.refuses(room, life, 0, engines.ErrConflict)
+	s.remove(room, rev)
+	s.swapValue(room, 0, engines.Value{State: []byte("y"), Used: today, Wake: today, Epoch: "EPOCHTWO"})
+	s.refuses(room, life, 0, engines.ErrConflict)
+	s.expectLog(room, life, 1, 0)
+	s.expectLog(room, "EPOCHTWO", 1, 0)
+	if last, err := s.log().Append(t.Context(), room, "EPOCHTWO", 0, texts(1, 2)); err != nil || last != 2 {
+		t.Fatalf("%d, %v", last, err)
+	}
+	s.expectLog(room, "EPOCHTWO", 1, 2)
 }
 
 func logPositions(_ *testing.T, s *subject) {

@@ -34,6 +34,7 @@ type value struct {
 	rev   uint64
 	used  hour
 	wake  moment
+	epoch string
 }
 
 var errClosed = errors.New("engine is closed")
@@ -69,7 +70,7 @@ func (e *Engine) Swap(_ context.Context, key engines.Key, rev uint64, v engines.
 		e.rooms = make(map[engines.Key]value)
 	}
 	e.last++
-	now := value{append(old.state[:0], v.State...), e.last, hourOf(v.Used), momentOf(v.Wake)}
+	now := value{append(old.state[:0], v.State...), e.last, hourOf(v.Used), momentOf(v.Wake), v.Epoch}
 	e.rooms[key] = now
 	e.move(key, old, now)
 	return e.last, nil

@@ -35,8 +35,8 @@ func (e *Engine) Append(_ context.Context, key engines.Key, epoch string, after 
 		return 0, refusedClosed()
 	}
 	l := e.logs[key]
-	if l == nil {
-		l = &log{epoch: epoch}
+	if l == nil { // it begins if the room is stored with its epoch
+		l = &log{epoch: e.rooms[key].epoch}
 	}
 	if _, stored := e.rooms[key]; !stored || l.epoch != epoch || l.last != after {
 		return 0, engines.ErrConflict

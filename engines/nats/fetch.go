@@ -69,11 +69,8 @@ func (s *stream) at(ctx context.Context, subject string, seq uint64) (stored, er
 func (e *Engine) locate(ctx context.Context, subject string, position uint64, newest *batch) ([]place, error) {
 	for b := *newest; ; {
 		i, is := b.trail.find(b.number, position)
-		switch {
-		case is:
+		if is {
 			return append(b.trail[i:len(b.trail):len(b.trail)], place{b.seq, b.last()}), nil
-		case i == len(b.trail): // it is this one
-			return []place{{b.seq, b.last()}}, nil
 		}
 		before := b.number
 		var err error

@@ -39,7 +39,8 @@ func (t trail) then(number uint64, at place, oldest uint64) trail {
 }
 
 // find returns the first of some places whose batch ends at or behind a position. It reports
-// whether the position is in that batch: else the batch leads on to it.
+// whether the position is in that batch, or, if there is none, in the one whose trail this is:
+// else the batch leads on to it.
 func (t trail) find(number, position uint64) (i int, is bool) {
 	i, _ = slices.BinarySearchFunc(t, position, func(p place, position uint64) int {
 		if p.last < position {
