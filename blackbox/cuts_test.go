@@ -34,7 +34,7 @@ func TestReadersBehindCuts(t *testing.T) {
 	cutting := newRipper(t, s.address(), 300*time.Millisecond)
 	all := gather(t, s, cutting.Addr().String())
 	kills := 0
-	for ; (cutting.cuts.Load() < wanted || all.gaps() == 0) && !t.Failed(); kills++ {
+	for ; (cutting.cuts.Load() < wanted || all.lacksGaps()) && !t.Failed(); kills++ {
 		for i := range 3 {
 			time.Sleep(500 * time.Millisecond)
 			s.reload(t, historyConfig+"\n# "+strconv.Itoa(i))

@@ -47,6 +47,8 @@ type kept struct {
 	ID      string
 	Repeat  bool
 	Error   string
+	Code    string
+	Retry   bool
 }
 
 func (c *client) kept() (m kept) {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,8 +25,10 @@ type newspaper struct {
 	doors []string // addresses of servers, or of what stands before them: each visit takes any
 	path  string
 	epoch string
-	keeps uint64        // how many of the newest messages the room keeps; 0 for all
+	keeps uint64 // how many of the newest messages the room keeps; 0: more than there are
+	rests bool   // readers are sometimes away until some that they have not read are gone
 
+	ending  sync.Mutex    // held where a number is taken, and where the last one is decided
 	sent    atomic.Uint64 // the newest that was sent
 	printed atomic.Uint64 // how many messages are acknowledged
 	last    atomic.Uint64 // the number of the last message
@@ -69,8 +72,23 @@ func (n *newspaper) join(after uint64) (*websocket.Conn, error) {
 	return c, c.SetReadDeadline(time.Now().Add(patience))
 }
 
-// end has nothing published but what may be on its way.
-func (n *newspaper) end() { n.last.Store(n.sent.Load() + 1) }
+// take reports whether a number is to be published, and notes that it is: none is beyond the last.
+func (n *newspaper) take(number uint64) bool {
+	n.ending.Lock()
+	defer n.ending.Unlock()
+	if number > n.last.Load() {
+		return false
+	}
+	n.sent.Store(max(number, n.sent.Load()))
+	return true
+}
+
+// end has one more message published, by which readers that are waiting see the end.
+func (n *newspaper) end() {
+	n.ending.Lock()
+	defer n.ending.Unlock()
+	n.last.Store(n.sent.Load() + 1)
+}
 
 // point names a place in the room's order.
 func (n *newspaper) point(version uint64) string { return fmt.Sprint(n.epoch, "-", version) }
@@ -82,8 +100,7 @@ var errWrong = errors.New("wrong")
 func (n *newspaper) print() error {
 	client := &http.Client{Transport: new(http.Transport), Timeout: patience}
 	defer client.CloseIdleConnections()
-	for i := n.printed.Load(); i <= n.last.Load(); {
-		n.sent.Store(i)
+	for i := n.printed.Load(); n.take(i); {
 		r := n.request(http.MethodPost, "", strconv.FormatUint(i, 10))
 		r.Header.Set("Idempotency-Key", fmt.Sprint("press:", i))
 		answer, err := client.Do(r)
@@ -113,6 +130,7 @@ type subscriber struct {
 	at     uint64 // the number of the last message
 	gaps   atomic.Int64
 	visits int
+	waits  waits
 }
 
 // way is a way of reading. It reads from the point that a subscriber has reached until accept or
@@ -122,15 +140,16 @@ type way func(r *subscriber) error
 // readingWays are all of them.
 var readingWays = []way{bySocket, byEvents, byGet}
 
-// read begins anew whenever a connection ends. Where not all messages are kept it is sometimes away
-// until some that it has not read are gone.
+// read begins anew whenever a connection ends, perhaps after a rest.
 func (r *subscriber) read(once way) error {
+	r.waits = newWaits()
 	for r.at < r.paper.last.Load() {
 		r.visits++
 		if err := once(r); errors.Is(err, errWrong) {
 			return err
 		}
-		if r.paper.keeps > 0 && rand.IntN(4) == 0 {
+		r.waits.begin("its next visit")
+		if r.paper.rests && rand.IntN(4) == 0 {
 			r.rest()
 		}
 	}
@@ -149,6 +168,7 @@ func (r *subscriber) accept(version uint64, text string) error {
 	if version != r.at+1 || text != strconv.FormatUint(version, 10) {
 		return fmt.Errorf("%w: %d %q behind %d", errWrong, version, text, r.at)
 	}
+	r.waits.accept(version >= r.paper.printed.Load())
 	if r.at++; r.at == r.paper.last.Load() || rand.IntN(1000) == 0 {
 		return io.EOF // enough for now
 	}
@@ -156,11 +176,14 @@ func (r *subscriber) accept(version uint64, text string) error {
 }
 
 // skip takes that all messages before the oldest are not kept any more. That is so of those only
-// behind which as many have come as are kept; one may have come that is not acknowledged yet.
+// behind which as many have come as are kept; what was sent may have come.
 func (r *subscriber) skip(oldest uint64) error {
-	newest, keeps := r.paper.printed.Load()+1, r.paper.keeps
+	newest, keeps := r.paper.sent.Load(), r.paper.keeps
 	if keeps == 0 || oldest <= r.at+1 || oldest+keeps > newest+1 {
 		return fmt.Errorf("%w: a gap to %d behind %d of %d", errWrong, oldest, r.at, newest)
+	}
+	if !r.paper.rests { // it has not kept up
+		r.paper.t.Logf("a gap from %d to %d of %d; %v", r.at, oldest, newest, &r.waits)
 	}
 	r.gaps.Add(1)
 	r.at = oldest - 1
@@ -179,11 +202,13 @@ func (r *subscriber) skipTo(text string) error {
 
 // bySocket reads over a WebSocket.
 func bySocket(r *subscriber) error {
+	r.waits.begin("a WebSocket")
 	c, err := r.paper.join(r.at)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	r.waits.begin(fmt.Sprintf("the state of %v", c.RemoteAddr()))
 	for begun := r.at; ; {
 		_, p, err := c.ReadMessage()
 		if err != nil {
@@ -195,6 +220,7 @@ func bySocket(r *subscriber) error {
 		}
 		switch {
 		case m.Type == "state" && m.Version == r.at:
+			r.waits.begin(fmt.Sprintf("messages of %v", c.RemoteAddr()))
 		case m.Type == "gap" && r.at == begun:
 			err = r.skip(m.Oldest)
 		case m.Type == "message" && m.Data != nil:
@@ -214,6 +240,7 @@ func byEvents(r *subscriber) error {
 	request.Header.Set("Accept", "text/event-stream")
 	request.Header.Set("Last-Event-ID", r.paper.point(r.at))
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	r.waits.begin("an event stream of " + request.Host)
 	answer, err := client.Do(request)
 	if err != nil {
 		time.Sleep(5 * time.Millisecond)
@@ -224,6 +251,7 @@ func byEvents(r *subscriber) error {
 		return errors.New(answer.Status)
 	}
 	begun := r.at
+	r.waits.begin("events of " + request.Host)
 	for e := (&stream{t: r.paper.t, r: bufio.NewReader(answer.Body)}); ; {
 		got, err := e.read()
 		if err != nil {
@@ -247,9 +275,11 @@ func byEvents(r *subscriber) error {
 
 // byGet asks again and again.
 func byGet(r *subscriber) error {
-	request := r.paper.request(http.MethodGet, fmt.Sprintf("?after=%s&limit=%d", r.paper.point(r.at), 1+rand.IntN(300)), "")
+	request := r.paper.request(http.MethodGet, fmt.Sprintf("?after=%s&limit=%d", r.paper.point(r.at), 1+rand.IntN(1000)), "")
 	request.Header.Set("Accept", "application/json")
+	r.waits.begin("an answer of " + request.Host)
 	answer, err := plain.Do(request)
+	r.waits.begin("a moment")
 	time.Sleep(5 * time.Millisecond)
 	if err != nil {
 		return err
@@ -257,7 +287,9 @@ func byGet(r *subscriber) error {
 	defer answer.Body.Close()
 	var h keptHistory
 	switch err := json.NewDecoder(answer.Body).Decode(&h); {
-	case answer.StatusCode != http.StatusOK, err != nil:
+	case answer.StatusCode != http.StatusOK:
+		return errors.New(answer.Status)
+	case err != nil:
 		return err
 	case h.Epoch != r.paper.epoch:
 		return fmt.Errorf("%w: %+v behind %d", errWrong, h, r.at)
@@ -272,4 +304,22 @@ func byGet(r *subscriber) error {
 		}
 	}
 	return nil
+}
+
+// A gap is true only where as many messages as are kept may have come behind it, and what is
+// published ends with the last number.
+func TestNewspaperIsJudged(t *testing.T) {
+	n := &newspaper{t: t, keeps: 10, rests: true}
+	n.last.Store(math.MaxUint64)
+	for i := range uint64(30) {
+		n.take(i + 1)
+	}
+	for oldest, isTrue := range map[uint64]bool{5: false, 6: false, 7: true, 21: true, 22: false} {
+		if r := (&subscriber{paper: n, at: 5}); errors.Is(r.skip(oldest), errWrong) == isTrue {
+			t.Errorf("a gap from 5 to %d of 30 is true: %t", oldest, !isTrue)
+		}
+	}
+	if n.end(); n.last.Load() != 31 || !n.take(31) || n.take(32) || n.sent.Load() != 31 {
+		t.Errorf("the last is %d, and %d were sent", n.last.Load(), n.sent.Load())
+	}
 }

@@ -23,7 +23,7 @@ func (n *newspaper) wire() error {
 	begun, first := time.Now(), n.printed.Load()
 	due := func() uint64 {
 		paced := first + uint64(time.Since(begun).Seconds()*wireRate)
-		return min(paced, n.printed.Load()+wireAhead, n.last.Load())
+		return min(paced, n.printed.Load()+wireAhead)
 	}
 	for n.printed.Load() < n.last.Load() {
 		if err := n.wireOnce(due); errors.Is(err, errWrong) {
@@ -33,8 +33,8 @@ func (n *newspaper) wire() error {
 	return nil
 }
 
-// wireOnce is wire until the connection ends, or a message is refused since the server, or what it
-// stores in, is down.
+// wireOnce is wire until the connection ends, or a message is refused that may be sent again: the
+// server, or what it stores in, is down.
 func (n *newspaper) wireOnce(due func() uint64) error {
 	c, err := n.join(n.printed.Load())
 	if err != nil {
@@ -55,8 +55,7 @@ func (n *newspaper) send(c *websocket.Conn, from uint64, due func() uint64, ende
 	tick := time.NewTicker(time.Second / wireRate)
 	defer tick.Stop()
 	for i := from; ; {
-		for ; i <= due(); i++ {
-			n.sent.Store(max(i, n.sent.Load()))
+		for ; i <= due() && n.take(i); i++ {
 			if c.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `{"data":"%d","id":"press:%d"}`, i, i)) != nil {
 				return // the reader is told
 			}
@@ -82,6 +81,9 @@ func (n *newspaper) takeAnswers(c *websocket.Conn) error {
 		}
 		switch m.Type {
 		case "error":
+			if !m.Retry && m.Code != "unknown" {
+				return fmt.Errorf("%w: %s behind %d", errWrong, p, n.printed.Load())
+			}
 			time.Sleep(5 * time.Millisecond)
 			return errors.New(m.Error)
 		case "reply":

@@ -33,7 +33,7 @@ func TestReadersOfNodesBehindCuts(t *testing.T) {
 	}
 	all := gather(t, nodes[0], doors...)
 	kills, reloads, restarts := 0, 0, 0
-	for ; (cutsOf(fronts) < wanted || all.gaps() == 0) && !t.Failed(); kills++ {
+	for ; (cutsOf(fronts) < wanted || all.lacksGaps()) && !t.Failed(); kills++ {
 		victim := kills % len(nodes)
 		nodes[victim].kill(t)
 		for i, s := range nodes {

@@ -3,15 +3,19 @@ package blackbox
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
-// readership is two newspapers with fifteen readers of all ways each. Of one all messages are
-// kept, and the producer sends 500 a second; of the other one only the newest are kept, and each
-// is published when the one before it is acknowledged.
+// readership is two newspapers with fifteen readers of all ways each. Of the long one many messages
+// are kept, and the producer sends 500 a second; of the brief one few are kept, readers are away
+// until some are gone, and each is published when the one before it is acknowledged.
 type readership struct {
 	t         *testing.T
+	begun     time.Time
+	lasted    time.Duration // until the end
 	papers    []*newspaper
 	readers   []*subscriber
 	producing sync.WaitGroup
@@ -21,22 +25,21 @@ type readership struct {
 // gather founds the newspapers, which from then on are written and read through the doors.
 func gather(t *testing.T, s *server, doors ...string) *readership {
 	t.Helper()
-	all := &readership{t: t}
-	for path, keeps := range map[string]uint64{"/long/cut": 0, "/brief/cut": 20} {
-		n := found(t, s, path)
-		n.doors, n.keeps = doors, keeps
+	all := &readership{t: t, begun: time.Now()}
+	long, brief := found(t, s, "/long/cut"), found(t, s, "/brief/cut")
+	long.keeps = 10_000
+	brief.keeps, brief.rests = 20, true
+	for _, n := range []*newspaper{long, brief} {
+		n.doors = doors
 		all.papers = append(all.papers, n)
-		if keeps == 0 {
-			all.run(&all.producing, n.wire)
-		} else {
-			all.run(&all.producing, n.print)
-		}
 		for i := range 15 {
 			r := &subscriber{paper: n}
 			all.readers = append(all.readers, r)
 			all.run(&all.reading, func() error { return r.read(readingWays[i%len(readingWays)]) })
 		}
 	}
+	all.run(&all.producing, long.wire)
+	all.run(&all.producing, brief.print)
 	return all
 }
 
@@ -60,12 +63,19 @@ func (all *readership) progress(more uint64) {
 	}
 }
 
-// gaps is how many gaps the readers were told.
-func (all *readership) gaps() (told int64) {
+// gaps is how many gaps the readers of a newspaper were told.
+func (all *readership) gaps(n *newspaper) (told int64) {
 	for _, r := range all.readers {
-		told += r.gaps.Load()
+		if r.paper == n {
+			told += r.gaps.Load()
+		}
 	}
 	return told
+}
+
+// lacksGaps reports whether there is a newspaper whose readers rest, and were told no gap yet.
+func (all *readership) lacksGaps() bool {
+	return slices.ContainsFunc(all.papers, func(n *newspaper) bool { return n.rests && all.gaps(n) == 0 })
 }
 
 // end has the producers end, and waits until the readers have all messages.
@@ -75,6 +85,7 @@ func (all *readership) end() {
 		n.end()
 	}
 	all.producing.Wait()
+	all.lasted = time.Since(all.begun)
 	all.reading.Wait()
 	for _, r := range all.readers {
 		if r.at != r.paper.last.Load() {
@@ -106,5 +117,10 @@ func (all *readership) String() string {
 	for _, r := range all.readers {
 		visits += r.visits
 	}
-	return fmt.Sprintf("%d and %d messages, %d visits of %d readers, %d gaps", all.papers[0].last.Load(), all.papers[1].last.Load(), visits, len(all.readers), all.gaps())
+	text := ""
+	for _, n := range all.papers {
+		last := n.last.Load()
+		text += fmt.Sprintf("%d messages in %s, %.0f a second, %d gaps; ", last, n.path, float64(last)/all.lasted.Seconds(), all.gaps(n))
+	}
+	return text + fmt.Sprintf("%d visits of %d readers", visits, len(all.readers))
 }

@@ -69,7 +69,7 @@ func (r *Roster) Join(p Person) (came bool) {
 	if s.index != outside {
 		heap.Remove(&r.leaving, s.index)
 	}
-	r.changedHere = true
+	r.untold = true
 	r.revision++
 	return came
 }
@@ -94,7 +94,7 @@ func (r *Roster) Leave(p Person, grace time.Duration, now time.Time) (left bool)
 	s := r.people[p]
 	s.here--
 	s.connections--
-	r.changedHere = true
+	r.untold = true
 	r.revision++
 	switch {
 	case s.here > 0:
@@ -111,7 +111,7 @@ func (r *Roster) Leave(p Person, grace time.Duration, now time.Time) (left bool)
 // leave is for somebody who is not here any more.
 func (r *Roster) leave(s *stay) {
 	r.ours--
-	r.changedHere = true
+	r.untold = true
 	r.revision++
 	r.part(s)
 }

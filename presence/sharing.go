@@ -30,14 +30,15 @@ type sharing struct {
 	unlisted int // people of nodes that do not list them; one may be on several
 	crowds   int // such nodes
 
-	ours        int  // people that are here
-	changedHere bool // the others are to be told
-	asked       bool // by one of them
-	asks        bool // the others are to tell, too
-	published   time.Time
-	renewal     time.Duration // since then, after which the others are told again
-	heard       bool          // of another one, since the last call of Unheard
-	answered    time.Time     // when the others have answered
+	ours      int  // people that are here
+	untold    bool // the others are to be told of them
+	asked     bool // by one of them
+	asks      bool // the others are to tell, too
+	published time.Time
+	known     time.Time     // until when the others may know people of this node
+	renewal   time.Duration // since then, after which the others are told again
+	heard     bool          // of another one, since the last call of Unheard
+	answered  time.Time     // when the others have answered
 }
 
 // node is another one, as it was last heard of.
@@ -60,7 +61,7 @@ func (r *Roster) nextPublish() time.Time {
 	}
 	switch {
 	case r.self == "":
-	case r.asks, r.asked, r.changedHere:
+	case r.asks, r.asked, r.untold:
 		return r.published.Add(pace)
 	case r.ours > 0:
 		return r.published.Add(r.renewal)
@@ -68,8 +69,14 @@ func (r *Roster) nextPublish() time.Time {
 	return time.Time{}
 }
 
-// IsDone reports whether nobody is here, and the others know.
-func (r *Roster) IsDone() bool { return r.ours == 0 && (r.self == "" || !r.changedHere && !r.asked) }
+// IsDone reports whether nobody is here, and the others know: they have been told, or have
+// not heard of anybody here for so long that they know of nobody.
+func (r *Roster) IsDone(now time.Time) bool {
+	if r.ours > 0 || r.self == "" {
+		return r.ours == 0
+	}
+	return !r.asked && (!r.untold || !r.known.After(now))
+}
 
 // Publish returns what the others are to be told now, if there is anything.
 func (r *Roster) Publish(now time.Time) (l List, ok bool) {
@@ -78,7 +85,10 @@ func (r *Roster) Publish(now time.Time) (l List, ok bool) {
 	}
 	l = r.here()
 	l.Asks = r.asks
-	r.published, r.changedHere, r.asked, r.asks = now, false, false, false
+	r.published, r.untold, r.asked, r.asks = now, false, false, false
+	if r.ours > 0 {
+		r.known = now.Add(Lifetime)
+	}
 	r.renewal = Renewal - rand.N(Renewal/4) //nolint:gosec // not a secret
 	return l, true
 }
@@ -86,7 +96,7 @@ func (r *Roster) Publish(now time.Time) (l List, ok bool) {
 // Unheard notes that the others could not be told. If they are not heard either, those that are
 // known stay so, and are asked when they can be reached.
 func (r *Roster) Unheard(now time.Time) {
-	r.asks, r.answered = true, time.Time{}
+	r.untold, r.asks, r.answered = true, true, time.Time{}
 	if !r.published.IsZero() { // nobody has called Ask meanwhile
 		r.published = now.Add(Renewal - Pace) // which is when it is tried again
 	}

@@ -115,6 +115,44 @@ func TestANodeThatIsCutOff(t *testing.T) {
 	}
 }
 
+// When the last of a node has left, and the others cannot be told, it is tried again until they can
+// be, or know of nobody any more.
+func TestTheOthersLearnThatTheLastHasLeft(t *testing.T) {
+	for _, fails := range []int{0, 1, 2, 1000} {
+		a, b := shared("a"), shared("b")
+		a.Join(ann)
+		pass(t, a, b, noon)
+		a.Leave(ann, 0, noon)
+		now, tries := a.Next(), 0
+		for ; !a.IsDone(now); now = a.Next() {
+			if tries++; tries > fails {
+				pass(t, a, b, now)
+				continue
+			}
+			a.Publish(now)
+			a.Unheard(now)
+			if a.IsDone(now) && now.Before(noon.Add(Lifetime)) {
+				t.Errorf("given up after %v", now.Sub(noon))
+			}
+		}
+		if isTold := fails < 1000; isTold && (b.Count() > 0 || tries != fails+1) || now.After(noon.Add(Lifetime+Renewal)) {
+			t.Errorf("when %d tries fail %d people are known after %d tries, until %v", fails, b.Count(), tries, now.Sub(noon))
+		}
+	}
+}
+
+// A node of which nobody has heard has nobody to tell that all have left.
+func TestNobodyKnowsOfANodeThatHasToldNothing(t *testing.T) {
+	a := shared("a")
+	a.Join(ann)
+	if a.IsDone(noon) {
+		t.Error("ann is not there")
+	}
+	if a.Leave(ann, 0, noon); !a.IsDone(noon) {
+		t.Error("there is something to tell")
+	}
+}
+
 // A node that has too many people for a list tells how many they are, and those elsewhere are
 // not listed either.
 func TestACrowdElsewhere(t *testing.T) {

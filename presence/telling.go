@@ -36,8 +36,9 @@ type Tick struct {
 // Greet has the next tick tell the state to somebody who has come.
 func (r *Roster) Greet() { r.greets = true }
 
-// Restate has all told the state: nobody knows what they have been told.
-func (r *Roster) Restate() { r.anew = true }
+// Restate has all told the state, and the other nodes who is here: nobody knows what they have
+// been told.
+func (r *Roster) Restate() { r.anew, r.untold = true, true }
 
 // note notes that a person has come or left.
 func (r *Roster) note(p Person) {

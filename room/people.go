@@ -120,7 +120,7 @@ func (p *people) isDone() bool {
 	case p.ending:
 		return p.parted
 	}
-	return p.roster.IsDone() && p.looking == 0 && !p.lookUntil.After(time.Now())
+	return p.roster.IsDone(time.Now()) && p.looking == 0 && !p.lookUntil.After(time.Now())
 }
 
 // endPeople forgets who is there. mu is held.

@@ -15,10 +15,12 @@ import (
 	"github.com/caddyws/caddy-websocket/presence"
 )
 
-// lists is an engine that notes what others are told of people. It may keep a list for a while.
+// lists is an engine that notes what others are told of people. It may keep a list for a while, or
+// lose it.
 type lists struct {
 	engines.Shared
-	keeps atomic.Bool // the next list takes a second
+	keeps atomic.Bool  // the next list takes a second
+	fails atomic.Int64 // so many are lost
 
 	mu    sync.Mutex
 	heard []presence.List
@@ -27,6 +29,9 @@ type lists struct {
 func (e *lists) Publish(_ context.Context, _ engines.Key, p []byte) error {
 	if e.keeps.Swap(false) {
 		time.Sleep(time.Second)
+	}
+	if e.fails.Add(-1) >= 0 {
+		return errDeaf
 	}
 	l, err := presence.ParseList(p)
 	e.mu.Lock()
@@ -82,6 +87,27 @@ func TestOthersAreToldOfPeopleUntilTheEnd(t *testing.T) {
 			t.Errorf("ann is told %q; or the room is still in use", ann.told[told:])
 		}
 	})
+}
+
+// When the last has left, and the others could not be told, they are told later. A room of which
+// nobody can be told for good does not stay.
+func TestOthersAreToldThatTheLastHasLeft(t *testing.T) {
+	for fails, want := range map[int64]string{0: `{"node":"here"}`, 1: `{"node":"here","asks":true}`, 1000: "nothing"} {
+		synctest.Test(t, func(t *testing.T) {
+			h, others := newSharedHall()
+			guest := h.enter(t, "")
+			others.last()
+			others.fails.Store(fails)
+			leave(guest)
+			if isTold := fails == 0; h.HasPeople() == isTold {
+				t.Errorf("with %d losses people are there: %t", fails, h.HasPeople())
+			}
+			pass(presence.Lifetime + presence.Renewal)
+			if l, _ := others.last(); l != want || h.HasPeople() || !h.Retire() {
+				t.Errorf("with %d losses others are told %s; people are there: %t", fails, l, h.HasPeople())
+			}
+		})
+	}
 }
 
 func sorted(list string) string {

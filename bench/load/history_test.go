@@ -93,6 +93,10 @@ func TestHistoryFindsLies(t *testing.T) {
 		return truth
 	}
 	one := func(version int, text string) []string { return []string{chatMessage(version, text)} }
+	gapBefore := func(oldest int) string { return fmt.Sprintf(`{"type":"gap","epoch":"E","oldest":%d}`, oldest) }
+	behind := func(gaps ...string) func([]string) []string { // the first message is not kept
+		return func(texts []string) []string { return append(gaps, texts[1:]...) }
+	}
 	for name, test := range map[string]struct {
 		server *chat
 		want   string
@@ -113,14 +117,11 @@ func TestHistoryFindsLies(t *testing.T) {
 		"counted twice": {&chat{told: func(_, version int, text string) []string {
 			return at5(version, append(one(5, text), one(6, text)...), one(version, text))
 		}}, "came behind its text"},
-		"another text for one": {&chat{told: func(member, version int, text string) []string {
-			if member == 0 {
-				text = text[:len(text)-1] + "x"
-			}
-			return one(version, text)
+		"another text": {&chat{told: func(_, version int, text string) []string {
+			return one(version, text[:len(text)-1]+"x")
 		}}, "no member has sent that"},
 		"gap": {&chat{told: func(_, version int, text string) []string {
-			return at5(version, []string{`{"type":"gap","epoch":"E","oldest":6}`}, one(version, text))
+			return at5(version, []string{gapBefore(6)}, one(version, text))
 		}}, "a member was told"},
 		"reply with another version": {&chat{reply: func(version int, id string) string {
 			return fmt.Sprintf(`{"type":"reply","epoch":"E","version":%d,"id":%q}`, version+version/5, id)
@@ -132,10 +133,17 @@ func TestHistoryFindsLies(t *testing.T) {
 		"one is not kept": {&chat{resumed: func(texts []string) []string {
 			return append(append([]string(nil), texts[:7]...), texts[8:]...)
 		}}, "came in place of 8"},
-		"the oldest are not kept": {&chat{resumed: func(texts []string) []string { return texts[1:] }}, "no gap was told"},
-		"few are kept": {&chat{resumed: func(texts []string) []string {
-			return append([]string{`{"type":"gap","epoch":"E","oldest":2}`}, texts[1:]...)
-		}}, "only messages from version 2 on are kept"},
+		"the oldest are not kept":      {&chat{resumed: func(texts []string) []string { return texts[1:] }}, "no gap was told"},
+		"few are kept":                 {&chat{resumed: behind(gapBefore(2))}, "only messages from version 2 on are kept"},
+		"gap before another version":   {&chat{resumed: behind(gapBefore(3))}, "a gap before version 3 was told"},
+		"gap before what there is not": {&chat{resumed: behind(gapBefore(100_000))}, "came of"},
+		"two gaps":                     {&chat{resumed: behind(gapBefore(2), gapBefore(2))}, "is not the first"},
+		"gap within": {&chat{resumed: func(texts []string) []string {
+			return append(append(append([]string(nil), texts[:3]...), gapBefore(4)), texts[3:]...)
+		}}, "is not the first"},
+		"gap where nothing is missing": {&chat{resumed: func(texts []string) []string {
+			return append([]string{gapBefore(1)}, texts...)
+		}}, "came of"},
 		"another is kept": {&chat{resumed: func(texts []string) []string {
 			other := strings.Replace(texts[3], "hh", "hx", 1)
 			return append(append(append([]string(nil), texts[:3]...), other), texts[4:]...)

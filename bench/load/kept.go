@@ -25,10 +25,10 @@ func (h *history) check() error {
 
 // kept is what a room shows of the messages that it keeps.
 type kept struct {
-	room  *transcript
-	least int    // how many it keeps at least, if there were so many
-	gap   bool   // it has told that older ones are missing
-	next  uint64 // version of the next; 0 before the first
+	room   *transcript
+	least  int    // how many it keeps at least, if there were so many
+	oldest uint64 // version that it has told a gap before; 0: it has told none
+	next   uint64 // version of the next; 0 before the first
 }
 
 // read connects to path and reads until the newest message has come.
@@ -74,13 +74,15 @@ func (k *kept) consume(p []byte) ([]byte, error) {
 	}
 }
 
-var gapBegin = []byte(`{"type":"gap"`)
+var (
+	gapBegin    = []byte(`{"type":"gap"`)
+	oldestField = []byte(`"oldest":`)
+)
 
 func (k *kept) message(payload []byte) error {
 	switch {
 	case bytes.HasPrefix(payload, gapBegin):
-		k.gap = true
-		return nil
+		return k.gap(payload)
 	case bytes.HasPrefix(payload, stateBegin):
 		return nil
 	case !bytes.HasPrefix(payload, messageBegin):
@@ -105,12 +107,29 @@ func (k *kept) message(payload []byte) error {
 	return nil
 }
 
+// gap judges that older messages are not kept.
+func (k *kept) gap(payload []byte) error {
+	oldest, err := numberBehind(payload, oldestField)
+	switch {
+	case err != nil:
+		return err
+	case k.oldest > 0 || k.next > 0:
+		return fmt.Errorf("%.300q came, which is not the first", payload)
+	case oldest <= 1 || oldest > k.room.last():
+		return fmt.Errorf("%.300q came of %d messages", payload, k.room.last())
+	}
+	k.oldest = oldest
+	return nil
+}
+
 // begin judges where the messages begin.
 func (k *kept) begin(version uint64) error {
 	k.next = version
 	switch {
-	case version > 1 && !k.gap:
+	case version > 1 && k.oldest == 0:
 		return fmt.Errorf("messages before version %d are missing, and no gap was told", version)
+	case k.oldest > 0 && version != k.oldest:
+		return fmt.Errorf("messages begin with version %d, and a gap before version %d was told", version, k.oldest)
 	case version > 1 && k.room.last()-version+1 < uint64(k.least):
 		return fmt.Errorf("only messages from version %d on are kept", version)
 	}
