@@ -20,6 +20,21 @@ type Past struct {
 	total   uint64 // size of all entries there have been
 	journal Journal
 	ago     time.Duration // how long the commit is over
+	ofRoom  bool          // see ForRoom
+}
+
+// ForRoom returns the same messages for the room itself: visitors do not keep it from reading.
+func (p Past) ForRoom() Past {
+	p.ofRoom = true
+	return p
+}
+
+// readers are those among whom the caller has its place.
+func (p Past) readers() *readers {
+	if p.ofRoom {
+		return &p.store.folders
+	}
+	return &p.store.visitors
 }
 
 // Past returns the messages as of the last commit, also while it is not known what is stored
@@ -52,10 +67,10 @@ func (p Past) Oldest(ctx context.Context) (uint64, error) {
 	if p.Last == 0 {
 		return 1, nil
 	}
-	if err := p.store.visitors.enter(ctx); err != nil {
+	if err := p.readers().enter(ctx); err != nil {
 		return 0, err
 	}
-	defer p.store.visitors.leave()
+	defer p.readers().leave()
 	return p.oldest(ctx)
 }
 
@@ -82,10 +97,10 @@ func (p Past) Newest(ctx context.Context, oldest uint64, n, bytes int) (uint64, 
 	if p.Last == 0 {
 		return 1, nil
 	}
-	if err := p.store.visitors.enter(ctx); err != nil {
+	if err := p.readers().enter(ctx); err != nil {
 		return 0, err
 	}
-	defer p.store.visitors.leave()
+	defer p.readers().leave()
 	low := max(oldest, p.Last-min(p.Last, uint64(n))+1)
 	found, err := p.search(ctx, low, func(k Kept) bool { return p.total-k.before <= uint64(bytes) })
 	return max(min(found, p.Last), low), err
@@ -143,10 +158,10 @@ func (p Past) Read(ctx context.Context, after uint64, n, bytes int) (all []Kept,
 		return nil, nil
 	}
 	n = min(n, 1+bytes/shortEntry, int(min(p.Last-after, 1<<20)))
-	if err := p.store.visitors.enter(ctx); err != nil {
+	if err := p.readers().enter(ctx); err != nil {
 		return nil, err
 	}
-	defer p.store.visitors.leave()
+	defer p.readers().leave()
 	entries, first, err := p.log(ctx, after, n)
 	if err != nil {
 		return nil, err

@@ -111,6 +111,9 @@ func TestReadersWaitForEachOther(t *testing.T) {
 		t.Errorf("reading: %v", err)
 	}
 	c.says(do("b"), "2") // which visitors do not hold up
+	if all, err := c.Past().ForRoom().Read(t.Context(), 0, 10, 1<<20); err != nil || len(all) != 2 { // nor this
+		t.Errorf("%d messages, %v", len(all), err)
+	}
 	for range maxReaders {
 		if err := c.Replica.store.folders.enter(t.Context()); err != nil {
 			t.Fatal(err)

@@ -211,7 +211,7 @@ func (r *Room) left(m *Member, c *catchUp, now snapshot, reads *int) (left []rep
 		}
 		c.tries = 0
 		*reads--
-		if left, err = readAll(r.shared.Context, now.past, c.next, most); errors.Is(err, replica.ErrMissing) {
+		if left, err = readAll(r.shared.Context, now.past.ForRoom(), c.next, most); errors.Is(err, replica.ErrMissing) {
 			return nil, false, nil // it is looked for beside the turns
 		}
 	}
