@@ -110,7 +110,7 @@ func TestReadersWaitForEachOther(t *testing.T) {
 	if _, err := c.Past().Read(ctx, 0, 10, 10); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("reading: %v", err)
 	}
-	c.says(do("b"), "2") // which visitors do not hold up
+	c.says(do("b"), "2")                                                                             // which visitors do not hold up
 	if all, err := c.Past().ForRoom().Read(t.Context(), 0, 10, 1<<20); err != nil || len(all) != 2 { // nor this
 		t.Errorf("%d messages, %v", len(all), err)
 	}
