@@ -40,14 +40,14 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 		h.countRefusal(err)
 		return err
 	}
-	if r.Method == http.MethodHead {
-		header.Set("Content-Type", string(typeEvents))
-		return nil
-	}
 	v.Events, v.Subprotocol = true, subprotocol
 	if err := h.listen(&v); err != nil {
 		h.countRefusal(err)
 		return err
+	}
+	if r.Method == http.MethodHead {
+		header.Set("Content-Type", string(typeEvents))
+		return nil
 	}
 	member, err := h.join(r, v)
 	if err != nil {

@@ -130,7 +130,7 @@ func (v version) statuses(t *testing.T, who visitor) string {
 	var all []string
 	for _, kind := range []struct{ method, query, body, accept string }{
 		{"GET", "", "", "text/plain"}, {"HEAD", "", "", "text/plain"}, {"GET", "", "", "text/event-stream"},
-		{"GET", "?claim=me", "", "text/event-stream"}, {"POST", "", "0", "text/plain"}, {"OPTIONS", "", "", "text/plain"},
+		{"GET", "?claim=me", "", "text/event-stream"}, {"HEAD", "?claim=me", "", "text/event-stream"}, {"POST", "", "0", "text/plain"}, {"OPTIONS", "", "", "text/plain"},
 	} {
 		answer := v.ask(t, who, kind.method, kind.query, kind.body, kind.accept)
 		all = append(all, fmt.Sprint(answer.StatusCode))
@@ -165,7 +165,7 @@ func (w rightsWorld) dial(who visitor) *client {
 func (w rightsWorld) refuses(who visitor, reason string) {
 	w.t.Helper()
 	for _, v := range w.versions {
-		if got, want := v.statuses(w.t, who), "401 401 401 401 401 "+w.asks; got != want {
+		if got, want := v.statuses(w.t, who), "401 401 401 401 401 401 "+w.asks; got != want {
 			w.t.Errorf("%s: over HTTP/%d %s, want %s", who, v.major, got, want)
 		}
 	}
@@ -188,7 +188,7 @@ func (w rightsWorld) refuses(who visitor, reason string) {
 func (w rightsWorld) writes(who visitor) {
 	w.t.Helper()
 	for _, v := range w.versions {
-		if got := v.statuses(w.t, who); got != "200 200 200 200 200 "+w.asks {
+		if got := v.statuses(w.t, who); got != "200 200 200 200 200 200 "+w.asks {
 			w.t.Errorf("%s: over HTTP/%d %s", who, v.major, got)
 		}
 	}
@@ -219,7 +219,7 @@ func (w rightsWorld) reads(who visitor) {
 	w.t.Helper()
 	const readOnly = `{"type":"error","error":"read only","code":"read_only","retry":false}`
 	for _, v := range w.versions {
-		if got := v.statuses(w.t, who); got != "200 200 200 403 403 "+w.asks {
+		if got := v.statuses(w.t, who); got != "200 200 200 403 403 403 "+w.asks {
 			w.t.Errorf("%s: over HTTP/%d %s", who, v.major, got)
 		}
 	}

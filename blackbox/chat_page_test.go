@@ -131,6 +131,7 @@ func TestPageShowsWhoIsHere(t *testing.T) {
 		{`"event":"change","count":4,"joined":[{"id":"B"},{"id":"C"}],"left":[{"user":"bob"}]`, "4 here: alice, 3 guests"},
 		{`"event":"change","count":3,"left":[{"user":"alice"}]`, "3 here: 3 guests"},
 		{`"event":"state","count":2,"members":[{"user":"<b>x","connections":1},{"user":"id A","connections":1}]`, "2 here: <b>x, id A"},
+		{`"event":"state","count":3,"members":[{"user":"ann 10"},{"user":"ann 9"},{"user":"ann 1"}]`, "3 here: ann 1, ann 9, ann 10"},
 		{`"event":"state","count":15,"members":[` + strings.Join(crowd, ",") + `,{"id":"A"}]`,
 			"15 here: user a, user b, user c, user d, user e, user f, user g, user h, user i, user j, user k, user l, 3 more"},
 		{`"event":"change","count":1200`, "1200 here"},

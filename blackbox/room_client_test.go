@@ -19,6 +19,10 @@ const clientConfig = `:PORT {
 		header Upgrade websocket
 	}
 	respond @blocked 403
+	respond /answers/401 401
+	respond /answers/403 403
+	respond /answers/404 404
+	respond /answers/503 503
 	websocket /sum/* {
 		app sum
 		room {path}
@@ -49,6 +53,21 @@ const clientConfig = `:PORT {
 	websocket /blocked/said/* {
 		app broadcast
 		room {path}
+	}
+	websocket /ends/* {
+		app sum
+		room {path}
+		expires {cookie.until}
+		page
+	}
+	websocket /blocked/ends/* {
+		app sum
+		room {path}
+		expires {cookie.until}
+	}
+	websocket /ends-echo {
+		app echo
+		expires {cookie.until}
 	}
 	websocket /mute {
 		app broadcast

@@ -40,16 +40,23 @@ func publish(t *testing.T, to string, arguments ...string) *publisher {
 	return p
 }
 
-// wait waits for the end of the producer.
+// wait waits for the end of the producer, which has published all.
 func (p *publisher) wait(t *testing.T) {
+	t.Helper()
+	if err := p.end(t); err != nil {
+		t.Fatalf("%v\n%s", err, &p.said)
+	}
+}
+
+// end waits for the end of the producer.
+func (p *publisher) end(t *testing.T) error {
 	t.Helper()
 	select {
 	case err := <-p.ended:
-		if err != nil {
-			t.Fatalf("%v\n%s", err, &p.said)
-		}
+		return err
 	case <-time.After(2 * patience):
 		t.Fatal("the producer does not end")
+		return nil
 	}
 }
 
@@ -117,6 +124,10 @@ func TestExampleStream(t *testing.T) {
 	}
 	if a := s.ask(t, "POST", "/answers/1", `{"token":"x"}`); a.status != 403 {
 		t.Errorf("somebody else publishes: %d", a.status)
+	}
+	second := publish(t, s.url("/answers/1"), "-pace", "0")
+	if err := second.end(t); err == nil || !strings.Contains(second.said.String(), "has an answer already") {
+		t.Errorf("published at the same URL: %v, %s", err, &second.said)
 	}
 	again := publish(t, s.url("/answers/2"), "-pace", "0", "-name", "again")
 	again.wait(t)

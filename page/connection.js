@@ -60,6 +60,8 @@ function whyOf(reason) {
 	const [, code, said] = /^(\d{4}) ?([^]*)$/.exec(reason) ?? [];
 	if (code === "3000") return ended;
 	if (code) return `${code}: ${words[code] ?? "The app closed the connection."}${said && ` “${said}”`}`;
+	if (reason === "HTTP 401") return ended;
+	if (reason.startsWith("HTTP")) return `The server refuses: ${reason}.`;
 	if (room.status === "closed") return "You disconnected.";
 	return reason && "The server cannot be reached, or refuses.";
 }

@@ -1,6 +1,7 @@
 // Who is here: people by their names, others by their number.
 
 const namesShown = 12;
+const byName = new Intl.Collator(undefined, {numeric: true}).compare; // guest 2 before guest 10
 const people = new Map(); // those who are here, by user or id -> the user, or undefined
 let present = 0;          // how many there are: of very many not all are told
 
@@ -26,7 +27,7 @@ function sayPresent() {
 }
 
 function names() {
-	const users = [...people.values()].filter(user => user !== undefined).sort((a, b) => a.localeCompare(b));
+	const users = [...people.values()].filter(user => user !== undefined).sort(byName);
 	const parts = users.slice(0, namesShown), more = present - parts.length;
 	const areGuests = parts.length === users.length && people.size === present;
 	if (more > 0) parts.push(!areGuests ? more + " more" : more === 1 ? "1 guest" : more + " guests");

@@ -1,26 +1,21 @@
-/**
- * What the server says: an object of the subprotocol "json". Its `type` is "state", "reply",
- * "update", "event", "gap", "message", "presence" or "error".
- * @typedef {{type: string, epoch?: string, version?: number, [field: string]: any}} Message
- */
+/** @typedef {{type: string, epoch?: string, version?: number, [field: string]: any}} Message */
 
-const isFinal = code => code < 1011 && code !== 1001 && code !== 1006 || code === 3000; // coming back would not help
+const final = [401, 403, 1000, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 3000]; // coming back does not help
 const most = 1000; // messages that wait
-const patience = 1e4; // ms that an answer, or a connection, may take
-const mostCuts = 9; // of connections that end without an answer to the same message
+const patience = 1e4; // ms for an answer, or a connection
+const mostCuts = 9; // connections that end without an answer to one message
 const wakes = ["online", "pageshow", "resume", "visibilitychange"];
 const lost = "the connection was lost: this may have been done";
 const codes = {403: "read_only", 408: "busy", 429: "busy", 503: "busy", 0: "unknown", 502: "unknown", 504: "unknown"};
 const random = () => crypto.getRandomValues(new Uint32Array(3)).join("");
 
 /**
- * A connection to a room that comes back by itself, until it is closed. Each message of
- * the server is an event named by its type, with the Message as its `detail` and its text
- * as `data`. A text of an app without JSON is an event "text". After each change of
- * `status` there is an event "status".
+ * A connection to a room that comes back by itself. Each message of the server is an
+ * event named by its type, with the Message as `detail` and its text as `data`; a text
+ * without JSON is an event "text", and a change of `status` one "status".
  */
 export class Room extends EventTarget {
-	/** @type {?Message} The newest "state", "update" or "reply". */
+	/** @type {?Message} the newest "state", "update" or "reply" */
 	state = null;
 	/** @type {"connecting" | "open" | "waiting" | "closed"} */
 	status = "closed";
@@ -32,7 +27,6 @@ export class Room extends EventTarget {
 	#client = random(); #number = 0; #counts = true; #waiting = []; #retry;
 
 	/**
-	 * Connects to a room.
 	 * @param {string | URL} url of the room; relative to that of the page
 	 * @param {{protocol?: string}} [options] protocol "" is for apps that say only text
 	 */
@@ -57,7 +51,7 @@ export class Room extends EventTarget {
 		this.#show("connecting");
 	}
 
-	/** Ends the connection. What has no answer yet is refused. */
+	/** Refuses what has no answer. */
 	close() { this.#stop("closed by the page"); }
 
 	#stop(reason) {
@@ -70,11 +64,11 @@ export class Room extends EventTarget {
 	}
 
 	/**
-	 * Sends a message, and sends it again after a cut: in a room that keeps something it
-	 * counts once. In any other it is sent once, without an answer. Without JSON it is as `say`.
-	 * @param {any} value an object as the app wants it; anything else is its field "value".
-	 * @returns {Promise<Message | void>} the reply, if there is one. It is rejected with an
-	 * Error that has the `code` of the server, and `retry`.
+	 * Sends a message, again after a cut: it counts once. In a room that keeps nothing it is
+	 * sent once, without an answer. Without JSON it is as `say`.
+	 * @param {any} value an object as the app wants it; anything else is its field "value"
+	 * @returns {Promise<Message | void>} the reply, if there is one, or an Error with the
+	 * server's `code` and `retry`
 	 */
 	send(value) {
 		return new Promise((resolve, reject) => {
@@ -97,10 +91,7 @@ export class Room extends EventTarget {
 		this.#way.send(text, {said: true});
 	}
 
-	#name(message) {
-		message.n = ++this.#number;
-		message.id = this.#client + ":" + message.n;
-	}
+	#name(message) { message.id = this.#client + ":" + (message.n = ++this.#number); }
 
 	#write(message) {
 		message.sent = 0;
@@ -128,7 +119,7 @@ export class Room extends EventTarget {
 		const source = new EventSource(url), calls = new AbortController();
 		let last = Promise.resolve();
 		const post = async (body, message) => {
-			if (this.#way !== way || !message.said && this.#waiting[0] !== message) return; // it is sent again behind the first one
+			if (this.#way !== way || !message.said && this.#waiting[0] !== message) return; // it is sent again
 			message.tries++;
 			let status = 0, text = "";
 			try {
@@ -162,7 +153,7 @@ export class Room extends EventTarget {
 
 	#began(way) {
 		clearTimeout(this.#timer);
-		this.#usual = way; // what is tried first after sleep
+		this.#usual = way; // tried first after sleep
 		this.#opened = Date.now();
 		this.#refusals = 0;
 		this.status = "open";
@@ -171,32 +162,42 @@ export class Room extends EventTarget {
 		this.#show("open", "");
 	}
 
-	#ended(code, reason = "") {
-		const opened = this.#opened, first = this.#waiting[0];
-		let why = "cannot connect";
+	async #ended(code, reason = "") {
+		const opened = this.#opened, [first] = this.#waiting;
 		this.#leave();
+		let why = `${code} ${reason}`.trim();
 		if (opened) {
-			why = `${code} ${reason}`.trim();
 			if (first?.sent && ++first.cuts > mostCuts) this.#refuseAll(lost, "unknown");
 			if (Date.now() - opened > 5e3) this.#failures = 0;
-			if (isFinal(code)) return this.#stop(why);
-		} else this.#refusals++;
+		} else {
+			this.#refusals++;
+			const way = this.#way = {close() {}};
+			code = await this.#ask().catch(() => 0);
+			if (this.#way !== way) return;
+			why = code > 399 ? "HTTP " + code : "cannot connect";
+		}
+		if (final.includes(code)) return this.#stop(why);
 		const delay = Math.max(Math.min(500 * 2 ** this.#failures++, 3e4), {1012: 5e3, 1013: 15e3}[code] || 0);
 		this.#timer = setTimeout(() => this.connect(), delay * (0.5 + Math.random() / 2));
 		this.#show("waiting", why);
 	}
 
-	#leave() {
-		clearTimeout(this.#timer);
-		const way = this.#way;
-		if (way) way.onopen = way.onmessage = way.onclose = null;
-		way?.close();
-		this.#way = null;
+	// A browser does not tell why it is refused: this is, too.
+	async #ask() {
+		const headers = {Accept: "text/event-stream, */*"}, signal = AbortSignal.timeout(3e3);
+		return (await fetch(this.#address(), {method: "HEAD", headers, signal, credentials: "include"})).status;
 	}
 
-	// After sleep, or another network, the connection may be dead: there is another one.
+	#leave() {
+		clearTimeout(this.#timer);
+		const way = this.#way ?? {close() {}};
+		way.onopen = way.onmessage = way.onclose = this.#way = null;
+		way.close();
+	}
+
+	// After sleep, or another network, the connection may be dead.
 	#look = event => {
-		const now = Date.now(), first = this.#waiting[0], wasHidden = this.#hidden;
+		const now = Date.now(), [first] = this.#waiting, wasHidden = this.#hidden;
 		let dead = event?.persisted || event?.type.match("online|resume")
 			|| this.status === "open" && first?.sent && now - Math.max(first.sent, this.#answered) > patience;
 		this.#hidden = document.hidden;
@@ -210,13 +211,13 @@ export class Room extends EventTarget {
 		this.connect();
 		if (this.status !== "connecting") return;
 		clearTimeout(this.#timer);
-		this.#timer = setTimeout(() => this.connect(), 1e3); // the browser may take a dead one again
+		this.#timer = setTimeout(() => this.connect(), 1e3); // that may be dead, too
 	};
 
 	#take(data, id) {
 		let message;
 		if (this.#hidden) this.#alive = Date.now();
-		try { message = this.#protocol && typeof data === "string" && JSON.parse(data); } catch { /* it is a text */ }
+		try { message = this.#protocol && JSON.parse(data); } catch { /* it is a text */ }
 		if (!message?.type) return this.#tell("text", data);
 		message.id ??= id;
 		const {type, epoch, number, version = message.oldest - 1} = message, place = epoch + "-" + version;
@@ -249,7 +250,7 @@ export class Room extends EventTarget {
 			this.#refuse(({tries}) => tries > 1, lost, "unknown");
 			return this.#renumber();
 		}
-		if (this.#counts && (code === "expected" && i === 0 || code === "unknown_client" && this.#waiting.every(({tries}) => tries < 2))) {
+		if (this.#counts && (code === "expected" && !i || code === "unknown_client" && this.#waiting.every(({tries}) => tries < 2))) {
 			return this.#renumber(); // nothing that waits has counted
 		}
 		if (type === "error" && retry && (this.#counts || code !== "unknown")) {
@@ -282,8 +283,8 @@ export class Room extends EventTarget {
 
 	#refuseAll(text, code) {
 		this.#refuse(() => true, text, code);
-		this.#client = random(); // the numbers may be used up
-		this.#number = 0;
+		this.#number = 0; // all may be used up
+		this.#client = random();
 	}
 
 	#show(status, reason = this.reason) {

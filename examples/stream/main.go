@@ -5,13 +5,12 @@
 //
 // Each token has a number, and is posted under that number until the server has answered. So
 // it is published once, in its place, whatever happens to the connections and to the server.
-// Started again with the same -name and the same text, the program goes on where it has
-// stopped.
+// A URL that has an answer already is refused. Only with the same -name and the same text as
+// before the program goes on where it has stopped.
 package main
 
 import (
 	"bufio"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,17 +23,27 @@ import (
 func main() {
 	var p producer
 	flag.StringVar(&p.url, "to", "http://localhost:8080/answers/1", "the room: each answer has its own")
-	flag.StringVar(&p.name, "name", rand.Text(), "names the answer if it has to be published again: 1 to 48 of A-Z a-z 0-9 . _ -")
+	flag.StringVar(&p.name, "name", "", "names the answer if it has to be published again: 1 to 48 of A-Z a-z 0-9 . _ - (default: a new random name)")
 	pace := flag.Duration("pace", 40*time.Millisecond, "time between two tokens")
 	flag.Parse()
 	p.secret = os.Getenv("PRODUCER_TOKEN")
 	if p.secret == "" {
 		p.secret = "secret" // as in the Caddyfile
 	}
-	if err := stream(&p, os.Stdin, *pace); err != nil {
+	if err := run(&p, os.Stdin, *pace); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// run publishes a text: as a new answer, unless it has a name.
+func run(p *producer, text io.Reader, pace time.Duration) error {
+	if p.name == "" {
+		if err := p.begin(); err != nil {
+			return err
+		}
+	}
+	return stream(p, text, pace)
 }
 
 // stream publishes a text, and that it has ended.

@@ -72,6 +72,36 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+// A new answer needs a URL of its own. Whoever knows the name of an answer goes on with it.
+func TestURLThatIsTaken(t *testing.T) {
+	var asked []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.String())
+		switch {
+		case len(asked) == 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case r.Method == http.MethodGet && r.URL.Path == "/answers/1":
+			_, _ = io.WriteString(w, `{"done":true}`+"\n")
+		}
+	}))
+	t.Cleanup(s.Close)
+	taken := s.URL + "/answers/1"
+	err := run(&producer{url: taken}, strings.NewReader("hi"), 0)
+	if err == nil || !strings.HasPrefix(err.Error(), taken+" has an answer already") || !strings.Contains(err.Error(), "-to "+s.URL+"/answers/") {
+		t.Error(err)
+	}
+	if err := run(&producer{url: taken, name: "a"}, strings.NewReader(""), 0); err != nil {
+		t.Error(err)
+	}
+	if err := run(&producer{url: s.URL + "/answers/2"}, strings.NewReader(""), 0); err != nil {
+		t.Error(err)
+	}
+	look := "GET /answers/1?limit=1"
+	if want := []string{look, look, "POST /answers/1", "GET /answers/2?limit=1", "POST /answers/2"}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+}
+
 // Readers are told that a text has broken off.
 func TestTextThatBreaksOff(t *testing.T) {
 	p, got := server(t, 200)

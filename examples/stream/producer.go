@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -31,6 +33,22 @@ const (
 	longestPause = 5 * time.Second
 )
 
+// begin gives the answer a new name, unless there is one at the URL already: pages show that
+// one, and take what comes behind its end for nothing.
+func (p *producer) begin() error {
+	var first []byte
+	err := insist("the look for an earlier answer", func() (again bool, err error) {
+		first, again, err = p.ask(http.MethodGet, p.url+"?limit=1", nil, "")
+		return again, err
+	})
+	if err == nil && len(first) > 0 {
+		other := p.url[:strings.LastIndex(p.url, "/")+1] + strings.ToLower(rand.Text()[:6])
+		return fmt.Errorf("%s has an answer already: publish this one at another URL, such as -to %s", p.url, other)
+	}
+	p.name = rand.Text()
+	return err
+}
+
 // publish posts a message until the server has answered. It does not count twice, since it is
 // posted under the same key each time.
 func (p *producer) publish(m message) error {
@@ -40,36 +58,46 @@ func (p *producer) publish(m message) error {
 	}
 	p.last++
 	key := fmt.Sprintf("%s:%d", p.name, p.last)
+	return insist(fmt.Sprint("message ", p.last), func() (again bool, err error) {
+		_, again, err = p.ask(http.MethodPost, p.url, body, key)
+		return again, err
+	})
+}
+
+// insist makes a request again and again, as long as that may help.
+func insist(what string, request func() (again bool, err error)) error {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		again, err := p.post(body, key)
+		again, err := request()
 		if !again {
 			return err
 		}
-		fmt.Fprintln(os.Stderr, "message", p.last, "is sent again:", err)
+		fmt.Fprintln(os.Stderr, what, "is sent again:", err)
 		time.Sleep(pause)
 	}
 }
 
-// post posts a message once. again reports that the server may take it later, or has taken it
+// ask makes a request once. again reports that the server may take it later, or has taken it
 // already.
-func (p *producer) post(body []byte, key string) (again bool, err error) {
+func (p *producer) ask(method, url string, body []byte, key string) (text []byte, again bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	r.Header.Set("Authorization", "Bearer "+p.secret)
-	r.Header.Set("Idempotency-Key", key)
+	if key != "" {
+		r.Header.Set("Idempotency-Key", key)
+	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return true, err
+		return nil, true, err
 	}
 	defer func() { _ = answer.Body.Close() }() // all that it has is read
-	text, err := io.ReadAll(answer.Body)
+	text, err = io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode == http.StatusOK {
-		return err != nil, err
+		return text, err != nil, err
 	}
 	busy := answer.StatusCode >= http.StatusInternalServerError || answer.StatusCode == http.StatusTooManyRequests
-	return busy, fmt.Errorf("the server answers %s: %s", answer.Status, bytes.TrimSpace(text))
+	return nil, busy, fmt.Errorf("the server answers %s: %s", answer.Status, bytes.TrimSpace(text))
 }
