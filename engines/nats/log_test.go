@@ -527,6 +527,34 @@ func TestALogThatIsFullToTheBrim(t *testing.T) {
 	expectAll(t, e, key(1), numbers(71, 81)...)
 }
 
+// A page of large messages is read without fetching many of them at once, also if the newest one
+// is short.
+func TestPagesOfLargeMessages(t *testing.T) {
+	e := openEngine(t, &Opener{URLs: []string{startServer(t, serverOptions(t)).ClientURL()}, Bucket: newBucket()})
+	storeRoom(t, e, key(1))
+	large := strings.Repeat("x", 900<<10)
+	for i := range uint64(16) {
+		appendTexts(t, e, key(1), i, large)
+	}
+	appendTexts(t, e, key(1), 16, "short")
+	before := e.link.conn().Stats().InBytes
+	entries, _, last, err := e.Read(bounded(t), key(1), life, 0, 100)
+	if err != nil || last != 17 || len(entries) != 2 || string(entries[1]) != large {
+		t.Fatal(len(entries), last, err)
+	}
+	if came := e.link.conn().Stats().InBytes - before; came > 6<<20 { // each may come twice
+		t.Errorf("%d bytes came", came)
+	}
+	for after := uint64(2); after < last; after += uint64(len(entries)) {
+		if entries, _, _, err = e.Read(bounded(t), key(1), life, after, 100); err != nil || len(entries) == 0 {
+			t.Fatal(after, err)
+		}
+	}
+	if string(entries[len(entries)-1]) != "short" {
+		t.Error("the last one is not the newest")
+	}
+}
+
 func numbers(first, last int) (all []string) {
 	for i := first; i <= last; i++ {
 		all = append(all, fmt.Sprint(i))
