@@ -137,3 +137,21 @@ func (p *page) add(b *batch) error {
 	}
 	return nil
 }
+
+// addNext is add for the batch that has the next position, or none that is kept.
+func (p *page) addNext(b *batch) error {
+	before := p.next
+	switch {
+	case p.isFull():
+		return nil
+	case b.first > before:
+		return errDamaged
+	}
+	if err := p.add(b); err != nil {
+		return err
+	}
+	if b.last() >= before && p.next == before {
+		return errDamaged
+	}
+	return nil
+}

@@ -83,32 +83,28 @@ func (e *Engine) locate(ctx context.Context, subject string, position uint64, ne
 	}
 }
 
-// fill reads entries of a log that come before its newest batch, and those of that.
-func (e *Engine) fill(ctx context.Context, subject string, p *page, newest *batch) error {
+// fill reads entries of a log that come before its newest batch, and those of that. How large
+// batches are is seen when they are there: so the first one is fetched alone, and more of them at
+// once as they prove to be small.
+func (e *Engine) fill(ctx context.Context, subject string, p *page, newest *batch) (err error) {
+	var places []place
 	size := len(newest.data) // what a batch may have
-	for !p.isFull() {
-		places, err := e.locate(ctx, subject, p.next, newest)
-		if err != nil {
-			return err
+	for most := 1; !p.isFull(); most = min(4*most, fetchLimit) {
+		if len(places) == 0 {
+			if places, err = e.locate(ctx, subject, p.next, newest); err != nil {
+				return err
+			}
 		}
-		n := min(len(places), fetchLimit, p.limit-len(p.entries), (maxRead-p.size)/(size+1)+1)
+		n := min(len(places), most, p.limit-len(p.entries), (maxRead-p.size)/(size+1)+1)
 		all, err := e.fetchAll(ctx, subject, places[:n])
 		if err != nil {
 			return err
 		}
+		places = places[n:]
 		for i := range all {
-			b, before := &all[i], p.next
-			if size = max(size, len(b.data)); p.isFull() {
-				break
-			}
-			if b.first > p.next {
-				return errDamaged
-			}
-			if err := p.add(b); err != nil {
+			size = max(size, len(all[i].data))
+			if err := p.addNext(&all[i]); err != nil {
 				return err
-			}
-			if b.last() >= before && p.next == before {
-				return errDamaged
 			}
 		}
 	}

@@ -1,9 +1,12 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -82,24 +85,29 @@ func (h *hearing) mistrust() {
 }
 
 // checkLogs tells what was added to logs since others were told. One question is enough if
-// nothing was added to any log since all of them were looked up.
+// nothing was added to any log since all of them were looked up. If there are more than can be
+// looked up in time, the rest is next.
 func (e *Engine) checkLogs(ctx context.Context) error {
 	logs, all := e.hearing.unsureLogs()
-	if len(logs) == 0 {
+	count := len(logs)
+	if count == 0 {
 		return nil
 	}
 	now, err := e.extentOfLogs(ctx)
 	if err == nil && (now.Last == 0 || now.Last != e.logSeen) { // one that is empty may have lost all
 		err = e.checkEach(ctx, logs)
 	}
-	if err != nil {
-		e.hearing.doubt(logs)
-		return err
-	}
-	if all {
+	switch {
+	case err == nil && all:
 		e.logSeen = now.Last
+	case err != nil:
+		e.hearing.doubt(logs)
+		if ctx.Err() != nil && len(logs) < count {
+			e.hearing.look()
+			return nil
+		}
 	}
-	return nil
+	return err
 }
 
 // extentOfLogs returns how far the stream of the logs goes. If that is less than it once was
@@ -120,15 +128,36 @@ func (e *Engine) extentOfLogs(ctx context.Context) (extent, error) {
 	return now, err
 }
 
-// checkEach looks up logs. Those that are done it removes.
-func (e *Engine) checkEach(ctx context.Context, logs map[engines.Key]string) error {
-	for key, subject := range logs {
-		if err := e.checkLog(ctx, key, subject); err != nil {
-			return err
+// checkLimit is how many logs are looked up at once.
+const checkLimit = 16
+
+// checkEach looks up logs until ctx ends. Those that are done it removes. One that cannot be
+// looked up does not keep it from the others.
+func (e *Engine) checkEach(ctx context.Context, logs map[engines.Key]string) (err error) {
+	var (
+		work   sync.WaitGroup
+		places = make(chan struct{}, checkLimit)
+		mu     sync.Mutex // guards logs and err
+	)
+	for key, subject := range maps.Clone(logs) {
+		places <- struct{}{}
+		if ctx.Err() != nil {
+			break
 		}
-		delete(logs, key)
+		work.Go(func() {
+			defer func() { <-places }()
+			failed := e.checkLog(ctx, key, subject)
+			mu.Lock()
+			defer mu.Unlock()
+			if failed == nil {
+				delete(logs, key)
+			} else {
+				err = failed
+			}
+		})
 	}
-	return nil
+	work.Wait()
+	return cmp.Or(err, ctx.Err())
 }
 
 // checkLog has it told, in the order of all events, up to where a log goes, and before that if

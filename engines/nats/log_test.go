@@ -393,6 +393,86 @@ func TestALogThatIsMistrustedMeanwhile(t *testing.T) {
 	}
 }
 
+// listened has an engine listen to rooms, each of which has a log, and returns these.
+func listened(t *testing.T, e *Engine, rooms int, hear func(engines.Event)) (logs map[engines.Key]string) {
+	t.Helper()
+	logs = make(map[engines.Key]string)
+	for i := range rooms {
+		storeRoom(t, e, key(i))
+		appendTexts(t, e, key(i), 0, "a")
+		subject, err := e.logs.subject(key(i), life)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if logs[key(i)] = subject; e.hearing.add(e.link, key(i), e.prefix+".x."+fmt.Sprint(i), &hear) != nil {
+			t.Fatal("it is not listened to")
+		}
+		e.hearing.keep(key(i), subject, 1)
+	}
+	return logs
+}
+
+// Logs are looked up several at a time, so that many of them take no longer than there is.
+func TestManyLogsAreLookedUpTogether(t *testing.T) {
+	s := startServer(t, serverOptions(t))
+	p := newProxy(t, s.Addr().String())
+	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
+	logs := listened(t, e, 3*checkLimit, func(engines.Event) {})
+	p.set(func() { p.deaf = true })
+	before := e.link.conn().Stats().OutMsgs
+	ctx, cancel := context.WithTimeout(t.Context(), 2*firstTimeout)
+	defer cancel()
+	if err := e.checkEach(ctx, logs); err == nil || len(logs) != 3*checkLimit {
+		t.Errorf("%d are left, %v", len(logs), err)
+	}
+	if asked := e.link.conn().Stats().OutMsgs - before; asked < checkLimit {
+		t.Errorf("%d were asked for", asked)
+	}
+	p.set(func() { p.deaf = false })
+	p.cut()
+	if err := e.checkEach(bounded(t), logs); err != nil || len(logs) > 0 {
+		t.Errorf("%d are left, %v", len(logs), err)
+	}
+}
+
+// A log that cannot be looked up does not keep it from the others.
+func TestALogThatCannotBeLookedUp(t *testing.T) {
+	url := startServer(t, serverOptions(t)).ClientURL()
+	_, js := connect(t, url)
+	e := openEngine(t, &Opener{URLs: []string{url}, Bucket: newBucket()})
+	logs := listened(t, e, 3*checkLimit, func(engines.Event) {})
+	publish(t, js, &nats.Msg{Subject: logs[key(7)], Data: []byte("x")})
+	if err := e.checkEach(bounded(t), logs); !errors.Is(err, errDamaged) || len(logs) != 1 || logs[key(7)] == "" {
+		t.Errorf("%d are left, %v", len(logs), err)
+	}
+}
+
+// When the time is over before all logs are looked up, that is no error: the rest is next.
+func TestMoreLogsThanCanBeLookedUpInTime(t *testing.T) {
+	const rooms = 4 * checkLimit
+	e := openEngine(t, &Opener{URLs: []string{startServer(t, serverOptions(t)).ClientURL()}, Bucket: newBucket()})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := make(chan engines.Event, 10*rooms)
+	listened(t, e, rooms, func(event engines.Event) {
+		if event.Last == 1 {
+			cancel()
+			told <- event
+		}
+	})
+	e.hearing.mu.Lock()
+	for _, l := range e.hearing.rooms {
+		l.unsure, l.appended = true, appended{} // of which nothing was told
+	}
+	e.hearing.mu.Unlock()
+	if err := e.checkLogs(ctx); err != nil {
+		t.Error(err)
+	}
+	for range rooms {
+		receive(t, "what a log has", told)
+	}
+}
+
 // The first message of a log that was found empty is told, also if the hint was lost.
 func TestTheFirstMessageOfALogIsMissed(t *testing.T) {
 	near, far, p := behind(t)
@@ -525,6 +605,34 @@ func TestALogThatIsFullToTheBrim(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectAll(t, e, key(1), numbers(71, 81)...)
+}
+
+// A page of large messages is read without fetching many of them at once, also if the newest one
+// is short.
+func TestPagesOfLargeMessages(t *testing.T) {
+	e := openEngine(t, &Opener{URLs: []string{startServer(t, serverOptions(t)).ClientURL()}, Bucket: newBucket()})
+	storeRoom(t, e, key(1))
+	large := strings.Repeat("x", 900<<10)
+	for i := range uint64(16) {
+		appendTexts(t, e, key(1), i, large)
+	}
+	appendTexts(t, e, key(1), 16, "short")
+	before := e.link.conn().Stats().InBytes
+	entries, _, last, err := e.Read(bounded(t), key(1), life, 0, 100)
+	if err != nil || last != 17 || len(entries) != 2 || string(entries[1]) != large {
+		t.Fatal(len(entries), last, err)
+	}
+	if came := e.link.conn().Stats().InBytes - before; came > 6<<20 { // each may come twice
+		t.Errorf("%d bytes came", came)
+	}
+	for after := uint64(2); after < last; after += uint64(len(entries)) {
+		if entries, _, _, err = e.Read(bounded(t), key(1), life, after, 100); err != nil || len(entries) == 0 {
+			t.Fatal(after, err)
+		}
+	}
+	if string(entries[len(entries)-1]) != "short" {
+		t.Error("the last one is not the newest")
+	}
 }
 
 func numbers(first, last int) (all []string) {
