@@ -71,7 +71,7 @@
 //
 // A position is found by trails (trail.go): each message has the sequences of a few before it,
 // so that any other is some steps away, however many rooms and messages the stream has. What
-// they lead to is read from any server with a copy, at most 16 messages at once; what that
+// they lead to is read from any server with a copy, at most 16 messages at once if they are small; what that
 // server does not have is asked of the leader. What the newest message says is always the
 // leader's.
 //
