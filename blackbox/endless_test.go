@@ -158,8 +158,8 @@ func TestRequestsWithoutAnEnd(t *testing.T) {
 	s := besiege(t, `GLOBAL
 		servers {
 			timeouts {
-				read_header 1s
-				read_body 1s
+				read_header 3s
+				read_body 3s
 			}
 		}
 		END

@@ -28,7 +28,7 @@ END
 	}
 	websocket /patient {
 		app echo
-		ping 50ms 2s
+		ping 50ms 20s
 	}
 }
 :PORT {

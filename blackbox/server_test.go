@@ -205,9 +205,13 @@ func (s *server) command(t *testing.T, through []string, args ...string) *exec.C
 	}
 	words := slices.Concat(through, []string{binary}, args)
 	command := exec.Command(words[0], words[1:]...)
-	command.Env = append(os.Environ(), "HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
+	command.Env = append(os.Environ(), "HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, endsAtOnce())
 	return command
 }
+
+// endsAtOnce has a process with the race detector not wait for a second at its end, as it
+// otherwise does.
+func endsAtOnce() string { return "GORACE=atexit_sleep_ms=0 " + os.Getenv("GORACE") }
 
 // caddyfile completes a Caddyfile.
 func (s *server) caddyfile(config string) string {

@@ -45,8 +45,8 @@ localhost:TLSPORT {
 // slack is how much longer than drain Caddy may take to end: a second for those
 // who do not answer, half a second for its servers, and as much again for a busy
 // machine. (Connections that nobody cuts would take 3 s and more.) With the race
-// detector every process takes a second more to end.
-var slack = map[bool]time.Duration{false: 3 * time.Second, true: 4 * time.Second}[race]
+// detector all is so slow that nothing is said of that.
+var slack = map[bool]time.Duration{false: 3 * time.Second, true: patience / 2}[race]
 
 // hardEnd is what is logged when connections are cut.
 const hardEnd = "did not finish the close handshake in time"
