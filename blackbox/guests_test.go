@@ -296,7 +296,7 @@ func withExtendedConnect(t *testing.T) bool {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 	again := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	again.Env = append(os.Environ(), "GODEBUG="+setting, "BLACKBOX_CADDY="+binary)
+	again.Env = append(os.Environ(), "GODEBUG="+setting, "BLACKBOX_CADDY="+binary, endsAtOnce())
 	dieTogether(again)
 	output, err := again.CombinedOutput()
 	if err != nil || !bytes.Contains(output, []byte("--- PASS: "+t.Name())) {

@@ -234,9 +234,9 @@ func TestRepeatAThousandMessagesLater(t *testing.T) {
 // order, once, whatever way it reads; and none is published twice.
 func TestReadersHaveAllMessages(t *testing.T) {
 	s := start(t, historyConfig)
-	last := uint64(3000)
+	last, life := uint64(3000), uint64(300) // of a server, in messages, at most
 	if testing.Short() || race {
-		last = 1000
+		last, life = 1000, 200
 	}
 	n := found(t, s, "/long/a")
 	n.last.Store(last)
@@ -254,7 +254,7 @@ func TestReadersHaveAllMessages(t *testing.T) {
 	}
 	rounds := 0
 	for ; n.printed.Load() < last && !t.Failed(); rounds++ {
-		next := min(n.printed.Load()+1+rand.Uint64N(last/10), last)
+		next := min(n.printed.Load()+1+rand.Uint64N(life), last)
 		for n.printed.Load() < next && !t.Failed() {
 			time.Sleep(time.Millisecond)
 		}
