@@ -205,14 +205,14 @@ func (h *Handler) parseMessageRate(d *caddyfile.Dispenser) error {
 	var err error
 	h.MessageRate, err = strconv.ParseFloat(number, 64)
 	if err != nil || !perSecond || !(h.MessageRate > 0 && h.MessageRate <= maxMessageRate) { // not Inf, which JSON lacks
-		return d.Errf("%q is not a rate such as 10/s", text)
+		return options.Errf(d, "%q is not a rate such as 10/s", text)
 	}
 	if !d.NextArg() {
 		return nil
 	}
 	h.MessageBurst, err = strconv.Atoi(d.Val())
 	if err != nil || h.MessageBurst < 1 {
-		return d.Errf("burst %q is not a number from 1", d.Val())
+		return options.Errf(d, "burst %q is not a number from 1", d.Val())
 	}
 	return nil
 }

@@ -35,17 +35,19 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request, room strin
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
+	asks := r.Method == http.MethodHead // and is no handshake
 	v, err := h.visitor(r, room)
+	if err == nil {
+		v.Events, v.Subprotocol = true, subprotocol
+		err = h.listen(&v)
+	}
 	if err != nil {
-		h.countRefusal(err)
+		if !asks {
+			h.countRefusal(err)
+		}
 		return err
 	}
-	v.Events, v.Subprotocol = true, subprotocol
-	if err := h.listen(&v); err != nil {
-		h.countRefusal(err)
-		return err
-	}
-	if r.Method == http.MethodHead {
+	if asks {
 		header.Set("Content-Type", string(typeEvents))
 		return nil
 	}

@@ -54,7 +54,7 @@ func (h *Handler) parseHistory(d *caddyfile.Dispenser) error {
 	}
 	n, err := strconv.Atoi(d.Val())
 	if err != nil || n < 1 {
-		return d.Errf("%q is not a number of messages for those who join, or off", d.Val())
+		return options.Errf(d, "%q is not a number of messages for those who join, or off", d.Val())
 	}
 	h.HistoryReplay = n
 	return nil

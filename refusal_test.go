@@ -159,6 +159,9 @@ func checkRefusal(t *testing.T, level, told string, want entry) {
 	if _, ok := got["route"]; !ok {
 		t.Error("the line names no route")
 	}
+	if path, _ := got["path"].(string); !strings.HasPrefix(path, "/") || strings.Contains(path, "?") {
+		t.Errorf("path is %q", path)
+	}
 }
 
 // The limits are options too.

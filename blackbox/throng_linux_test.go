@@ -136,7 +136,7 @@ func (g *throng) leave(t *testing.T) {
 	left := g.server.descriptors(t) - g.size
 	_ = g.process.Process.Kill()
 	_ = g.process.Wait()
-	g.server.eventually(t, "no descriptors of those who have left", func() bool { return g.server.descriptors(t) <= left })
+	g.server.eventually(t, "no descriptors of those who have left", func() bool { return g.server.descriptors(t) <= left+10 }) // others come and go
 	t.Logf("%s: they have read %s bytes, and have left at once; the server has computed %v; %s", g.path, strings.TrimSpace(bytes), g.server.processorTime(t)-before, end())
 }
 

@@ -58,6 +58,11 @@ func (s Set) block(d *caddyfile.Dispenser, owner string, lists []string, hints .
 // wrongValue is an error about a value that does not say of which option it is.
 type wrongValue struct{ error }
 
+// Errf returns an error about a value, for a [Reader]: the block adds the name of the option.
+func Errf(d *caddyfile.Dispenser, format string, args ...any) error {
+	return wrongValue{d.Errf(format, args...)}
+}
+
 // naming adds the name of the option to an error about its value.
 func naming(option string, err error) error {
 	if wrong, ok := errors.AsType[wrongValue](err); ok {
@@ -150,7 +155,7 @@ func CountTo(target *int, most int) Reader {
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > most {
-			return wrongValue{d.Errf("%q is not a number from 1 to %d", text, most)}
+			return Errf(d, "%q is not a number from 1 to %d", text, most)
 		}
 		*target = n
 		return nil
@@ -184,10 +189,10 @@ func Size(target *int) Reader {
 		}
 		size, err := humanize.ParseBytes(text)
 		if err != nil {
-			return wrongValue{d.Errf("%q is not a size such as 64KiB", text)}
+			return Errf(d, "%q is not a size such as 64KiB", text)
 		}
 		if size < 1 || size > maxSize {
-			return wrongValue{d.Errf("size %s is not from 1 B to 1 GiB", text)}
+			return Errf(d, "size %s is not from 1 B to 1 GiB", text)
 		}
 		*target = int(size)
 		return nil
@@ -217,7 +222,7 @@ func DurationOrOff(target *caddy.Duration) Reader {
 			return nil
 		}
 		if text == "0" || text == "0s" {
-			return wrongValue{d.Errf("duration %s is not positive, write off to do without", text)}
+			return Errf(d, "duration %s is not positive, write off to do without", text)
 		}
 		return parseDuration(d, text, target)
 	}
@@ -229,10 +234,10 @@ const Off caddy.Duration = -1
 func parseDuration(d *caddyfile.Dispenser, text string, target *caddy.Duration) error {
 	duration, err := caddy.ParseDuration(text)
 	if err != nil {
-		return wrongValue{d.Errf("%q is not a duration such as 25s", text)}
+		return Errf(d, "%q is not a duration such as 25s", text)
 	}
 	if duration <= 0 {
-		return wrongValue{d.Errf("duration %s is not positive", text)}
+		return Errf(d, "duration %s is not positive", text)
 	}
 	*target = caddy.Duration(duration)
 	return nil

@@ -160,7 +160,9 @@ func (r *Replica) foldBehind(ctx context.Context, e *envelope, at uint64) error 
 		if err != nil || next >= last {
 			return err
 		}
-		at = next
+		if at = next; e.skipped { // what is up to the checkpoint is of no use then
+			at = max(at, min(e.checkpoint, last))
+		}
 	}
 }
 

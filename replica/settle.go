@@ -169,6 +169,7 @@ func (r *Replica) settleLate(ctx context.Context) error {
 	if a == nil {
 		return nil
 	}
+	version, total := r.stored.checkpoint, r.stored.checkTotal
 	f := r.settle(ctx, a)
 	if f == undecided {
 		return fmt.Errorf("settling an outcome that is not known: %w", a.cause)
@@ -178,6 +179,7 @@ func (r *Replica) settleLate(ctx context.Context) error {
 	}
 	r.unsettled = nil
 	if f == landed {
+		r.noteCheckpoint(version, total)
 		r.keepLate(a.results)
 	}
 	return nil

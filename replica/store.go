@@ -44,7 +44,7 @@ type Store struct {
 	epochs   epochs
 	process  process
 	visitors readers // read messages for visitors
-	folders  readers // read those of whole rooms, which nobody else must hold up
+	folders  readers // read those of whole rooms, and in their turns, which visitors must not hold up
 	trimmers readers // find those that are to be removed
 }
 

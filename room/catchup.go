@@ -165,8 +165,8 @@ func (r *Room) arriveAgain(m *Member) {
 	r.kick()
 }
 
-// bringIn tells m in a turn what is still missing, and reports whether that was possible. It may
-// read from the engine so many times.
+// bringIn tells m in a turn what is still missing, and reports whether that was possible. reads is
+// for how many members the turn may still read from the engine.
 func (r *Room) bringIn(m *Member, c *catchUp, reads *int) bool {
 	now := r.current()
 	b := message.NewBatch()
@@ -300,7 +300,7 @@ func (m *Member) wanted(now snapshot, replay int) (version uint64, known bool) {
 		return now.version - min(now.version, uint64(replay)) + 1, true
 	case seen.epoch == now.epoch && seen.place.Version <= now.version:
 		return seen.place.Version + 1, true
-	case seen.place.Version == 0 && now.version == 0: // a silent room has another epoch after a restart
+	case seen.epoch != "" && seen.place.Version == 0 && now.version == 0: // a silent room has another epoch after a restart
 		return 1, true
 	}
 	return 0, false
@@ -404,25 +404,32 @@ func (m *Member) catchUp(c *catchUp) bool {
 	}
 }
 
-// nextPage reads what m is to be sent next.
+// startOf reads where the messages for m begin.
+func (m *Member) startOf(ctx context.Context, now snapshot, c *catchUp) (start, error) {
+	oldest, err := now.past.Oldest(ctx)
+	if c.anew {
+		return start{oldest, true}, err
+	}
+	return m.startAt(now, oldest), err
+}
+
+// nextPage reads what m is to be sent next. After an error c is as it was.
 func (m *Member) nextPage(ctx context.Context, now snapshot, c *catchUp) (b *message.Batch, err error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	b = message.NewBatch()
-	if !c.isOf(now) {
-		oldest, err := now.past.Oldest(ctx)
-		if err != nil {
+	begun, from := c.isOf(now), start{version: c.next}
+	if !begun {
+		if from, err = m.startOf(ctx, now, c); err != nil {
 			return b, err
 		}
-		s := start{oldest, true}
-		if !c.anew {
-			s = m.startAt(now, oldest)
-		}
-		c.begin(now, s, b)
 	}
-	page, err := now.past.Read(ctx, c.next-1, catchUpPage, m.route.Settings.Load().MaxQueue/4)
+	page, err := now.past.Read(ctx, from.version-1, catchUpPage, m.route.Settings.Load().MaxQueue/4)
 	if err != nil {
 		return b, err
+	}
+	if !begun {
+		c.begin(now, from, b)
 	}
 	if c.add(now, page, b); len(page) == 0 {
 		c.end(now, b)

@@ -57,7 +57,7 @@ export class Room extends EventTarget {
 	#stop(reason) {
 		this.#leave();
 		clearInterval(this.#ticker);
-		this.#ticker = 0;
+		this.#ticker = this.#refusals = this.#failures = 0;
 		for (const name of wakes) removeEventListener(name, this.#look, true);
 		this.#refuseAll("the room was closed", "closed");
 		this.#show("closed", reason);
@@ -165,16 +165,17 @@ export class Room extends EventTarget {
 	async #ended(code, reason = "") {
 		const opened = this.#opened, [first] = this.#waiting;
 		this.#leave();
+		this.status = "waiting";
 		let why = `${code} ${reason}`.trim();
 		if (opened) {
 			if (first?.sent && ++first.cuts > mostCuts) this.#refuseAll(lost, "unknown");
 			if (Date.now() - opened > 5e3) this.#failures = 0;
 		} else {
-			this.#refusals++;
-			const way = this.#way = {close() {}};
+			const again = this.#refusals++, way = this.#way = {close() {}};
 			code = await this.#ask().catch(() => 0);
 			if (this.#way !== way) return;
-			why = code > 399 ? "HTTP " + code : "cannot connect";
+			why = code > 399 && code !== 426 ? "HTTP " + code : "cannot connect";
+			if (!again) code = 0; // it may pass
 		}
 		if (final.includes(code)) return this.#stop(why);
 		const delay = Math.max(Math.min(500 * 2 ** this.#failures++, 3e4), {1012: 5e3, 1013: 15e3}[code] || 0);
@@ -182,7 +183,7 @@ export class Room extends EventTarget {
 		this.#show("waiting", why);
 	}
 
-	// A browser does not tell why it is refused: this is, too.
+	// A browser does not tell why it is refused.
 	async #ask() {
 		const headers = {Accept: "text/event-stream, */*"}, signal = AbortSignal.timeout(3e3);
 		return (await fetch(this.#address(), {method: "HEAD", headers, signal, credentials: "include"})).status;
@@ -195,7 +196,7 @@ export class Room extends EventTarget {
 		way.close();
 	}
 
-	// After sleep, or another network, the connection may be dead.
+	// After sleep the connection may be dead.
 	#look = event => {
 		const now = Date.now(), [first] = this.#waiting, wasHidden = this.#hidden;
 		let dead = event?.persisted || event?.type.match("online|resume")
@@ -211,7 +212,7 @@ export class Room extends EventTarget {
 		this.connect();
 		if (this.status !== "connecting") return;
 		clearTimeout(this.#timer);
-		this.#timer = setTimeout(() => this.connect(), 1e3); // that may be dead, too
+		this.#timer = setTimeout(() => this.connect(), 1e3);
 	};
 
 	#take(data, id) {

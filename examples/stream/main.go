@@ -5,8 +5,8 @@
 //
 // Each token has a number, and is posted under that number until the server has answered. So
 // it is published once, in its place, whatever happens to the connections and to the server.
-// A URL that has an answer already is refused. Only with the same -name and the same text as
-// before the program goes on where it has stopped.
+// A URL that has an answer already is refused, unless the program is given a -name: with the same
+// name and the same text as before it goes on where it has stopped.
 package main
 
 import (
