@@ -56,7 +56,8 @@ type link struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	back      chan struct{}    // closed when a connection is there again
+	back      context.Context // ends when a connection is there again, by come
+	come      context.CancelFunc
 	onLoss    func()           // called when what was sent to here may be lost
 	onReplace func(*nats.Conn) // called with another client, which has no subscriptions
 	onCut     func()           // called when a connection has ended, and when there is another one
@@ -68,12 +69,12 @@ func dial(ctx context.Context, settings []nats.Option, urls string) (*link, erro
 		settings:  settings,
 		urls:      urls,
 		closed:    make(chan struct{}, 1),
-		back:      make(chan struct{}),
 		onLoss:    func() {},
 		onReplace: func(*nats.Conn) {},
 		onCut:     func() {},
 	}
 	l.over, l.end = context.WithCancel(context.Background())
+	l.back, l.come = context.WithCancel(context.Background())
 	conn, err := l.connect(ctx)
 	if err != nil {
 		l.end()
@@ -174,8 +175,8 @@ func (l *link) options(d *dialer) []nats.Option {
 func (l *link) welcome(conn *nats.Conn) {
 	logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
 	l.mu.Lock()
-	close(l.back)
-	l.back = make(chan struct{})
+	l.come()
+	l.back, l.come = context.WithCancel(context.Background())
 	l.mu.Unlock()
 	l.suspect()
 	l.tellCut()
@@ -212,8 +213,9 @@ func (l *link) suspect() {
 	onLoss()
 }
 
-// returning returns a channel that is closed when a connection is there again.
-func (l *link) returning() <-chan struct{} {
+// returning returns what ends when a connection is there again, after the present one if there is
+// one.
+func (l *link) returning() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.back
@@ -266,10 +268,16 @@ func (l *link) ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// attempt sends a request once.
+// errLost is of a request whose answer cannot come any more.
+var errLost = errors.New("the connection to NATS was lost before the answer")
+
+// attempt sends a request once. The answer is not waited for over a connection that another one
+// has replaced.
 func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Duration) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	back := l.returning()
+	defer context.AfterFunc(back, cancel)()
 	conn := l.conn()
 	switch { // the client would remember what it then does not send
 	case !conn.IsConnected():
@@ -277,11 +285,15 @@ func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Durati
 	case int64(len(request.Data)) > conn.MaxPayload():
 		return nil, nats.ErrMaxPayload
 	}
-	return conn.RequestMsgWithContext(ctx, request)
+	answer, err := conn.RequestMsgWithContext(ctx, request)
+	if err != nil && back.Err() != nil {
+		err = errLost
+	}
+	return answer, err
 }
 
 // wait waits for a connection, or for a while, and reports whether to try again.
-func (l *link) wait(ctx context.Context, back <-chan struct{}, pause time.Duration) bool {
+func (l *link) wait(ctx context.Context, back context.Context, pause time.Duration) bool {
 	t := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // not a secret
 	defer t.Stop()
 	select {
@@ -289,7 +301,7 @@ func (l *link) wait(ctx context.Context, back <-chan struct{}, pause time.Durati
 		return false
 	case <-l.over.Done():
 		return false
-	case <-back:
+	case <-back.Done():
 	case <-t.C:
 	}
 	return true

@@ -213,3 +213,25 @@ func TestASubjectThatIsBusy(t *testing.T) {
 		}
 	}
 }
+
+// An answer is not waited for that was lost with its connection: not once there is another one.
+func TestAnAnswerIsLostWithItsConnection(t *testing.T) {
+	p := newProxy(t, startServer(t, serverOptions(t)).Addr().String())
+	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
+	p.set(func() { p.deaf = true })
+	sent := e.link.conn().Stats().OutMsgs
+	outcome := make(chan error, 1)
+	go func() {
+		_, err := e.Swap(context.Background(), key(1), 0, value("x"))
+		outcome <- err
+	}()
+	eventually(t, "the request is sent", func() bool { return e.link.conn().Stats().OutMsgs > sent })
+	p.set(func() { p.deaf = false })
+	p.cut()
+	if err := <-outcome; !errors.Is(err, errLost) || errors.Is(err, engines.ErrRefused) {
+		t.Errorf("it ends with %v", err)
+	}
+	if p, rev, err := e.Load(bounded(t), key(1)); err == nil && (string(p) != "x" || rev == 0) {
+		t.Errorf("%q, %d", p, rev)
+	}
+}
