@@ -213,9 +213,11 @@ func (l *link) suspect() {
 	onLoss()
 }
 
-// returning returns what ends when a connection is there again, after the present one if there is
-// one.
-func (l *link) returning() context.Context {
+// returning returns a channel that is closed when a connection is there again.
+func (l *link) returning() <-chan struct{} { return l.untilReplaced().Done() }
+
+// untilReplaced returns what ends when another connection has taken the place of the present one.
+func (l *link) untilReplaced() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.back
@@ -276,8 +278,8 @@ var errLost = errors.New("the connection to NATS was lost before the answer")
 func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Duration) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	back := l.returning()
-	defer context.AfterFunc(back, cancel)()
+	replaced := l.untilReplaced()
+	defer context.AfterFunc(replaced, cancel)()
 	conn := l.conn()
 	switch { // the client would remember what it then does not send
 	case !conn.IsConnected():
@@ -286,14 +288,14 @@ func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Durati
 		return nil, nats.ErrMaxPayload
 	}
 	answer, err := conn.RequestMsgWithContext(ctx, request)
-	if err != nil && back.Err() != nil {
+	if err != nil && replaced.Err() != nil {
 		err = errLost
 	}
 	return answer, err
 }
 
 // wait waits for a connection, or for a while, and reports whether to try again.
-func (l *link) wait(ctx context.Context, back context.Context, pause time.Duration) bool {
+func (l *link) wait(ctx context.Context, back <-chan struct{}, pause time.Duration) bool {
 	t := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // not a secret
 	defer t.Stop()
 	select {
@@ -301,7 +303,7 @@ func (l *link) wait(ctx context.Context, back context.Context, pause time.Durati
 		return false
 	case <-l.over.Done():
 		return false
-	case <-back.Done():
+	case <-back:
 	case <-t.C:
 	}
 	return true
