@@ -139,7 +139,9 @@ func TestABrowserThatIsRefusedTooLate(t *testing.T) {
 		return "";
 	})()`)
 	w.visit("/ends/c", "{}")
-	w.run(`asked`)
+	if got := w.run(`asked.then(() => room.status)`); got != "connecting" {
+		t.Errorf("while it is not known why, it is %s", got)
+	}
 	w.permit(true)
 	if got := w.run(`(room.connect(), sent)`); got != "counted 1" {
 		t.Fatalf("the later attempt is %s", got)

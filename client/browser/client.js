@@ -165,7 +165,6 @@ export class Room extends EventTarget {
 	async #ended(code, reason = "") {
 		const opened = this.#opened, [first] = this.#waiting;
 		this.#leave();
-		this.status = "waiting";
 		let why = `${code} ${reason}`.trim();
 		if (opened) {
 			if (first?.sent && ++first.cuts > mostCuts) this.#refuseAll(lost, "unknown");
@@ -203,7 +202,7 @@ export class Room extends EventTarget {
 			|| this.status === "open" && first?.sent && now - Math.max(first.sent, this.#answered) > patience;
 		this.#hidden = document.hidden;
 		if (!this.#hidden) {
-			dead ||= now - this.#alive > (wasHidden ? 7e4 : patience) || wasHidden && this.status === "waiting";
+			dead ||= now - this.#alive > (wasHidden ? 7e4 : patience) || wasHidden && this.status !== "open";
 			this.#alive = now;
 		}
 		if (!dead) return;
