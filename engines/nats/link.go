@@ -56,11 +56,22 @@ type link struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
+	present   connection
 	back      context.Context // ends when a connection is there again, by come
 	come      context.CancelFunc
 	onLoss    func()           // called when what was sent to here may be lost
 	onReplace func(*nats.Conn) // called with another client, which has no subscriptions
 	onCut     func()           // called when a connection has ended, and when there is another one
+}
+
+// connection is one connection of one client, which has one after the other.
+type connection struct {
+	client     *nats.Conn
+	reconnects uint64
+}
+
+func connectionOf(client *nats.Conn) connection {
+	return connection{client: client, reconnects: client.Stats().Reconnects}
 }
 
 // dial connects to one of the servers, unless ctx ends before.
@@ -81,6 +92,9 @@ func dial(ctx context.Context, settings []nats.Option, urls string) (*link, erro
 		return nil, err
 	}
 	l.client.Store(conn)
+	l.mu.Lock()
+	l.present = connectionOf(conn)
+	l.mu.Unlock()
 	l.keeping.Go(l.keep)
 	return l, nil
 }
@@ -174,12 +188,22 @@ func (l *link) options(d *dialer) []nats.Option {
 // welcome wakes those that wait for a connection.
 func (l *link) welcome(conn *nats.Conn) {
 	logger().Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
-	l.mu.Lock()
-	l.come()
-	l.back, l.come = context.WithCancel(context.Background())
-	l.mu.Unlock()
+	l.note(conn)
 	l.suspect()
 	l.tellCut()
+}
+
+// note has requests be sent over the connection of a client, if that is not known yet.
+func (l *link) note(conn *nats.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := connectionOf(conn)
+	if conn != l.conn() || c == l.present {
+		return
+	}
+	l.present = c
+	l.come()
+	l.back, l.come = context.WithCancel(context.Background())
 }
 
 // listen has functions called: one when what was sent to here may be lost, one with each client
@@ -282,7 +306,7 @@ func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Durati
 	defer context.AfterFunc(replaced, cancel)()
 	conn := l.conn()
 	switch { // the client would remember what it then does not send
-	case !conn.IsConnected():
+	case !conn.IsConnected() || !l.isNoted(conn):
 		return nil, errAway
 	case int64(len(request.Data)) > conn.MaxPayload():
 		return nil, nats.ErrMaxPayload
@@ -292,6 +316,14 @@ func (l *link) attempt(ctx context.Context, request *nats.Msg, limit time.Durati
 		err = errLost
 	}
 	return answer, err
+}
+
+// isNoted reports whether the connection of a client is the present one. Another one has just
+// begun: that would end what waits for answers of the one before.
+func (l *link) isNoted(conn *nats.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return connectionOf(conn) == l.present
 }
 
 // wait waits for a connection, or for a while, and reports whether to try again.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,4 +235,29 @@ func TestAnAnswerIsLostWithItsConnection(t *testing.T) {
 	if p, rev, err := e.Load(bounded(t), key(1)); err == nil && (string(p) != "x" || rev == 0) {
 		t.Errorf("%q, %d", p, rev)
 	}
+}
+
+// A connection carries requests once those that wait for answers of the one before have been
+// told, and not sooner: they would be taken for these.
+func TestRequestsOverAConnectionThatHasJustBegun(t *testing.T) {
+	_, far, p := behind(t)
+	cut, goOn := make(chan struct{}), make(chan struct{})
+	far.link.listen(func() {}, func(*nats.Conn) {}, sync.OnceFunc(func() { // holds up the client's callbacks
+		close(cut)
+		<-goOn
+	}))
+	p.cut()
+	receive(t, "the cut", cut)
+	eventually(t, "there is another connection", far.link.conn().IsConnected)
+	ask := func() error {
+		_, err := far.link.attempt(bounded(t), &nats.Msg{Subject: "$JS.API.INFO"}, patience)
+		return err
+	}
+	for range 3 {
+		if err := ask(); !errors.Is(err, errAway) {
+			t.Errorf("it ends with %v", err)
+		}
+	}
+	close(goOn)
+	eventually(t, "it is answered", func() bool { return ask() == nil })
 }
