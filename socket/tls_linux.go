@@ -62,7 +62,7 @@ func newTLSLink(conn net.Conn, d *goroutineDriver) link {
 		return nil
 	}
 	t := &tlsLink{netConn: netConn{conn: conn}, driver: d, loop: l, raw: raw}
-	t.guard.conn, t.guard.watch = conn, &l.writes
+	t.guard.conn, t.guard.hasRoom, t.guard.watch = conn, t.hasRoom, &l.writes
 	return t
 }
 
@@ -172,6 +172,15 @@ func (l *tlsLink) tryWrite(p []byte) (int, error) {
 // The rest of a TLS record that was begun could only be sent by waiting, and whatever
 // sends to the client would wait with it, be it the loop that other connections share.
 var errStuck = errors.New("the socket stopped taking what it had room for")
+
+// hasRoom reports whether a write would not wait. It may be called concurrently.
+func (l *tlsLink) hasRoom() (has bool) {
+	_ = l.raw.Control(func(fd uintptr) { // fails if it is closed
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0) //nolint:gosec // descriptors are small
+		has = n > 0 && err == nil
+	})
+	return has
+}
 
 func (l *tlsLink) sendBuffered() int { return l.room.ask(l.raw, sendBufferedOf) }
 

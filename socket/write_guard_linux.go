@@ -13,16 +13,21 @@ import (
 // clear a deadline for each write does the same, but costs several percent of the CPU
 // time of an echo over TLS (bench, work echo-32x1000-tls). So a write only counts, and
 // a [writeWatch] looks at the count from time to time while there are writes: one that
-// is under way at two looks has waited.
+// is under way at two looks has waited. If there is room by then it has waited for a
+// processor, and goes on.
 type writeGuard struct {
 	writes atomic.Uint64 // begun and ended: odd while one is under way; and expired
 	armed  atomic.Bool   // the watch looks at it
 
-	conn  net.Conn
-	watch *writeWatch
+	conn    net.Conn
+	hasRoom func() bool // reports whether the socket has room now
+	watch   *writeWatch
 
-	mu   sync.Mutex // held from setting expired to setting the deadline
-	seen uint64     // writes at the last look; owned by the watch
+	mu sync.Mutex // held from setting expired to setting the deadline
+
+	// Owned by the watch.
+	seen  uint64 // writes at the last look
+	looks int    // since they were that
 }
 
 // expired is set in writeGuard.writes when the write under way is given a deadline
@@ -31,6 +36,10 @@ const expired = 1 << 63
 
 // waitLimit is how long a write may wait at least. It ends within twice that time.
 const waitLimit = 100 * time.Millisecond
+
+// mostLooks is how often a write may be seen under way though there is room: a kernel
+// that has no memory left does not take what it has room for.
+const mostLooks = 10
 
 // write writes p and returns [os.ErrDeadlineExceeded] if that waited. One call at a
 // time is allowed.
@@ -66,9 +75,11 @@ func (g *writeGuard) look() (busy bool) {
 	count := g.writes.Load()
 	switch {
 	case count != g.seen:
-		g.seen = count
+		g.seen, g.looks = count, 0
 	case count%2 == 1:
-		g.expire(count)
+		if g.looks++; g.looks == mostLooks || !g.hasRoom() {
+			g.expire(count)
+		}
 	default:
 		g.rest(count)
 		return false
