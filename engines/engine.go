@@ -253,8 +253,8 @@ type Event struct {
 	// position Last. The same holds as for Rev.
 	Epoch string
 	Last  uint64
-	// Lost reports that the log seems to have lost entries which it had: what is stored is to
-	// be read again.
+	// Lost reports that the room seems to have lost changes, or its log entries, which it had:
+	// what is stored is to be read again.
 	Lost bool
 	// Message is what was published; nil if the room, or its log, was changed.
 	Message []byte

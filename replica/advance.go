@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Advance makes the state what is stored, if another process has added messages to the log of
@@ -22,7 +23,8 @@ func (r *Replica) Advance(ctx context.Context, epoch string, version uint64) (an
 }
 
 // Reread makes the state what is stored, whatever is known of other processes. It reports what
-// Touch does, and returns after ten seconds at the latest.
+// Touch does, and returns after ten seconds at the latest. [ErrOlder] is of an engine that may
+// have lost something: Reread accepts that if it is called again five seconds later.
 func (r *Replica) Reread(ctx context.Context) (another bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
@@ -39,13 +41,34 @@ func (r *Replica) reread(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case rev == r.rev && found.version == r.stored.version, rev != 0 && rev < r.rev: // nothing new, or an answer from before
+	case r.isOlder(rev):
+		return ErrOlder
+	case rev == r.rev && found.version == r.stored.version:
 		return nil
+	case rev != 0 && rev < r.rev:
+		r.reportLoss(r.rev, rev)
 	}
 	if err := r.goTo(found, rev); err != nil {
 		return fmt.Errorf("reading what is stored: %w", err)
 	}
 	return nil
+}
+
+// ErrOlder reports that an engine shows what was stored before that which is known: for a moment,
+// or because it has lost that.
+var ErrOlder = errors.New("what is stored is older than what is known")
+
+// isOlder reports whether a revision that was read is older than the one that is known, but has
+// not been so for long.
+func (r *Replica) isOlder(rev uint64) bool {
+	switch {
+	case rev == 0 || rev >= r.rev:
+		r.older = time.Time{}
+		return false
+	case r.older.IsZero():
+		r.older = time.Now()
+	}
+	return time.Since(r.older) < lossPatience
 }
 
 func (r *Replica) knows(epoch string, version uint64) bool {

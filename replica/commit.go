@@ -143,6 +143,8 @@ func (r *Replica) confirm(ctx context.Context, results []Result) error {
 		return r.unavailable(err)
 	case rev == r.rev && found.version == r.stored.version:
 		return nil
+	case rev != 0 && rev < r.rev: // an answer from before
+		return ErrUnavailable
 	}
 	r.adopt(found, rev)
 	return errBeaten

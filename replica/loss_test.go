@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,5 +102,52 @@ func TestAnEngineThatIsBehind(t *testing.T) {
 			t.Errorf("told %q", got)
 		}
 		r.shows("19@4")
+	})
+}
+
+// A process that only shows a room follows those that go on with what is left.
+func TestAReaderOfAnEngineThatLosesTheLastChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _, lose := newLosingRoom(t)
+		lose()
+		before := time.Now()
+		for ; time.Since(before) < lossPatience; time.Sleep(time.Second) {
+			if _, err := r.Reread(t.Context()); !errors.Is(err, ErrOlder) {
+				t.Fatal(err)
+			}
+			r.shows("9@3")
+		}
+		if another, err := r.Reread(t.Context()); err != nil || !another {
+			t.Error(another, err)
+		}
+		r.shows("5@2")
+		if len(r.faults) != 1 {
+			t.Errorf("reported: %v", r.faults)
+		}
+	})
+}
+
+// What an engine that is behind shows is not taken for a loss, however often that happens, nor
+// told to a client.
+func TestReadingFromAnEngineThatIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, engine, lose := newLosingRoom(t)
+		engine.whole = engine.Engine
+		lose()
+		for range 3 {
+			engine.from = time.Now().Add(lossPatience)
+			if _, err := r.Reread(t.Context()); !errors.Is(err, ErrOlder) {
+				t.Error(err)
+			}
+			unknown := Operation{Data: []byte("7"), Once: &Once{ID: ID{"client", 5}}}
+			if got := told(r.Commit(t.Context(), []Operation{unknown})); got[0] != "!unavailable, try again later" {
+				t.Errorf("told %q", got)
+			}
+			time.Sleep(lossPatience)
+			if another, err := r.Reread(t.Context()); err != nil || another {
+				t.Error(another, err)
+			}
+			r.shows("9@3")
+		}
 	})
 }

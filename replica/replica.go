@@ -50,6 +50,8 @@ type Replica struct {
 	told     uint64 // how many events of the stored epoch have been told outside; see Events
 	misnamed bool   // an event with a bad name was reported
 
+	older time.Time // since when only something older than rev is found; zero if it is not
+
 	unsettled *attempt // its operations were answered with ErrUnknown; nothing new is stored before it is settled
 	late      []Result // see Late
 }

@@ -49,12 +49,16 @@ func (r *Replica) settle(ctx context.Context, a *attempt) fate {
 // for long nothing else was found: the engine has lost what came after it. Whether the attempt
 // was stored before that can no longer be found out.
 func (r *Replica) goBack(a *attempt) fate {
-	r.report(fmt.Errorf("the engine has lost what was stored last: revision %d is followed by %d", a.rev, a.older.rev))
+	r.reportLoss(a.rev, a.older.rev)
 	r.adopt(a.older.found, a.older.rev)
 	if a.doubt {
 		return lost
 	}
 	return beaten
+}
+
+func (r *Replica) reportLoss(last, left uint64) {
+	r.report(fmt.Errorf("the engine has lost what was stored last: revision %d is followed by %d", last, left))
 }
 
 // older is a value of a room at a revision.

@@ -186,6 +186,6 @@ func (r *Room) Indexed() time.Time {
 func (r *Room) Remind(found time.Time) { r.take(func(c *chores) { c.remind = found }) }
 
 // remind is the turn of Remind; found is zero if the engine was not asked.
-func (r *Room) remind(found time.Time) {
-	r.stored(r.replica.Remind(r.shared.Context, found))
+func (r *Room) remind(ctx context.Context, found time.Time) {
+	r.stored(r.replica.Remind(ctx, found))
 }

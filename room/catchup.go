@@ -214,6 +214,9 @@ func (r *Room) left(m *Member, c *catchUp, now snapshot, reads *int) (left []rep
 		if left, err = readAll(r.shared.Context, now.past.ForRoom(), c.next, most); errors.Is(err, replica.ErrMissing) {
 			return nil, false, nil // it is looked for beside the turns
 		}
+		if err != nil { // others would wait as long
+			*reads = 0
+		}
 	}
 	return left, err == nil && fit(left, most), err
 }

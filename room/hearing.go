@@ -9,6 +9,7 @@ import (
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/presence"
+	"github.com/caddyws/caddy-websocket/replica"
 )
 
 // Other processes may have the same room in memory. An engine that is engines.Shared tells
@@ -220,26 +221,29 @@ func (r *Room) lookAgain(ctx context.Context, was snapshot) (another bool) {
 }
 
 // reread makes the state what is stored.
-func (r *Room) reread() {
-	another, err := r.replica.Reread(r.shared.Context)
+func (r *Room) reread(ctx context.Context) {
+	another, err := r.replica.Reread(ctx)
 	r.mu.Lock()
 	r.unread = err
 	r.mu.Unlock()
-	r.stored(another, err)
 	if err != nil {
 		r.refreshLater()
 	}
+	if errors.Is(err, replica.ErrOlder) { // which passes, or is reported then
+		err = nil
+	}
+	r.stored(another, err)
 }
 
 // refresh makes the state what other processes have stored, as far as was heard of it.
-func (r *Room) refresh() {
+func (r *Room) refresh(ctx context.Context) {
 	r.mu.Lock()
 	heard := r.heard
 	r.mu.Unlock()
-	another, err := r.replica.Refresh(r.shared.Context, heard.Rev)
+	another, err := r.replica.Refresh(ctx, heard.Rev)
 	if err == nil && heard.Epoch != "" {
 		var more bool
-		more, err = r.replica.Advance(r.shared.Context, heard.Epoch, heard.Last)
+		more, err = r.replica.Advance(ctx, heard.Epoch, heard.Last)
 		another = another || more
 		r.forget(heard, err)
 	}

@@ -118,7 +118,7 @@ func (r *Room) follow(c *route.Config) {
 	r.follows = c
 	r.reopen(c)
 	r.replica.Follow(r.appOf(c), r.Route().Name)
-	r.remind(time.Time{})
+	r.remind(r.shared.Context, time.Time{})
 }
 
 // config is what the room's route is configured to be now.

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -310,11 +311,11 @@ func (r *Room) storeToldLater(pause time.Duration) {
 }
 
 // storeTold stores how much is told.
-func (r *Room) storeTold() {
+func (r *Room) storeTold(ctx context.Context) {
 	r.mu.Lock()
 	r.outside.storing = false
 	r.mu.Unlock()
-	another, err := r.replica.StoreTold(r.shared.Context)
+	another, err := r.replica.StoreTold(ctx)
 	r.mu.Lock()
 	r.outside.failed = err != nil
 	r.mu.Unlock()

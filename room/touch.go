@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
@@ -25,8 +26,8 @@ func (r *Room) Touch() {
 
 // touch is the turn of Touch. What the replica has found stored meanwhile is told, and
 // what it could not find out is settled later.
-func (r *Room) touch() {
-	r.stored(r.replica.Touch(r.shared.Context, TouchStep(r.follows.Forget)))
+func (r *Room) touch(ctx context.Context) {
+	r.stored(r.replica.Touch(ctx, TouchStep(r.follows.Forget)))
 }
 
 // stored acts on what storing the state anew, without an operation, has shown.
@@ -53,6 +54,7 @@ func (r *Room) tellState() {
 	now := r.snapshot()
 	a := r.newAnnouncement(r.show(now, nil), now, nil, nil, r.replica.Late())
 	a.update, r.lastUpdate = apps.Body{}, apps.Body{} // the view is told instead
+	a.throttled = r.throttle.holds(r)
 	for _, m := range r.recipients {
 		m.turn.missed = true
 		a.tell(m)

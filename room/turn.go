@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -34,6 +35,11 @@ type chores struct {
 	remind time.Time     // zero, or when the engine has the room woken
 
 	erase chan<- error // what is stored is to be deleted, and this told how that went; nil if not
+}
+
+// askEngine reports whether some of the chores may wait for the engine.
+func (c *chores) askEngine() bool {
+	return c.touch || c.told || c.refresh || c.reread || !c.remind.IsZero()
 }
 
 // kick sees to it that somebody carries out what waits.
@@ -136,13 +142,24 @@ func (r *Room) turn() bool {
 		sending := w.sending
 		r.sendMessages(&sending)
 	}
+	ctx, cancel := r.boundChores(&w.chores)
+	defer cancel()
 	r.prepare(&w)
 	if wake := r.mayWake(); len(w.batch) > 0 || w.chores.settle || wake {
 		r.carryOut(w.batch, wake)
 	}
-	r.finish(w.chores)
+	r.finish(ctx, w.chores)
 	clear(r.recipients[:cap(r.recipients)])
 	return true
+}
+
+// boundChores bounds how long the chores of a turn wait for the engine, together and with its
+// commit: operations that have come meanwhile wait for them.
+func (r *Room) boundChores(todo *chores) (context.Context, context.CancelFunc) {
+	if !todo.askEngine() {
+		return r.shared.Context, func() {}
+	}
+	return context.WithTimeout(r.shared.Context, loadTimeout)
 }
 
 // prepare does what comes before the operations.
@@ -165,21 +182,21 @@ func (r *Room) prepare(w *work) {
 }
 
 // finish does the chores that come behind them.
-func (r *Room) finish(todo chores) {
+func (r *Room) finish(ctx context.Context, todo chores) {
 	if todo.update {
 		r.catchUp()
 	}
 	if todo.touch {
-		r.touch()
+		r.touch(ctx)
 	}
 	if todo.refresh {
-		r.refresh()
+		r.refresh(ctx)
 	}
 	if todo.reread {
-		r.reread()
+		r.reread(ctx)
 	}
 	if todo.told {
-		r.storeTold()
+		r.storeTold(ctx)
 	}
 	if todo.held {
 		r.tellHeld()
@@ -188,7 +205,7 @@ func (r *Room) finish(todo chores) {
 		r.erase(todo.erase)
 	}
 	if !todo.remind.IsZero() {
-		r.remind(todo.remind)
+		r.remind(ctx, todo.remind)
 	}
 	switch {
 	case r.stateful:

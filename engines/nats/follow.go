@@ -61,7 +61,9 @@ func (e *Engine) follow(ctx context.Context) error {
 		logger().Error("NATS has lost the newest changes of rooms: its servers were restored, or have lost what they had acknowledged",
 			zap.String("bucket", e.bucket.name), zap.Uint64("sequence", now.Last), zap.Uint64("was", position))
 		purged = true
-		e.hearing.forget(now.Last)
+		for _, key := range e.hearing.forget(now.Last) {
+			e.announceLossOf(key)
+		}
 	}
 	if purged || began.Sub(f.fresh) > staleAfter { // or nothing was read yet
 		e.index.reset()

@@ -267,6 +267,9 @@ func TestServersThatLoseTheNewestChanges(t *testing.T) {
 	}
 	n.start()
 	expectCount(t, b, 1)
+	if event := receive(t, "the loss", events); !event.Lost {
+		t.Errorf("told %+v, want the loss", event)
+	}
 	rev = swap(t, a, key(1), rev, engines.Value{State: []byte("z"), Used: today, Wake: today})
 	if rev >= lost {
 		t.Fatalf("revision %d, lost %d: nothing was lost", rev, lost)

@@ -170,7 +170,7 @@ func (e *Engine) checkLog(ctx context.Context, key engines.Key, log string) erro
 	}
 	room := log[len(e.logs.rooms):strings.LastIndexByte(log, '.')]
 	if newest.last() < reached {
-		e.announce(&nats.Msg{Subject: e.prefix + "." + lostToken + "." + room})
+		e.announceLoss(room)
 	}
 	if newest.seq == 0 {
 		return nil

@@ -314,13 +314,17 @@ func (h *hearing) know(key engines.Key, rev uint64) {
 }
 
 // forget notes that there are no revisions above one any more: they will be those of other
-// changes.
-func (h *hearing) forget(last uint64) {
+// changes. It returns the rooms that have lost some.
+func (h *hearing) forget(last uint64) (lost []engines.Key) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, l := range h.rooms {
-		l.told = min(l.told, last)
+	for key, l := range h.rooms {
+		if l.told > last {
+			l.told = last
+			lost = append(lost, key)
+		}
 	}
+	return lost
 }
 
 // tell tells an event to those that want to hear of the room, unless it is a change that they
@@ -449,6 +453,18 @@ func (e *Engine) announceChange(key engines.Key, rev uint64) {
 		return
 	}
 	e.announce(&nats.Msg{Subject: subject, Header: nats.Header{jetstream.SequenceHeader: {strconv.FormatUint(rev, 10)}}})
+}
+
+// announceLossOf has it told that a room has lost changes.
+func (e *Engine) announceLossOf(key engines.Key) {
+	if room, err := subjectOf("", key); err == nil {
+		e.announceLoss(room)
+	}
+}
+
+// announceLoss is announceLossOf for the subject of a room.
+func (e *Engine) announceLoss(room string) {
+	e.announce(&nats.Msg{Subject: e.prefix + "." + lostToken + "." + room})
 }
 
 // announce has something told as if it had just arrived. It waits until it is told.
