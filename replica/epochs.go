@@ -11,7 +11,7 @@ import (
 )
 
 // epochs gives rooms that are not stored their epochs. Nothing is kept of such a
-// room, and yet everybody who looks at it is shown the same epoch, through reloads
+// room, and yet everybody who looks at it here is shown the same epoch, through reloads
 // and whether or not it has left memory meanwhile: the epoch is a keyed hash of the
 // room's name, with a secret of the process. Under that epoch the room is stored.
 //

@@ -59,8 +59,8 @@ func (o *outside) noteStored(s *Shared, told uint64) {
 }
 
 // watchHeld sees to it that what is held back is told when it is time. Until then the room
-// stays in memory. What is due already is told by the one that HasNews was called for. mu is
-// held.
+// stays in memory. What is due already is mostly told by the one that HasNews was called for: it
+// is looked at again a little later. mu is held.
 func (r *Room) watchHeld() {
 	o := r.outside
 	if len(o.held.events) == 0 || o.held.watching {
@@ -68,7 +68,7 @@ func (r *Room) watchHeld() {
 	}
 	wait := time.Until(o.heldUntil())
 	if wait <= 0 {
-		return
+		wait = time.Second
 	}
 	o.held.watching = true
 	r.Retain()

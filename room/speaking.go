@@ -49,7 +49,7 @@ type speaker struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	waiting  []speech
-	size     int // bytes of what waits
+	size     int // bytes of what waits, or is being said
 	speaking bool
 
 	failed bool // the last try has; owned by the one that speaks
@@ -108,7 +108,9 @@ func (s *Shared) speak(sp speech) {
 func (s *Shared) speakOn() {
 	for all := s.speaker.next(); len(all) > 0; all = s.speaker.next() {
 		for _, sp := range all {
-			if err := s.say(sp); err != nil {
+			err := s.say(sp)
+			s.speaker.spoken(sp)
+			if err != nil {
 				s.lost(sp, err)
 				continue
 			}
@@ -117,11 +119,18 @@ func (s *Shared) speakOn() {
 	}
 }
 
+// spoken makes room for others.
+func (k *speaker) spoken(sp speech) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.size -= sp.relay.Size()
+}
+
 // next takes what waits. Without anything it ends the speaking.
 func (k *speaker) next() (all []speech) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	all, k.waiting, k.size = k.waiting, nil, 0
+	all, k.waiting = k.waiting, nil
 	k.speaking = len(all) > 0
 	return all
 }

@@ -176,7 +176,7 @@ var errStuck = errors.New("the socket stopped taking what it had room for")
 // hasRoom reports whether a write would not wait. It may be called concurrently.
 func (l *tlsLink) hasRoom() (has bool) {
 	_ = l.raw.Control(func(fd uintptr) { // fails if it is closed
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0) //nolint:gosec // descriptors are small
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
 		has = n > 0 && err == nil
 	})
 	return has
