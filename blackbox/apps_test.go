@@ -39,7 +39,7 @@ const appsConfig = `
 		app meter {
 			value power.watts
 			key id
-			window 5s
+			window 15s
 			latest
 			alert high each last above 900 {
 				clear 850
@@ -262,8 +262,8 @@ func TestSumInJSON(t *testing.T) {
 	text.expect("3.5")
 }
 
-// A machine over WebSocket and one over POST, a screen and an event stream; and after five
-// seconds without a reading all that was known is gone.
+// A machine over WebSocket and one over POST, a screen and an event stream; and after
+// fifteen seconds without a reading all that was known is gone.
 func TestMeter(t *testing.T) {
 	s := start(t, appsConfig)
 	machine, screen, stream := s.dial(t, "/power/hall"), s.dial(t, "/power/hall"), s.events(t, "/power/hall")

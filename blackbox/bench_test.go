@@ -56,7 +56,7 @@ func TestBenchCommand(t *testing.T) {
 func TestBenchOfASumNeedsTheID(t *testing.T) {
 	s := start(t, connectConfig)
 	const numbered = `{"value":1,"id":"{id}"}`
-	m, got := s.bench(t, "/sum/unmatched", "--message", numbered, "--rate", "50", "--wait", "100ms")
+	m, got := s.bench(t, "/sum/unmatched", "--message", numbered, "--rate", "50", "--wait", "5s")
 	if got.status != 1 || m.Messages.Answered != 0 || m.Messages.Others == 0 || !strings.Contains(strings.Join(m.Notes, "\n"), "--message with {id}") {
 		t.Errorf("%+v", got)
 	}

@@ -19,7 +19,7 @@ END
 	websocket /room {
 		app broadcast
 		room {query.name}
-		ping 200ms 1500ms
+		ping 200ms 10s
 	}
 	websocket /watch {
 		app broadcast
@@ -41,7 +41,7 @@ localhost:TLSPORT {
 
 // soon is far more than ping and timeout of /room take, and less than anything
 // else would.
-const soon = 12 * time.Second
+const soon = 30 * time.Second
 
 // Clients whose network has swallowed everything since, with no word of an end,
 // are cut, whether something is being sent to them or not. Who answers is not.

@@ -19,6 +19,7 @@ func TestKilledClients(t *testing.T) {
 		websocket /sum {
 			app sum
 			room {path}
+			ping off
 		}
 	}`)
 	sender, watcher := s.connect(t), s.connect(t)

@@ -52,7 +52,7 @@ func history(writers []*writer) (all []porcupine.Operation) {
 // after the other.
 func isLinear(t *testing.T, room string, writers []*writer) {
 	t.Helper()
-	if result := porcupine.CheckOperationsTimeout(sumModel, history(writers), patience); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(sumModel, history(writers), 5*patience); result != porcupine.Ok {
 		t.Errorf("%s: the history is %s", room, result)
 	}
 }

@@ -265,10 +265,13 @@ func TestABrowserWhoseServerForgets(t *testing.T) {
 	s := start(t, "GLOBAL\n websocket {\n engine memory\n }\nEND\n"+clientConfig)
 	c := newCutter(t, s)
 	w := c.enter(t, c.page(t), "/sum/forgets", "{}")
-	w.run(`room.send(5).then(() => room.send(5)).then(() => "")`)
+	w.run(`room.send(5).then(() => room.send(5)).then(() => {
+		window.ended = new Promise(done => room.addEventListener("status", done, {once: true}));
+		return "";
+	})`)
 	s.kill(t)
 	s.again(t)
-	if got := w.run(`opened().then(() => Promise.all([room.send(1), room.send(1)])).then(all => all.map(({total}) => total).join(" "))`); got != "1 2" {
+	if got := w.run(`ended.then(opened).then(() => Promise.all([room.send(1), room.send(1)])).then(all => all.map(({total}) => total).join(" "))`); got != "1 2" {
 		t.Errorf("counted to %s", got)
 	}
 }

@@ -43,8 +43,8 @@ func newRun(p plan, dial func(context.Context) (*websocket.Conn, error)) *run {
 // measured by then. The error means that nothing could be measured.
 func (r *run) do(ctx context.Context) (*Report, error) {
 	r.connect(ctx)
-	defer r.close()
 	if err := ctx.Err(); err != nil {
+		r.close()
 		return nil, errors.New("interrupted before all connections were there")
 	}
 	if len(r.conns) == 0 {
@@ -52,6 +52,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	}
 	sending := r.load(ctx)
 	r.await(r.patience(ctx))
+	r.close() // what is on its way to others comes before the answers to that
 	return newReport(r, sending), nil
 }
 
