@@ -25,6 +25,6 @@ func TestContract(t *testing.T) {
 func TestContractInACluster(t *testing.T) {
 	urls := startCluster(t).urls()
 	enginestest.Run(t, func(*testing.T) engines.Opener {
-		return &Opener{URLs: urls, Bucket: newBucket(), Replicas: 3}
+		return settlingOpener{&Opener{URLs: urls, Bucket: newBucket(), Replicas: 3}}
 	})
 }
