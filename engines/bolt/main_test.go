@@ -20,6 +20,7 @@ import (
 
 // The test binary is also the process that writes, is killed, or holds a file.
 func TestMain(m *testing.M) {
+	compactTimeout = patience // disks of tests may be slow
 	if mode := os.Getenv("BOLT_TEST_CHILD"); mode != "" {
 		child(mode, os.Getenv("BOLT_TEST_FILE"))
 		return
