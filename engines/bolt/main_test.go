@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	"go.uber.org/goleak"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/leaktest"
 )
 
 // The test binary is also the process that writes, is killed, or holds a file.
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		child(mode, os.Getenv("BOLT_TEST_FILE"))
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // patience bounds every wait.
