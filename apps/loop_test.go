@@ -16,10 +16,11 @@ import (
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/apps/appstest"
+	"github.com/caddyws/caddy-websocket/leaktest"
 )
 
 // No session outlives its room.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // lowerCase is the loop of dwebsocket's example.
 func lowerCase(_ context.Context, s *apps.Session) error {
@@ -329,7 +330,9 @@ func TestSessionsLeaveNoGoroutine(t *testing.T) {
 		clients[0].ExpectNothing()
 	})
 	running.Wait()
-	goleak.VerifyNone(t, before)
+	if err := leaktest.Find(before); err != nil {
+		t.Error(err)
+	}
 }
 
 // embedded is an app as its author writes it, with a Join of its own.

@@ -106,7 +106,7 @@ func (s *upgradeServer) dial(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	return conn
 }
 
@@ -128,7 +128,7 @@ func (s *upgradeServer) next(t *testing.T) *Upgraded {
 		return u
 	case err := <-s.failed:
 		t.Fatal("not upgraded:", err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("not upgraded")
 	}
 	return nil
@@ -143,7 +143,7 @@ func (s *upgradeServer) refusal(t *testing.T) error {
 	case u := <-s.upgraded:
 		u.Conn.Close()
 		t.Fatal("upgraded")
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("neither upgraded nor refused")
 	}
 	return nil
@@ -815,7 +815,7 @@ func TestUpgradeDoesNotKeepTheRequest(t *testing.T) {
 	conn := server.dial(t)
 	upgradeSend(t, conn, upgradeRequest("", "Sec-WebSocket-Protocol: json")+"early")
 	u := server.next(t)
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for range 2 {
 		waitUpgradeCollected(t, collected, deadline)
 	}
@@ -848,7 +848,7 @@ func TestUpgradeSpeaksWithGorillasClient(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			server := unstartedUpgradeServer(t, offer, nil)
-			dialer := websocket.Dialer{Subprotocols: []string{"soap", "json"}, EnableCompression: true, HandshakeTimeout: 10 * time.Second}
+			dialer := websocket.Dialer{Subprotocols: []string{"soap", "json"}, EnableCompression: true, HandshakeTimeout: time.Minute}
 			if scheme == "wss" {
 				server.StartTLS()
 				dialer.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig

@@ -124,9 +124,10 @@ func TestWhoHasSpokenIsHeardOnOtherNodes(t *testing.T) {
 // Binary messages stay so, and those of plain requests and of operators are heard, too, also
 // if the room is nowhere else.
 func TestMessagesFromOutsideAreHeardOnOtherNodes(t *testing.T) {
-	a, b, _ := nodes(t)
+	a, b, c := nodes(t)
 	ra, rb := hubtest.Route(new(broadcast.App)), hubtest.Route(new(broadcast.App))
 	there := b.Join(rb)
+	c.listening(t, 1)
 	if _, err := a.Hub.Ask(t.Context(), ra, room.Visitor{Room: "room"}, apps.Message{Data: []byte("\xff"), Binary: true}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -155,6 +156,7 @@ func TestWhatOthersCannotBeTold(t *testing.T) {
 	a.CountIn(counted, "common")
 	ra, rb := hubtest.Route(new(broadcast.App)), hubtest.Route(new(broadcast.App))
 	here, there := a.Join(ra), b.Join(rb)
+	c.listening(t, 2)
 	c.set(func() { c.broken = true })
 	here.Send("one", "two")
 	here.Expect("one", "two")
@@ -172,9 +174,10 @@ func TestWhatOthersCannotBeTold(t *testing.T) {
 
 // A message that the engine does not take is heard here only.
 func TestMessageTooLargeForOthers(t *testing.T) {
-	a, b, _ := nodes(t)
+	a, b, c := nodes(t)
 	ra, rb := hubtest.Route(new(broadcast.App)), hubtest.Route(new(broadcast.App))
 	here, there := a.Join(ra), b.Join(rb)
+	c.listening(t, 2)
 	large := strings.Repeat("x", 4<<10)
 	publish(t, a, "room", large, 1, nil)
 	publish(t, a, "elsewhere", large, 0, room.ErrTooLarge)

@@ -22,7 +22,7 @@ func TestLoopWithoutDescriptors(t *testing.T) {
 			l.close()
 			t.Errorf("a loop was made of %d descriptors", left)
 		}
-		if after := descriptors(t); after != before {
+		if after := descriptors(t); after > before { // fewer if an earlier test's end comes late
 			t.Errorf("%d descriptors, before it were %d", after, before)
 		}
 	}

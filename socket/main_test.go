@@ -3,11 +3,11 @@ package socket
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/caddyws/caddy-websocket/leaktest"
 )
 
 // Every goroutine that a test of this package leads to has ended at its end, but
 // for the loops, which the process keeps.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/caddyws/caddy-websocket/socket.(*loop).run"))
+	leaktest.Main(m, leaktest.IgnoreLoops())
 }

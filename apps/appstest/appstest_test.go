@@ -11,18 +11,17 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/apps/appstest"
 	"github.com/caddyws/caddy-websocket/apps/broadcast"
 	"github.com/caddyws/caddy-websocket/apps/echo"
 	"github.com/caddyws/caddy-websocket/apps/lowercase"
 	"github.com/caddyws/caddy-websocket/apps/sum"
+	"github.com/caddyws/caddy-websocket/leaktest"
 )
 
 // A room leaves no goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestEcho(t *testing.T) {
 	room := appstest.NewRoom(t, new(echo.App))
@@ -169,7 +168,7 @@ func TestFailuresTellWhatCame(t *testing.T) {
 		}, `expected "c", got "b"; before that: "a"`},
 		"nothing": {func(_ *appstest.Room, c *appstest.Client) {
 			c.Expect("a")
-		}, `expected "a", got nothing within 5s; before that: nothing`},
+		}, `expected "a", got nothing within 1m0s; before that: nothing`},
 		"close": {func(_ *appstest.Room, c *appstest.Client) {
 			c.Cut()
 			c.Expect("a")

@@ -16,9 +16,9 @@
 // the order of messages, what a panic does and what is committed when are those
 // of production.
 //
-// **A test never hangs**: what does not come within five seconds ends it, with
-// what came before. Everything works under testing/synctest too, where those
-// five seconds cost nothing. There a state that is to be woken (apps.Waker) is, when
+// **A test never hangs**: what does not come within a minute ends it, with
+// what came before. Everything works under testing/synctest too, where that
+// minute costs nothing. There a state that is to be woken (apps.Waker) is, when
 // the test has slept long enough:
 //
 //	synctest.Test(t, func(t *testing.T) {

@@ -32,7 +32,7 @@ import (
 )
 
 // patience bounds every wait.
-const patience = 5 * time.Second
+const patience = time.Minute
 
 // Room is one room of an app.
 type Room struct {

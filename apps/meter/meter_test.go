@@ -5,12 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/caddyws/caddy-websocket/apps/appstest"
+	"github.com/caddyws/caddy-websocket/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestReadingsAreFolded(t *testing.T) {
 	room := appstest.NewRoom(t, valid(t, ""))

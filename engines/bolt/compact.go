@@ -19,11 +19,11 @@ const (
 
 	// compactStep is how much is copied in one transaction, in bytes.
 	compactStep = 8 << 20
-
-	// compactTimeout is how long a compaction may take, for which Open waits. One that
-	// turns out to need more is given up earlier.
-	compactTimeout = 5 * time.Second
 )
+
+// compactTimeout is how long a compaction may take, for which Open waits. One that
+// turns out to need more is given up earlier. Only tests change it.
+var compactTimeout = 5 * time.Second
 
 // isWasteful reports whether the file is much larger than its content. It asks
 // right after opening: bbolt counts pages that transactions have freed since

@@ -13,18 +13,19 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	"go.uber.org/goleak"
 
 	"github.com/caddyws/caddy-websocket/engines"
+	"github.com/caddyws/caddy-websocket/leaktest"
 )
 
 // The test binary is also the process that writes, is killed, or holds a file.
 func TestMain(m *testing.M) {
+	compactTimeout = patience // disks of tests may be slow
 	if mode := os.Getenv("BOLT_TEST_CHILD"); mode != "" {
 		child(mode, os.Getenv("BOLT_TEST_FILE"))
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // patience bounds every wait.

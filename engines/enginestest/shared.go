@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,28 @@ func (s *subject) publish(e engines.Shared, key engines.Key, message string) {
 	}
 }
 
+// greet says something in a room until all hear it: servers of a cluster take a moment until
+// they know who listens. What is said later is heard by all.
+func (s *subject) greet(e engines.Shared, key engines.Key, all ...chan engines.Event) {
+	s.t.Helper()
+	for _, events := range all {
+		for end := time.Now().Add(patience); len(events) == 0; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				s.t.Fatal("nothing is told")
+			}
+			s.publish(e, key, "hello")
+		}
+	}
+	s.publish(e, key, "hello, last")
+	for _, events := range all {
+		for text := ""; text != "hello, last"; {
+			if text = string(s.hear(events).Message); !strings.HasPrefix(text, "hello") {
+				s.t.Fatalf("told %q before others say anything else", text)
+			}
+		}
+	}
+}
+
 func changeTold(t *testing.T, s *subject) {
 	other, _ := s.another()
 	events, cancel := s.listen(s.Engine.(engines.Shared), room)
@@ -121,6 +144,7 @@ func messagesTold(t *testing.T, s *subject) {
 	defer cancelFirst()
 	second, cancelSecond := s.listen(other, room)
 	defer cancelSecond()
+	s.greet(s.Engine.(engines.Shared), room, first, second)
 	for i := range 100 {
 		s.publish(s.Engine.(engines.Shared), room, fmt.Sprint("message ", i))
 	}
@@ -135,6 +159,7 @@ func messagesTold(t *testing.T, s *subject) {
 	if event := s.hear(first); event.Message == nil || len(event.Message) != 0 {
 		t.Errorf("an empty message is %v", event.Message)
 	}
+	s.greet(other, room, own)
 	s.publish(other, room, "back")
 	if event := s.hear(own); string(event.Message) != "back" {
 		t.Errorf("the publisher hears %q", event.Message)
@@ -148,6 +173,7 @@ func roomsApart(t *testing.T, s *subject) {
 	other, publisher := s.another()
 	events, cancel := s.listen(s.Engine.(engines.Shared), room)
 	defer cancel()
+	s.greet(publisher, room, events)
 	for _, key := range []engines.Key{next, {App: "sum"}, {App: "sum2", Room: room.Room}, {App: "sum", Room: room.Room + ".x"}, {App: "sum", Room: "*"}, {App: "sum", Room: ">"}} {
 		s.publish(publisher, key, "elsewhere")
 		if _, err := other.Swap(t.Context(), key, 0, value("elsewhere")); err != nil {
@@ -165,6 +191,7 @@ func cancelled(t *testing.T, s *subject) {
 	gone, cancelGone := s.listen(s.Engine.(engines.Shared), room)
 	events, cancel := s.listen(s.Engine.(engines.Shared), room)
 	defer cancel()
+	s.greet(other, room, gone, events)
 	cancelGone()
 	cancelGone()
 	s.publish(other, room, "x")

@@ -7,11 +7,11 @@ import (
 
 	"github.com/caddyws/caddy-websocket/engines"
 	"github.com/caddyws/caddy-websocket/engines/enginestest"
+	"github.com/caddyws/caddy-websocket/leaktest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/caddyws/caddy-websocket/socket.(*loop).run"),            // which live as long as the process
+	leaktest.Main(m, leaktest.IgnoreLoops(),
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats.go/jetstream.(*pullConsumer).fetch.func1")) // up to a second after its client has closed
 }
 
@@ -25,6 +25,6 @@ func TestContract(t *testing.T) {
 func TestContractInACluster(t *testing.T) {
 	urls := startCluster(t).urls()
 	enginestest.Run(t, func(*testing.T) engines.Opener {
-		return &Opener{URLs: urls, Bucket: newBucket(), Replicas: 3}
+		return settlingOpener{&Opener{URLs: urls, Bucket: newBucket(), Replicas: 3}}
 	})
 }

@@ -24,7 +24,7 @@ func pair(t *testing.T) (a, b *Engine) {
 
 func swap(t *testing.T, e *Engine, key engines.Key, rev uint64, v engines.Value) uint64 {
 	t.Helper()
-	now, err := e.Swap(bounded(t), key, rev, v)
+	now, err := settling{e}.Swap(bounded(t), key, rev, v)
 	if err != nil {
 		t.Fatal(err)
 	}

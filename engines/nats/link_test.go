@@ -227,8 +227,8 @@ func TestAnAnswerIsLostWithItsConnection(t *testing.T) {
 		outcome <- err
 	}()
 	eventually(t, "the request is sent", func() bool { return e.link.conn().Stats().OutMsgs > sent })
+	p.cut() // first, as the answer could come else
 	p.set(func() { p.deaf = false })
-	p.cut()
 	if err := <-outcome; !errors.Is(err, errLost) || errors.Is(err, engines.ErrRefused) {
 		t.Errorf("it ends with %v", err)
 	}

@@ -30,7 +30,7 @@ func appendTexts(t testing.TB, e *Engine, key engines.Key, after uint64, texts .
 	for _, text := range texts {
 		entries = append(entries, []byte(text))
 	}
-	if last, err := e.Append(bounded(t), key, life, after, entries); err != nil || last != after+uint64(len(texts)) {
+	if last, err := (settling{e}).Append(bounded(t), key, life, after, entries); err != nil || last != after+uint64(len(texts)) {
 		t.Fatalf("appending %q: %d, %v", texts, last, err)
 	}
 }
@@ -418,18 +418,28 @@ func TestManyLogsAreLookedUpTogether(t *testing.T) {
 	p := newProxy(t, s.Addr().String())
 	e := openEngine(t, &Opener{URLs: []string{p.url()}, Bucket: newBucket()})
 	logs := listened(t, e, 3*checkLimit, func(engines.Event) {})
+	conn, _ := connect(t, s.ClientURL())
+	requests, err := conn.SubscribeSync("$JS.API.STREAM.MSG.GET." + e.logs.name)
+	if err != nil || conn.Flush() != nil {
+		t.Fatal(err)
+	}
 	p.set(func() { p.deaf = true })
-	before := e.link.conn().Stats().OutMsgs
-	ctx, cancel := context.WithTimeout(t.Context(), 2*firstTimeout)
-	defer cancel()
-	if err := e.checkEach(ctx, logs); err == nil || len(logs) != 3*checkLimit {
+	ctx, cancel := context.WithCancel(t.Context())
+	outcome := make(chan error, 1)
+	go func() { outcome <- e.checkEach(ctx, logs) }()
+	for asked := make(map[string]bool); len(asked) < checkLimit; {
+		m, err := requests.NextMsg(patience)
+		if err != nil {
+			t.Fatalf("%d are asked for: %v", len(asked), err)
+		}
+		asked[string(m.Data)] = true
+	}
+	cancel()
+	if err := receive(t, "the end", outcome); err == nil || len(logs) != 3*checkLimit {
 		t.Errorf("%d are left, %v", len(logs), err)
 	}
-	if asked := e.link.conn().Stats().OutMsgs - before; asked < checkLimit {
-		t.Errorf("%d were asked for", asked)
-	}
-	p.set(func() { p.deaf = false })
 	p.cut()
+	p.set(func() { p.deaf = false })
 	if err := e.checkEach(bounded(t), logs); err != nil || len(logs) > 0 {
 		t.Errorf("%d are left, %v", len(logs), err)
 	}

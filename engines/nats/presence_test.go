@@ -41,8 +41,21 @@ func knows(t *testing.T, c *hubtest.Client, count int) {
 
 // Connections to NATS on which everything is lost from some moment on, at different times after
 // the nodes were heard last, are replaced so soon that nobody has left meanwhile, as far as
-// members are told, on whichever node.
+// members are told, on whichever node. A machine that is too busy to do that in time, as seen
+// here, may try again.
 func TestNobodyLeavesOverADeadConnection(t *testing.T) {
+	for range 3 {
+		if loseConnections(t) {
+			return
+		}
+	}
+	t.Error("connections are replaced too late")
+}
+
+// loseConnections reports whether all connections were replaced in time, and then expects that
+// nobody has left.
+func loseConnections(t *testing.T) (inTime bool) {
+	t.Helper()
 	s := startServer(t, serverOptions(t))
 	bucket := newBucket()
 	near := hubtest.New(t, openEngine(t, &Opener{URLs: []string{s.ClientURL()}, Bucket: bucket}))
@@ -59,10 +72,16 @@ func TestNobodyLeavesOverADeadConnection(t *testing.T) {
 	for _, c := range all {
 		knows(t, c, len(all))
 	}
-	begun := time.Now()
-	for _, p := range links {
-		before := p.freeze()
-		defer eventually(t, "another connection", func() bool { return p.connections() > before })
+	begun, before := time.Now(), make([]int, len(links))
+	for i, p := range links {
+		before[i] = p.freeze()
+	}
+	for i, p := range links {
+		eventually(t, "another connection", func() bool { return p.connections() > before[i] })
+	}
+	if took := time.Since(begun); took > presence.Lifetime-presence.Renewal {
+		t.Logf("connections are replaced after %v", took)
+		return false
 	}
 	time.Sleep(time.Until(begun.Add(presence.Lifetime + time.Second))) // until when somebody could be missed
 	all = append(all, enter(near, rt, "last"))
@@ -72,4 +91,5 @@ func TestNobodyLeavesOverADeadConnection(t *testing.T) {
 			t.Errorf("member %d is told %s, %v", i, got, err)
 		}
 	}
+	return true
 }

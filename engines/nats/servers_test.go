@@ -48,7 +48,11 @@ func TestServersTellHowTheyStore(t *testing.T) {
 	for interval, always := range map[string]bool{"always": true, "2m": false} {
 		s := configured(t, fmt.Sprintf(accounts, t.TempDir(), interval))
 		e := openEngine(t, &Opener{URLs: []string{"nats://app:app@" + s.Addr().String()}, Bucket: newBucket()})
-		all := askServers(bounded(t), e.link.conn())
+		var all []serverStatus
+		eventually(t, "the server answers in time", func() bool {
+			all = askServers(bounded(t), e.link.conn())
+			return len(all) > 0
+		})
 		if len(all) != 1 || all[0].Server.Name != "careful" || all[0].Status.JetStream == nil || all[0].Status.JetStream.Config.SyncAlways != always {
 			t.Errorf("%s: %+v", interval, all)
 		}

@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -33,16 +34,21 @@ func subscribeIf(t *testing.T, e *Engine, key engines.Key, wanted func(engines.E
 	events := make(chan engines.Event, 1000)
 	ctx, end := context.WithTimeout(t.Context(), patience)
 	defer end()
-	cancel, err := e.Subscribe(ctx, key, func(event engines.Event) {
-		if wanted(event) {
-			events <- event
+	for {
+		cancel, err := e.Subscribe(ctx, key, func(event engines.Event) {
+			if wanted(event) {
+				events <- event
+			}
+		})
+		switch late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errAway); {
+		case err == nil:
+			t.Cleanup(cancel)
+			return events
+		case !late || ctx.Err() != nil:
+			t.Error(err) // also in a goroutine of a test
+			return events
 		}
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	t.Cleanup(cancel)
-	return events
 }
 
 // All that hear of rooms are told when the connection ends, and when there is another one.

@@ -72,33 +72,35 @@ func TestFarNodesGetTheirTurn(t *testing.T) {
 // A node that has its turn and does not use it holds up the others for a moment only, and not
 // after it has used it. Of two that ask the one that needs more is first.
 func TestTurnsEnd(t *testing.T) {
-	h := newHearing()
-	h.rooms[key(1)] = &listeners{}
-	ctx := bounded(t)
-	for _, room := range []int{1, 2} {
-		h.yield(ctx, key(room), 0)
-	}
-	h.giveTurn(key(2), "nobody", time.Hour)
-	h.giveTurn(key(1), "far", longestTurn)
-	first := h.turnOver(key(1))
-	h.giveTurn(key(1), "near", longestTurn/2)
-	h.endTurnOf(key(1), "near")
-	if over := h.turnOver(key(1)); over == nil || over != first {
-		t.Error("the one that needs more has lost its turn")
-	}
-	h.giveTurn(key(1), "farther", 2*longestTurn)
-	receive(t, "the end of the first turn", first)
-	h.yield(ctx, key(1), 0) // ends with the time of the turn
-	if h.turnOver(key(1)) != nil {
-		t.Error("the turn is not over")
-	}
-	h.giveTurn(key(1), "far", time.Hour)
-	over := h.turnOver(key(1))
-	h.endTurnOf(key(1), "far")
-	receive(t, "the end of the turn", over)
-	if ctx.Err() != nil {
-		t.Error("turns last too long")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHearing()
+		h.rooms[key(1)] = &listeners{}
+		ctx := bounded(t)
+		for _, room := range []int{1, 2} {
+			h.yield(ctx, key(room), 0)
+		}
+		h.giveTurn(key(2), "nobody", time.Hour)
+		h.giveTurn(key(1), "far", longestTurn)
+		first := h.turnOver(key(1))
+		h.giveTurn(key(1), "near", longestTurn/2)
+		h.endTurnOf(key(1), "near")
+		if over := h.turnOver(key(1)); over == nil || over != first {
+			t.Error("the one that needs more has lost its turn")
+		}
+		h.giveTurn(key(1), "farther", 2*longestTurn)
+		receive(t, "the end of the first turn", first)
+		h.yield(ctx, key(1), 0) // ends with the time of the turn
+		if h.turnOver(key(1)) != nil {
+			t.Error("the turn is not over")
+		}
+		h.giveTurn(key(1), "far", time.Hour)
+		over := h.turnOver(key(1))
+		h.endTurnOf(key(1), "far")
+		receive(t, "the end of the turn", over)
+		if ctx.Err() != nil {
+			t.Error("turns last too long")
+		}
+	})
 }
 
 // What another node has changed in its turn is not tried to be changed from the state before:
