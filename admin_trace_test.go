@@ -28,23 +28,20 @@ type traced struct {
 // trace begins a trace.
 func (s *server) trace(query string) *traced {
 	s.t.Helper()
-	client := http.Client{Transport: &http.Transport{
+	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.dir, "admin.sock"))
 		},
-	}}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	s.t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://caddy/websocket/trace?"+query, nil)
+	}
+	r, err := http.NewRequest(http.MethodGet, "http://caddy/websocket/trace?"+query, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	answer, err := client.Do(r)
+	answer, err := roundTrip(s.t, transport, r)
 	if err != nil || answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "text/event-stream" {
 		s.t.Fatal(answer, err)
 	}
-	s.t.Cleanup(func() { answer.Body.Close() })
 	tr := &traced{s.t, bufio.NewReader(answer.Body), func() { answer.Body.Close() }}
 	tr.line(":")
 	tr.line("")

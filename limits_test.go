@@ -2,7 +2,6 @@ package caddyws
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -70,18 +69,15 @@ func (s *server) dialSoon(path string, headers ...string) *client {
 // listen opens an event stream.
 func (s *server) listen(path string) *http.Response {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	s.t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost:%d%s", s.Port, path), nil)
+	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://localhost:%d%s", s.Port, path), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/event-stream")
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	answer, err := roundTrip(s.t, &http.Transport{DisableKeepAlives: true}, r)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		s.t.Fatalf("following %s: %v, %v", path, answer, err)
 	}
-	s.t.Cleanup(func() { answer.Body.Close() })
 	return answer
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -46,14 +47,24 @@ type server struct {
 // CERTIFICATE is a file with a certificate for localhost and its key.
 func start(t *testing.T, config string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), Port: freePort(t), TLSPort: freePort(t), OtherPort: freePort(t)}
+	s := &server{t: t, dir: t.TempDir()}
 	t.Setenv("XDG_DATA_HOME", s.dir)
 	t.Cleanup(s.stop)
 	s.writeCertificate(t)
-	logged.reset()
-	s.load(config)
-	s.reloading = false
-	return s
+	for range 5 {
+		ports := freePorts(3)
+		s.Port, s.TLSPort, s.OtherPort = ports[0], ports[1], ports[2]
+		logged.reset()
+		err := caddy.Load(s.json(config), true)
+		if err == nil {
+			return s
+		}
+		if !strings.Contains(err.Error(), "address already in use") {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("there is no free port")
+	return nil
 }
 
 // stop ends Caddy and waits until nothing of this module runs any more.
@@ -154,15 +165,17 @@ func (s *server) admin(method, path, contentType, body string) (int, string) {
 	return answer.StatusCode, string(text)
 }
 
-// freePort returns a port that was free a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePorts returns ports that were free a moment ago, none of which is given to outgoing
+// connections.
+func freePorts(n int) (ports []int) {
+	for len(ports) < n {
+		port := 10_000 + rand.IntN(22_768)
+		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+			defer l.Close()
+			ports = append(ports, port)
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return ports
 }
 
 // dialer connects to the server whatever the host of the URL.
@@ -217,8 +230,19 @@ func (s *server) tryDial(path string, headers ...string) (*client, *http.Respons
 
 func (s *server) adopt(conn *websocket.Conn, answer *http.Response) *client {
 	s.t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(patience))
 	return &client{s.t, conn, answer}
+}
+
+// ReadMessage reads the next message, which may take as long as any other.
+func (c *client) ReadMessage() (kind int, message []byte, err error) {
+	c.SetReadDeadline(time.Now().Add(patience))
+	return c.Conn.ReadMessage()
+}
+
+// ReadJSON is ReadMessage of JSON.
+func (c *client) ReadJSON(v any) error {
+	c.SetReadDeadline(time.Now().Add(patience))
+	return c.Conn.ReadJSON(v)
 }
 
 func (c *client) send(text string) {
@@ -253,6 +277,32 @@ func (c *client) expectClose(code int) {
 	if !websocket.IsCloseError(err, code) {
 		c.t.Fatalf("got %q, %v, want the end with %d", got, err, code)
 	}
+}
+
+// roundTrip sends a request. The wait for the answer is bounded, and each for more of it.
+func roundTrip(t *testing.T, transport http.RoundTripper, r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	t.Cleanup(cancel)
+	late := time.AfterFunc(patience, cancel)
+	defer late.Stop()
+	answer, err := transport.RoundTrip(r.WithContext(ctx))
+	if err == nil {
+		t.Cleanup(func() { answer.Body.Close() })
+		answer.Body = &body{answer.Body, late}
+	}
+	return answer, err
+}
+
+// body is one whose reads may each take a time.
+type body struct {
+	io.ReadCloser
+	late *time.Timer
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.late.Reset(patience)
+	defer b.late.Stop()
+	return b.ReadCloser.Read(p)
 }
 
 // raw sends a request as it is and returns the answer with its body.

@@ -1,7 +1,6 @@
 package caddyws
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -26,21 +25,20 @@ func startNATS(t *testing.T, port int) {
 	}
 }
 
-// over returns a configuration whose rooms are kept in a bucket of NATS.
-func over(port int, option string) string {
-	return fmt.Sprintf("GLOBAL websocket {\n engine nats nats://127.0.0.1:%d {\n%s\n}\n}\nEND\n%s", port, option, total("{message}"))
+// over returns a configuration whose rooms are kept in a bucket of NATS, on OTHERPORT.
+func over(option string) string {
+	return "GLOBAL websocket {\n engine nats nats://127.0.0.1:OTHERPORT {\n" + option + "\n}\n}\nEND\n" + total("{message}")
 }
 
 // Caddy starts without NATS, and rooms that keep something answer 503 until it is there. A
 // configuration that requires it is not loaded.
 func TestCaddyStartsWithoutNATS(t *testing.T) {
-	port := freePort(t)
-	s := start(t, over(port, ""))
+	s := start(t, over(""))
 	s.dial("/chat").ask("hello", "hello")
 	s.refuses("/sum", http.StatusServiceUnavailable)
-	s.loadFails(s.json(over(port, "required")), "NATS")
+	s.loadFails(s.json(over("required")), "NATS")
 	s.dial("/chat").ask("hello", "hello")
-	startNATS(t, port)
+	startNATS(t, s.OtherPort)
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		answer, body := s.request(http.MethodPost, "/sum", "5")
 		if answer.StatusCode == http.StatusOK {
@@ -51,8 +49,8 @@ func TestCaddyStartsWithoutNATS(t *testing.T) {
 		}
 	}
 	s.dial("/sum").ask("1", "6")
-	s.load(over(port, "bucket other\nrequired"))
+	s.load(over("bucket other\nrequired"))
 	s.dial("/sum").ask("1", "1")
-	s.load(over(port, "required"))
+	s.load(over("required"))
 	s.dial("/sum").ask("1", "7")
 }

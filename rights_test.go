@@ -2,7 +2,6 @@ package caddyws
 
 import (
 	"bufio"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -105,19 +104,16 @@ func carol(until string) visitor { return visitor{"carol", until} }
 // ask sends a plain request to /score.
 func (v version) ask(t *testing.T, who visitor, method, query, body, accept string) *http.Response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, method, v.site+"/score"+query, strings.NewReader(body))
+	r, err := http.NewRequest(method, v.site+"/score"+query, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header = who.header()
 	r.Header.Set("Accept", accept)
-	answer, err := v.transport.RoundTrip(r)
+	answer, err := roundTrip(t, v.transport, r)
 	if err != nil {
 		t.Fatalf("%s of %s over HTTP/%d: %v", method, who.user, v.major, err)
 	}
-	t.Cleanup(func() { answer.Body.Close() })
 	if answer.ProtoMajor != v.major {
 		t.Errorf("answered over %s", answer.Proto)
 	}

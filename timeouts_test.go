@@ -2,7 +2,6 @@ package caddyws
 
 import (
 	"bufio"
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -137,18 +136,15 @@ func (s *server) followers() (all []*follower) {
 
 func (s *server) followOver(transport http.RoundTripper, url string, major int) *follower {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	s.t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/event-stream")
-	answer, err := transport.RoundTrip(r)
+	answer, err := roundTrip(s.t, transport, r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { answer.Body.Close() })
 	if answer.StatusCode != http.StatusOK || answer.ProtoMajor != major {
 		s.t.Fatalf("answered %d over %s", answer.StatusCode, answer.Proto)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -126,11 +127,15 @@ func (s *server) stop() {
 	_ = s.out.Close() // the server has ended
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // for a moment
-	if err != nil {
-		return "", err
+// freeAddress has a port that is not given to outgoing connections.
+func freeAddress() (addr string, err error) {
+	for range 100 {
+		var l net.Listener
+		addr = fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(22_768))
+		if l, err = net.Listen("tcp", addr); err == nil { //nolint:noctx // for a moment
+			_ = l.Close() // nothing is left to be done
+			return addr, nil
+		}
 	}
-	defer func() { _ = l.Close() }() // nothing is left to be done
-	return l.Addr().String(), nil
+	return "", err
 }

@@ -64,7 +64,6 @@ type witness struct {
 func newWitness(t *testing.T, s *server, i int) *witness {
 	t.Helper()
 	w := &witness{server: s, quiet: "/sum/quiet" + strconv.Itoa(i), talker: s.dial(t, "/chat")}
-	w.talker.SetReadDeadline(time.Time{})
 	s.dial(t, w.quiet)
 	s.dial(t, hotRoom)
 	w.leftovers = s.leftovers(t)
@@ -163,7 +162,7 @@ func (w *witness) talks(text string) error {
 		return err
 	}
 	for {
-		_, heard, err := w.talker.ReadMessage()
+		_, heard, err := w.talker.Conn.ReadMessage()
 		if err != nil || string(heard) == text {
 			return err
 		}

@@ -76,10 +76,7 @@ func (c *speaker) speak(each int) error {
 func (c *speaker) listen(speakers, each int) error {
 	heard := make([]int, speakers)
 	defer close(c.done)
-	for i := range speakers * each {
-		if i%ahead == 0 {
-			c.SetDeadline(time.Now().Add(patience))
-		}
+	for range speakers * each {
 		f, err := readFrame(c.r)
 		if err != nil {
 			return fmt.Errorf("heard %v: %w", heard, err)

@@ -42,10 +42,12 @@ var plain = &http.Client{
 }
 
 // open sends a request and returns the response, whose body ends with the test.
+// Only the wait for it is bounded.
 func open(t *testing.T, client *http.Client, method, url, body string, header []string) *http.Response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
+	defer time.AfterFunc(patience, cancel).Stop()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +66,7 @@ func ask(t *testing.T, client *http.Client, method, url, body string, header ...
 	t.Helper()
 	response := open(t, client, method, url, body, header)
 	defer response.Body.Close()
+	defer time.AfterFunc(patience, func() { response.Body.Close() }).Stop()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +100,8 @@ func (s *server) shows(t *testing.T, path, want string) {
 type client struct {
 	t *testing.T
 	*websocket.Conn
-	answer *http.Response
+	answer   *http.Response
+	patience time.Duration // with each message
 }
 
 // dial connects to a path, with headers "Name: value".
@@ -123,8 +127,19 @@ func dialWith(t *testing.T, d *websocket.Dialer, url string, header ...string) *
 		t.Fatalf("connecting to %s: %v, %+v", url, err, response)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(patience))
-	return &client{t, conn, response}
+	return &client{t, conn, response, patience}
+}
+
+// ReadMessage reads the next message, which may take as long as any other.
+func (c *client) ReadMessage() (kind int, message []byte, err error) {
+	c.SetReadDeadline(time.Now().Add(c.patience))
+	return c.Conn.ReadMessage()
+}
+
+// ReadJSON is ReadMessage of JSON.
+func (c *client) ReadJSON(v any) error {
+	c.SetReadDeadline(time.Now().Add(c.patience))
+	return c.Conn.ReadJSON(v)
 }
 
 // send sends text messages in one write, however many.
@@ -178,14 +193,30 @@ func (c *client) expectClose(code int) {
 // socket is a connection over which tests write bytes as they please.
 type socket struct {
 	t *testing.T
-	net.Conn
+	*patient
 	r *bufio.Reader
 }
 
 func adopt(t *testing.T, conn net.Conn) *socket {
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	return &socket{t, conn, bufio.NewReader(conn)}
+	p := &patient{conn, patience}
+	return &socket{t, p, bufio.NewReader(p)}
+}
+
+// patient is a connection whose reads and writes may each take a time.
+type patient struct {
+	net.Conn
+	within time.Duration
+}
+
+func (c *patient) Read(p []byte) (int, error) {
+	c.SetReadDeadline(time.Now().Add(c.within))
+	return c.Conn.Read(p)
+}
+
+func (c *patient) Write(p []byte) (int, error) {
+	c.SetWriteDeadline(time.Now().Add(c.within))
+	return c.Conn.Write(p)
 }
 
 // connect opens a plain TCP connection.
@@ -290,6 +321,7 @@ func (e *stream) line() (string, error) {
 
 // read returns the next event. Unlike a browser it counts comments.
 func (e *stream) read() (event, error) {
+	defer time.AfterFunc(patience, func() { e.response.Body.Close() }).Stop()
 	var data []string
 	var name string
 	for {

@@ -117,7 +117,7 @@ func follower(ctx context.Context, address string) (func() (seen, error), func()
 		response.Body.Close()
 		return nil, nil, fmt.Errorf("following: %s", response.Status)
 	}
-	stream := &stream{r: bufio.NewReader(response.Body)}
+	stream := &stream{response: response, r: bufio.NewReader(response.Body)}
 	return func() (seen, error) {
 		e, err := stream.read()
 		if err != nil {

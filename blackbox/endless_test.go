@@ -189,15 +189,16 @@ func TestRequestsWithoutAnEnd(t *testing.T) {
 func (c *socket) dribble(beginning string) string {
 	io.WriteString(c, beginning)
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-		if _, err := c.r.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.within = 50 * time.Millisecond
+		_, err := c.r.Peek(1)
+		c.within = patience
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
 		}
 		if strings.HasSuffix(beginning, ": ") {
 			io.WriteString(c, "x")
 		}
 	}
-	c.SetReadDeadline(time.Now().Add(patience))
 	a, err := c.tryResponse()
 	switch {
 	case err == nil:

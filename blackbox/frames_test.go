@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -301,10 +302,11 @@ func TestSilentClientsArePinged(t *testing.T) {
 	if f := c.frame(); f.op != opPing {
 		t.Fatalf("got %q, want a ping", show(f))
 	}
+	defer time.AfterFunc(patience, func() { c.Close() }).Stop()
 	for {
 		f, err := readFrame(c.r)
 		if err != nil {
-			break // cut, at the latest by the deadline of adopt
+			break // cut
 		}
 		if f.op == opText {
 			t.Fatalf("got %q", show(f))

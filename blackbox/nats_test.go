@@ -57,7 +57,7 @@ func beNATS(spec string) {
 // startNATS starts so many servers, of one cluster if they are several.
 func startNATS(t *testing.T, n int) (all []*natsServer) {
 	t.Helper()
-	ports := freePorts(t, 2*n)
+	ports := freePorts(2 * n)
 	var routes []string
 	for _, port := range ports[n:] {
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))

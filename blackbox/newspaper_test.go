@@ -252,7 +252,7 @@ func byEvents(r *subscriber) error {
 	}
 	begun := r.at
 	r.waits.begin("events of " + request.Host)
-	for e := (&stream{t: r.paper.t, r: bufio.NewReader(answer.Body)}); ; {
+	for e := (&stream{t: r.paper.t, response: answer, r: bufio.NewReader(answer.Body)}); ; {
 		got, err := e.read()
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ func TestPresenceOverNodes(t *testing.T) {
 	config := nodePresence(startNATS(t, 1))
 	a, b, c := start(t, config), start(t, config), start(t, config)
 	ann := a.follows(t, "/patient/a", basicAuth("ann", "secret"))
-	ann.client.SetReadDeadline(time.Now().Add(2 * patience))
+	ann.client.patience = 2 * patience
 	b.dial(t, "/patient/a", basicAuth("ann", "secret"))
 	b.dial(t, "/patient/a", basicAuth("bob", "secret"))
 	guest := b.follows(t, "/patient/a")

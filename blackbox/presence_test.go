@@ -278,7 +278,7 @@ type exodus struct {
 // watch follows who leaves until nobody else is there.
 func (c *crowd) watch() (e exodus) {
 	begun := time.Now()
-	c.client.SetReadDeadline(begun.Add(3 * patience))
+	c.client.patience = 3 * patience
 	for c.count > 1 {
 		p, err := c.listen()
 		if err != nil || len(p.Joined) > 0 {

@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -158,7 +159,7 @@ func tryStart(t *testing.T, config string) *server {
 // prepare makes all that Caddy needs to be run.
 func prepare(t *testing.T, config string) *server {
 	t.Helper()
-	ports := freePorts(t, 3)
+	ports := freePorts(3)
 	s := &server{t: t, dir: t.TempDir(), Port: ports[0], TLSPort: ports[1], OtherPort: ports[2]}
 	s.configure(t, config)
 	return s
@@ -277,16 +278,15 @@ func (s *server) checkLog() {
 	}
 }
 
-// freePorts returns ports that were free a moment ago.
-func freePorts(t *testing.T, n int) (ports []int) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", ":0")
-		if err != nil {
-			t.Fatal(err)
+// freePorts returns ports that were free a moment ago, none of which is given to outgoing
+// connections.
+func freePorts(n int) (ports []int) {
+	for len(ports) < n {
+		port := 10_000 + rand.IntN(22_768)
+		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+			defer l.Close()
+			ports = append(ports, port)
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
 }

@@ -69,7 +69,6 @@ func (s *siege) bystand(t *testing.T) (stop func()) {
 
 // echo sends a message, which must come back.
 func (c *client) echo(message string) error {
-	c.SetReadDeadline(time.Now().Add(patience))
 	if _, err := c.NetConn().Write([]byte(text(message))); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (s *server) processorTime(t *testing.T) time.Duration {
 // delays measures how long a message takes to come back, until it is told to end.
 func (s *server) delays(t *testing.T, path string, pause time.Duration) (end func() []time.Duration) {
 	c := s.dial(t, path)
-	c.SetReadDeadline(time.Now().Add(3 * patience))
+	c.patience = 3 * patience
 	stop, all := make(chan struct{}), make(chan []time.Duration)
 	go func() {
 		var took []time.Duration
@@ -90,7 +90,7 @@ func (s *server) joinThrong(t *testing.T, path string, size, rate int) *throng {
 	var watcher *crowd
 	if path != "/silent/throng" {
 		watcher = s.follows(t, path)
-		watcher.client.SetReadDeadline(time.Now().Add(3 * patience))
+		watcher.client.patience = 3 * patience
 	}
 	before := s.processorTime(t)
 	g.process = exec.Command(os.Args[0])

@@ -341,7 +341,7 @@ func TestCloseWithoutAnAnswer(t *testing.T) {
 }
 
 func TestOpenWithoutAServer(t *testing.T) {
-	port := freePorts(t, 1)[0]
+	port := freePorts(1)[0]
 	o := &Opener{URLs: []string{fmt.Sprintf("nats://user:secret@127.0.0.1:%d", port)}, Bucket: newBucket()}
 	_, err := o.Open(bounded(t))
 	if !errors.Is(err, engines.ErrUnavailable) {

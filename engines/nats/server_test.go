@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -89,6 +90,9 @@ type node struct {
 }
 
 func newNode(t testing.TB, o *server.Options) *node {
+	if o.Port == -1 {
+		o.Port = freePorts(1)[0] // which it keeps
+	}
 	n := &node{t: t, options: o}
 	t.Cleanup(n.stop)
 	return n
@@ -97,9 +101,6 @@ func newNode(t testing.TB, o *server.Options) *node {
 func (n *node) start() {
 	n.t.Helper()
 	n.server = runServer(n.t, n.options.Clone())
-	if n.options.Port == -1 {
-		n.options.Port = n.server.Addr().(*net.TCPAddr).Port
-	}
 }
 
 func (n *node) stop() {
@@ -117,7 +118,7 @@ type cluster []*node
 // startCluster starts three servers and waits until JetStream has a leader.
 func startCluster(t testing.TB) cluster {
 	t.Helper()
-	ports, nodes := freePorts(t, 3), make(cluster, 3)
+	ports, nodes := freePorts(3), make(cluster, 3)
 	var routes []string
 	for _, port := range ports {
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
@@ -136,17 +137,15 @@ func startCluster(t testing.TB) cluster {
 	return nodes
 }
 
-// freePorts returns ports that nobody listens on. Servers of a cluster have to know those of
-// the others before they start.
-func freePorts(t testing.TB, n int) (ports []int) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+// freePorts returns ports that nobody listens on and that are not given to outgoing
+// connections. Servers of a cluster have to know those of the others before they start.
+func freePorts(n int) (ports []int) {
+	for len(ports) < n {
+		port := 10_000 + rand.IntN(22_768)
+		if l, err := net.Listen("tcp", fmt.Sprint(":", port)); err == nil {
+			defer l.Close()
+			ports = append(ports, port)
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
 }
