@@ -169,7 +169,7 @@ func (s *server) admin(method, path, contentType, body string) (int, string) {
 // connections.
 func freePorts(n int) (ports []int) {
 	for len(ports) < n {
-		port := 10_000 + rand.IntN(22_768)
+		port := 11_000 + rand.IntN(21_768)
 		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
 			defer l.Close()
 			ports = append(ports, port)

@@ -279,10 +279,10 @@ func (s *server) checkLog() {
 }
 
 // freePorts returns ports that were free a moment ago, none of which is given to outgoing
-// connections.
+// connections, or refused by browsers (10080).
 func freePorts(n int) (ports []int) {
 	for len(ports) < n {
-		port := 10_000 + rand.IntN(22_768)
+		port := 11_000 + rand.IntN(21_768)
 		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
 			defer l.Close()
 			ports = append(ports, port)

@@ -141,7 +141,7 @@ func startCluster(t testing.TB) cluster {
 // connections. Servers of a cluster have to know those of the others before they start.
 func freePorts(n int) (ports []int) {
 	for len(ports) < n {
-		port := 10_000 + rand.IntN(22_768)
+		port := 11_000 + rand.IntN(21_768)
 		if l, err := net.Listen("tcp", fmt.Sprint(":", port)); err == nil {
 			defer l.Close()
 			ports = append(ports, port)
