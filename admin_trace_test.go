@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -39,6 +42,9 @@ func (s *server) trace(query string) *traced {
 		s.t.Fatal(err)
 	}
 	answer, err := roundTrip(s.t, transport, r)
+	for end := time.Now().Add(patience); errors.Is(err, io.EOF) && time.Now().Before(end); {
+		answer, err = roundTrip(s.t, transport, r) // the endpoint of the configuration before had taken it
+	}
 	if err != nil || answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "text/event-stream" {
 		s.t.Fatal(answer, err)
 	}
