@@ -261,9 +261,9 @@ func flood(t *testing.T, speaker *client) {
 
 // Who tells Caddy to stop again, in whatever way, changes nothing.
 func TestStopIsToldTwice(t *testing.T) {
-	const drain = 5 * time.Second
-	s := start(t, stopConfig("drain 5s"))
-	p := s.gather(t, map[string]int{"http/1.1": 100, "events": 20})
+	const drain = 3 * time.Second
+	s := start(t, stopConfig("drain 3s"))
+	p := s.gather(t, map[string]int{"http/1.1": 300, "events": 20})
 	p.add(t, s)
 	told := time.Now()
 	s.terminate()
