@@ -117,6 +117,7 @@ func TestBans(t *testing.T) {
 		return e["reason"] == errBanned.Error() && e["status"] == 403.0 && e["user"] == "alice"
 	})
 
+	s.leave("user=alice")
 	s.bansSome("ip=127.0.0.1", 1, 1) // bob
 	forbidden("Remote-User: bob")
 	var page banPage

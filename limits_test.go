@@ -248,8 +248,11 @@ func TestForget(t *testing.T) {
 	member := s.dial("/sum/used")
 	member.ask("1", "1")
 	used := s.state("/sum/used")
-	s.posts("/sum/unused", "1", http.StatusOK, "1")
-	before := s.state("/sum/unused")
+	var before shownState
+	answer, body := s.request(http.MethodPost, "/sum/unused", "1", "Accept: application/json")
+	if err := json.Unmarshal([]byte(body), &before); err != nil || before.Version != 1 || before.Total != "1" {
+		t.Fatal(answer.Status, body, err)
+	}
 	after := before
 	for end := time.Now().Add(patience); after.Epoch == before.Epoch; after = s.state("/sum/unused") {
 		if time.Now().After(end) {

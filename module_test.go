@@ -652,6 +652,7 @@ func TestJSONThroughTheAdminAPI(t *testing.T) {
 		if status, body := load(test.handler, test.engine); status != http.StatusBadRequest || !strings.Contains(body, test.reason) {
 			t.Errorf("%s %s: %d %s", test.handler, test.engine, status, body)
 		}
+		c.ask("0", "0") // and is no silent client
 	}
 	if n := references(); n != 1 {
 		t.Errorf("%d configurations use the hub", n)

@@ -120,7 +120,7 @@ func TestAViolationOverStreamsWithoutAnAnswer(t *testing.T) {
 // Where Caddy closes QUIC connections some time after a reload, those who are
 // connected by one are told before to come back. Others stay.
 func TestReloadWithAGracePeriod(t *testing.T) {
-	config := strings.Replace(timeoutsConfig("", ""), "GLOBAL", "GLOBAL\n grace_period 2s", 1)
+	config := strings.Replace(timeoutsConfig("", ""), "GLOBAL", "GLOBAL\n grace_period 10s", 1)
 	s := start(t, config)
 	stream, upgraded := s.overHTTP3("/sum", "websocket"), s.dial("/sum", "Sec-WebSocket-Protocol: json")
 	stream.expect(t, frames.Text, `"total":0`)

@@ -13,18 +13,18 @@ import (
 	"github.com/caddyws/caddy-websocket/frames"
 )
 
-// overTime is when Caddy's timeouts, all set to 1 s, have passed.
-const overTime = 1500 * time.Millisecond
+// overTime is when Caddy's timeouts, all set to 3 s, have passed.
+const overTime = 4 * time.Second
 
 // No timeout that Caddy has for requests ends a connection that lives, over any
 // version of HTTP, whatever stands around the handler.
 func TestCaddysTimeoutsEndNoConnection(t *testing.T) {
 	for name, test := range map[string]struct{ servers, around string }{
-		"all":     {"read_body 1s\n read_header 1s\n read_body_idle 1s 1000\n write 1s\n write_idle 1s 1000\n idle 1s", ""},
-		"no_idle": {"read_body 1s\n write 1s\n read_body_idle -1s\n write_idle -1s", ""},
-		"around": {"read_body 1s\n write 1s", `timeouts {
-			read_timeout 1s 1000
-			write_timeout 1s 1000
+		"all":     {"read_body 3s\n read_header 3s\n read_body_idle 3s 1000\n write 3s\n write_idle 3s 1000\n idle 3s", ""},
+		"no_idle": {"read_body 3s\n write 3s\n read_body_idle -1s\n write_idle -1s", ""},
+		"around": {"read_body 3s\n write 3s", `timeouts {
+			read_timeout 3s 1000
+			write_timeout 3s 1000
 		}
 		encode
 		templates

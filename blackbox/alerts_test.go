@@ -3,11 +3,13 @@ package blackbox
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Alerts of the app meter, as clients are told them that do not read for a while, that
@@ -99,6 +101,9 @@ func (l *listener) join(t *testing.T) {
 	l.leave = func() { c.Close() }
 	l.next = func() (kind, id, text string, err error) {
 		f, err := readFrame(c.r)
+		if f.op == opPing {
+			io.WriteString(c, pong(f.payload))
+		}
 		if err != nil || f.op != opText {
 			return "", "", "", err
 		}
@@ -118,6 +123,7 @@ func (l *listener) follow(t *testing.T) {
 		header = []string{"Last-Event-ID: " + l.last}
 	}
 	e := l.s.events(t, l.path, header...)
+	e.patience = 10 * patience
 	l.leave = func() { e.response.Body.Close() }
 	l.next = func() (kind, id, text string, err error) {
 		got, err := e.read()
@@ -125,11 +131,31 @@ func (l *listener) follow(t *testing.T) {
 	}
 }
 
+// reads has a listener who has come read all the time.
+func (l *listener) reads() {
+	type told struct {
+		kind, id, text string
+		err            error
+	}
+	read, all := l.next, make(chan told, 1000)
+	go func() {
+		for a := (told{}); a.err == nil; all <- a {
+			a.kind, a.id, a.text, a.err = read()
+		}
+	}()
+	l.next = func() (kind, id, text string, err error) {
+		a := <-all
+		return a.kind, a.id, a.text, a.err
+	}
+}
+
 // listen is told n alerts, counted from the first one on, unless the connection ends.
 func (l *listener) listen(t *testing.T, n int) (whole bool) {
 	t.Helper()
 	for len(l.told) < n {
+		late := time.AfterFunc(patience, l.leave)
 		kind, id, text, err := l.next()
+		late.Stop()
 		if err != nil {
 			return false
 		}

@@ -146,6 +146,7 @@ func TestPageShowsWhoIsHere(t *testing.T) {
 	if w.run(`(dispatchEvent(new Event("online")), `+hidden+`)`) != "false" {
 		t.Error("the page forgets who is here when it has only slept")
 	}
+	stage.connected(t)
 	w.waitFor("state", "Live")
 	w.waitFor("here", "0 here")
 	if w.run(hidden) != "true" {

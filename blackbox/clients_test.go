@@ -2,6 +2,7 @@ package blackbox
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -281,6 +282,7 @@ type stream struct {
 	afterCR  bool
 	lastID   string
 	comments int
+	patience time.Duration // with each event, if it is not as usual
 }
 
 // events opens a path's event stream.
@@ -321,7 +323,7 @@ func (e *stream) line() (string, error) {
 
 // read returns the next event. Unlike a browser it counts comments.
 func (e *stream) read() (event, error) {
-	defer time.AfterFunc(patience, func() { e.response.Body.Close() }).Stop()
+	defer time.AfterFunc(cmp.Or(e.patience, patience), func() { e.response.Body.Close() }).Stop()
 	var data []string
 	var name string
 	for {

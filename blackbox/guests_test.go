@@ -231,11 +231,28 @@ func (p *party) add(t *testing.T, s *server) {
 // until waits for what nothing announces.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+	within(t, patience, what, is)
+}
+
+func within(t *testing.T, limit time.Duration, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}
+}
+
+// retry tries again, with another number, where a busy machine has kept a try from being a test.
+func retry(t *testing.T, try func(n int) (held bool)) {
+	t.Helper()
+	for n := range 5 {
+		if try(n) {
+			return
+		}
+		t.Log("the machine is too busy")
+	}
+	t.Fatal("the machine is always too busy")
 }
 
 // stay has the guests listen until they are sent away.

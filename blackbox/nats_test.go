@@ -124,7 +124,7 @@ func whole(t *testing.T, all []*natsServer) {
 	t.Helper()
 	conn, js := jetStream(t, all)
 	defer conn.Close()
-	until(t, "all replicas to be current", func() bool { return isWhole(js, len(all)) })
+	within(t, 4*patience, "all replicas to be current", func() bool { return isWhole(js, len(all)) })
 }
 
 // jetStream connects to servers.
@@ -142,7 +142,7 @@ func jetStream(t *testing.T, all []*natsServer) (*nats.Conn, jetstream.JetStream
 }
 
 func isWhole(js jetstream.JetStream, replicas int) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	stream, err := js.Stream(ctx, "KV_websocket")
 	if err != nil {

@@ -19,6 +19,7 @@ func TestAlertsOverNodes(t *testing.T) {
 	}
 	for _, l := range all {
 		l.come(t)
+		l.reads()
 	}
 	var logs []*lines
 	c := &movingSensor{sensor{path: path}, nodes}
@@ -34,6 +35,7 @@ func TestAlertsOverNodes(t *testing.T) {
 				l.leave()
 				l.s = nodes[(i+1)%len(nodes)]
 				l.come(t)
+				l.reads()
 			}
 		}
 		c.send(t, c.sent+each)

@@ -1,7 +1,6 @@
 package blackbox
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -235,7 +234,8 @@ func TestPageSaysOneThingAtATime(t *testing.T) {
 // stage shows Caddy's page and plays the server of its WebSocket.
 type stage struct {
 	host, url string
-	refuses   atomic.Bool // connections
+	refuses   atomic.Bool   // connections
+	admits    chan struct{} // a connection
 	entered   chan actor
 }
 
@@ -256,7 +256,7 @@ func newStageOf(t *testing.T, config string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &stage{entered: make(chan actor, 1)}
+	st := &stage{admits: make(chan struct{}), entered: make(chan actor, 1)}
 	proxy := httputil.NewSingleHostReverseProxy(caddy)
 	upgrader := websocket.Upgrader{Subprotocols: []string{"json"}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -265,6 +265,7 @@ func newStageOf(t *testing.T, config string) *stage {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case !websocket.IsWebSocketUpgrade(r):
 			proxy.ServeHTTP(w, r)
+		case !st.admitted(r):
 		default:
 			conn, err := upgrader.Upgrade(w, r, nil)
 			if err != nil {
@@ -279,6 +280,16 @@ func newStageOf(t *testing.T, config string) *stage {
 	return st
 }
 
+// admitted waits until the test asks for a connection, unless the client goes.
+func (s *stage) admitted(r *http.Request) bool {
+	select {
+	case <-s.admits:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
 // enter waits for the page's next connection, which is shown a total.
 func (s *stage) enter(t *testing.T) actor {
 	t.Helper()
@@ -290,15 +301,16 @@ func (s *stage) enter(t *testing.T) actor {
 // connected waits for the page's next connection.
 func (s *stage) connected(t *testing.T) actor {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	select {
-	case c := <-s.entered:
-		t.Cleanup(func() { c.Close() })
-		return c
-	case <-ctx.Done():
-		t.Fatal("the page does not connect")
-		panic("not reached")
+	late := time.After(patience)
+	for admits := s.admits; ; admits = nil {
+		select {
+		case admits <- struct{}{}:
+		case c := <-s.entered:
+			t.Cleanup(func() { c.Close() })
+			return c
+		case <-late:
+			t.Fatal("the page does not connect")
+		}
 	}
 }
 

@@ -16,9 +16,10 @@ import (
 func TestExamplePower(t *testing.T) {
 	browser := chromium(t)
 	need(t, "python3")
-	s := example(t, "power")
-	greedy, frugal := s.events(t, "/power?claim=press-4"), s.events(t, "/power?claim=press-1")
-	says := startMachines(t, s.address())
+	machines, s := buildMachines(t), example(t, "power")
+	warning, over := "press-4 takes", "warning is over for press-4"
+	greedy, frugal := alertsUntil(s.events(t, "/power?claim=press-4"), over), alertsUntil(s.events(t, "/power?claim=press-1"), over)
+	says := startMachines(t, machines, s.address())
 	w := openWindow(t, browser, s.url("/power"))
 	w.waitFor("state", "Live")
 	w.waitFor("name", "Power of all machines")
@@ -37,40 +38,49 @@ func TestExamplePower(t *testing.T) {
 	shows("the end of the warning", `document.getElementById("alertlist").textContent.includes("warning is over for press-4")`)
 	shows("the maximum that has fallen", maximum+" < 900")
 
-	warning, over := "press-4 takes", "warning is over for press-4"
-	if got := alertsUntil(greedy, over); !slices.Equal(got, []string{warning, "shut down", over}) && !slices.Equal(got, []string{warning, "shut down", "overload is over for press-4", over}) {
+	if got := <-greedy; !slices.Equal(got, []string{warning, "shut down", over}) && !slices.Equal(got, []string{warning, "shut down", "overload is over for press-4", over}) {
 		t.Errorf("press-4 is told %q", got)
 	}
-	if got := alertsUntil(frugal, over); !slices.Equal(got, []string{warning, over}) {
+	if got := <-frugal; !slices.Equal(got, []string{warning, over}) {
 		t.Errorf("press-1 is told %q", got)
 	}
 }
 
-// alertsUntil reads alerts up to one, without the figures in them.
-func alertsUntil(e *stream, last string) (all []string) {
-	e.t.Helper()
-	for !slices.Contains(all, last) {
-		if got := e.next(); got.name == "event" {
-			text, _, _ := strings.Cut(got.data, " takes ")
-			if text != got.data {
-				text += " takes"
+// alertsUntil reads alerts up to one, or the end, without the figures in them.
+func alertsUntil(e *stream, last string) <-chan []string {
+	read := make(chan []string, 1)
+	go func() {
+		var all []string
+		for got, err := e.read(); err == nil && !slices.Contains(all, last); got, err = e.read() {
+			if got.name == "event" {
+				text, _, takes := strings.Cut(got.data, " takes ")
+				if takes {
+					text += " takes"
+				}
+				all = append(all, text)
 			}
-			all = append(all, text)
 		}
-	}
-	return all
+		read <- all
+	}()
+	return read
 }
 
-// startMachines starts the machines of the example, and returns what they say.
-func startMachines(t *testing.T, address string) *bufio.Reader {
+// buildMachines builds the machines of the example.
+func buildMachines(t *testing.T) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "power")
+	if out, err := exec.Command("go", "build", "-o", program, "../examples/power").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// startMachines starts the machines, and returns what they say.
+func startMachines(t *testing.T, program, address string) *bufio.Reader {
 	t.Helper()
 	folder, err := filepath.Abs("../examples/power")
 	if err != nil {
 		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "power")
-	if out, err := exec.Command("go", "build", "-o", program, folder).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
 	}
 	said, says := io.Pipe()
 	c := exec.Command(program, address)

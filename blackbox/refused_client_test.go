@@ -12,11 +12,11 @@ func (w window) permit(may bool) {
 	w.run(fmt.Sprintf(`(document.cookie = "until=" + Math.round(Date.now() / 1000 + (%v ? 3600 : -3600)) + "; path=/", "")`, may))
 }
 
-// visit opens a room, and sends something at once. settled tells how the room is when it is
-// open, closed, or waits.
-func (w window) visit(path, options string) {
+// visit opens a room, sends something at once, and returns what comes of a script. settled tells
+// how the room is when it is open, closed, or waits.
+func (w window) visit(path, options, script string) string {
 	w.t.Helper()
-	w.run(fmt.Sprintf(`(async () => {
+	return w.run(fmt.Sprintf(`(async () => {
 		const {Room} = await import("/echo?client.js");
 		window.room = new Room(%q, %s);
 		window.sends = () => { window.sent = room.send(1).then(reply => "counted " + reply.total, e => e.code); };
@@ -27,8 +27,8 @@ func (w window) visit(path, options string) {
 			if (room.status !== status) room.addEventListener("status", look, {once: true}); else done(room.status + " " + room.reason);
 		})());
 		if (room.status === "connecting" && %[2]q === "{}") sends();
-		return "";
-	})()`, path, options))
+		return %s;
+	})()`, path, options, script))
 }
 
 // A client that may not come in, or not any more, ends, and says why. One that is refused for
@@ -40,16 +40,13 @@ func TestABrowserThatIsRefused(t *testing.T) {
 		"/answers/404": "waiting HTTP 404", "/answers/503": "waiting HTTP 503",
 		"/blocked/sum": "waiting cannot connect",
 	} {
-		w.visit(path, "{}")
 		how := `settled()`
 		if strings.HasPrefix(want, "closed") { // once it was refused twice
 			how = `becomes("closed")`
 		}
-		if got := w.run(how); got != want {
+		how += `.then(async got => { room.close(); return got + ", and what waits is " + await sent; })`
+		if got := w.visit(path, "{}", how); got != want+", and what waits is closed" {
 			t.Errorf("%s: %s, want %s", path, got, want)
-		}
-		if got := w.run(`(room.close(), sent)`); got != "closed" {
-			t.Errorf("%s: what waits ends with %s", path, got)
 		}
 	}
 }
@@ -60,8 +57,7 @@ func TestABrowserWhosePermissionIsOver(t *testing.T) {
 	w := newCutter(t, start(t, clientConfig)).page(t)
 	for _, path := range []string{"/ends/a", "/blocked/ends/a"} {
 		w.permit(false)
-		w.visit(path, "{}")
-		if got := w.run(`becomes("closed")`); got != "closed HTTP 401" {
+		if got := w.visit(path, "{}", `becomes("closed")`); got != "closed HTTP 401" {
 			t.Errorf("%s: %s", path, got)
 		}
 		if got := w.run(`sent`); got != "closed" {
@@ -74,8 +70,7 @@ func TestABrowserWhosePermissionIsOver(t *testing.T) {
 		w.run(`(room.close(), "")`)
 	}
 	w.permit(false)
-	w.visit("/ends-echo", `{protocol: ""}`)
-	if got := w.run(`becomes("closed")`); got != "closed HTTP 401" {
+	if got := w.visit("/ends-echo", `{protocol: ""}`, `becomes("closed")`); got != "closed HTTP 401" {
 		t.Errorf("an app without events: %s", got)
 	}
 }
@@ -88,8 +83,7 @@ func TestABrowserWhosePermissionEndsAsleep(t *testing.T) {
 		w := openWindow(t, browsing, c.url("/page"))
 		w.run(`(() => { const now = Date.now; window.leapt = 0; Date.now = () => now() + leapt; return ""; })()`)
 		w.permit(true)
-		w.visit(path, "{}")
-		if got := w.run(`sent`); got != "counted 1" {
+		if got := w.visit(path, "{}", `sent`); got != "counted 1" {
 			t.Fatalf("%s: before it is %s", path, got)
 		}
 		c.freeze()
@@ -138,8 +132,7 @@ func TestABrowserThatIsRefusedTooLate(t *testing.T) {
 		});
 		return "";
 	})()`)
-	w.visit("/ends/c", "{}")
-	if got := w.run(`asked.then(() => room.status)`); got != "connecting" {
+	if got := w.visit("/ends/c", "{}", `asked.then(() => room.status)`); got != "connecting" {
 		t.Errorf("while it is not known why, it is %s", got)
 	}
 	w.permit(true)

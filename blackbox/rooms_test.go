@@ -17,7 +17,9 @@ END
 :PORT {
 	websocket /bystander echo
 	websocket /sum/* sum
-	websocket /chat/* broadcast
+	websocket /chat/* broadcast {
+		ping off
+	}
 }`
 
 // Ten thousand rooms are kept; the next one can be looked at and not changed, and

@@ -85,7 +85,7 @@ const hotRoom = "/sum/hot"
 
 func besiegeNodes(t *testing.T, nodes []*server, clients int, lasts time.Duration) *siegedNodes {
 	t.Helper()
-	c := &siegedNodes{t: t, nodes: nodes, balancer: balance(t, nodes...), hot: &crew{returns: true, within: lasts + 4*patience}, beside: 3}
+	c := &siegedNodes{t: t, nodes: nodes, balancer: balance(t, nodes...), hot: &crew{returns: true, within: 4 * patience}, beside: 3}
 	if lasts > 0 {
 		c.beside = 11 // with six writers each
 	}

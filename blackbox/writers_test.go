@@ -41,7 +41,7 @@ type crew struct {
 	writers []*writer
 	resting atomic.Bool   // no operation is begun any more, only retried
 	returns bool          // those whose connection ends, or is refused, make another one
-	within  time.Duration // for so long, at most; 0: as long as patience
+	within  time.Duration // for so long after the last answer, at most; 0: as long as patience
 	done    sync.WaitGroup
 	errs    chan error
 }
@@ -65,7 +65,14 @@ func (c *crew) begin(address string) {
 		c.done.Go(func() {
 			may := func(n int) bool { return !c.resting.Load() && (w.most == 0 || n <= w.most) }
 			err := w.work(address, may)
-			for end := time.Now().Add(max(c.within, patience)); c.returns && err != nil && !isOdd(err) && time.Now().Before(end); {
+			answers, end := int64(-1), time.Now()
+			for c.returns && err != nil && !isOdd(err) {
+				if now := c.progress.acked.Load(); now > answers {
+					answers, end = now, time.Now().Add(max(c.within, patience))
+				}
+				if time.Now().After(end) {
+					break
+				}
 				time.Sleep(comeBack)
 				err = w.work(address, may)
 			}
