@@ -28,7 +28,8 @@
 //
 // An engine may lose what it had stored, such as a server that never wrote it to its disk. If
 // it shows only a value from before the one that is to be replaced, and for long, the state
-// becomes that. Until then operations are refused, or their outcome is not known.
+// becomes that. Until then operations are refused, or their outcome is not known. The same
+// holds without operations, see [Replica.Reread]: whoever only looks is not left behind.
 //
 // Unknown is also the answer after ten seconds. The attempt is kept, and before it is
 // settled nothing new is stored: other operations are refused, with certainty. An
