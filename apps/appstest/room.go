@@ -245,16 +245,27 @@ func (r *Room) ExpectForbidden(options ...Option) {
 	}
 }
 
-// ExpectState fails the test unless text is what a GET shows.
+// ExpectState fails the test unless text is what a GET shows, at once or within a second: a
+// state whose time comes at this very moment is woken by the room, not by the GET.
 func (r *Room) ExpectState(text string) {
+	r.t.Helper()
+	shown := r.state()
+	for end := time.Now().Add(time.Second); shown != text && time.Now().Before(end); shown = r.state() {
+		time.Sleep(time.Millisecond)
+	}
+	if shown != text {
+		r.t.Fatalf("state is %q, expected %q", shown, text)
+	}
+}
+
+// state is what a GET shows.
+func (r *Room) state() string {
 	r.t.Helper()
 	view, err := r.hub.View(r.t.Context(), r.route, r.visitor(nil).Room)
 	if err != nil {
 		r.t.Fatalf("looking at the state: %v", err)
 	}
-	if string(view.Text) != text {
-		r.t.Fatalf("state is %q, expected %q", view.Text, text)
-	}
+	return string(view.Text)
 }
 
 // ExpectEvent fails the test unless the next event of the room, whoever it is for, is of
