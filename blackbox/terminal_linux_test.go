@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gorilla/websocket"
 	"golang.org/x/sys/unix"
@@ -68,18 +67,7 @@ func (e *terminal) types(t *testing.T, keys string) {
 // see waits until something is on the screen.
 func (e *terminal) see(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(patience)
-	for {
-		all, changed := e.seen.snapshot()
-		if strings.Contains(all, text) {
-			return
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("%q is not on the screen, but\n%q", text, all)
-		}
-	}
+	e.seen.waitAll(t, 1, text)
 }
 
 // connect runs the command at the terminal.
