@@ -162,6 +162,7 @@ func TestPageOfARoomThatKeepsNothing(t *testing.T) {
 	w := openWindow(t, browser, stage.url)
 	c := stage.connected(t)
 	w.waitFor("state", "Live")
+	w.expectsOwn()
 	w.send("one")
 	c.answer(t, `{"data":"one"}`, `{"type":"error","error":"this room keeps nothing","code":"stateless","retry":false}`)
 	c.answer(t, `{"data":"one"}`, `{"type":"message","from":{"id":"OWN"},"time":"2026-01-02T03:04:05.678Z","data":"one"}`)

@@ -33,8 +33,6 @@ func TestEverybodySeesTheSameVersions(t *testing.T) {
 		each, operations = 50, 200
 	}
 	s := start(t, ":PORT {\n websocket sum\n}")
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 
 	joined, results := make(chan error), make(chan []seen)
 	for i := range 2 * each {
@@ -43,7 +41,7 @@ func TestEverybodySeesTheSameVersions(t *testing.T) {
 			next = jsonMember
 		}
 		go func() {
-			read, stop, err := next(ctx, s.address())
+			read, stop, err := next(t.Context(), s.address())
 			joined <- err
 			if err != nil {
 				results <- nil
@@ -131,13 +129,13 @@ func follower(ctx context.Context, address string) (func() (seen, error), func()
 
 // jsonMember joins by a WebSocket.
 func jsonMember(ctx context.Context, address string) (func() (seen, error), func(), error) {
-	dialer := websocket.Dialer{Subprotocols: []string{"json"}}
+	dialer := websocket.Dialer{Subprotocols: []string{"json"}, HandshakeTimeout: patience}
 	conn, _, err := dialer.DialContext(ctx, "ws://"+address+"/room", nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn.SetReadDeadline(time.Now().Add(patience))
 	return func() (seen, error) {
+		conn.SetReadDeadline(time.Now().Add(patience))
 		var m struct {
 			Epoch   string
 			Version int

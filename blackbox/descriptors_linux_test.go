@@ -9,7 +9,7 @@ import (
 // A server that may open no more files keeps the connections it has, and takes
 // those that wait as soon as others have gone.
 func TestNoDescriptorsLeft(t *testing.T) {
-	const leaving, spare, waiting = 10, 30, 5
+	const leaving, spare, waiting = 50, 30, 40
 	s := start(t, "GLOBAL\n debug\nEND\n"+framesConfig) // debug: net/http tells what accepting gave
 	first := s.echoing(t, leaving)
 	staying := append(s.echoing(t, 1), s.connectTLS(t, s.tls()))

@@ -170,6 +170,7 @@ func TestRequestsWithoutAnEnd(t *testing.T) {
 		for range each {
 			for _, beginning := range []string{"", "GET /echo", header, body} {
 				c := s.connect(t)
+				c.write(beginning)
 				all, sent[c] = append(all, c), beginning
 			}
 		}
@@ -182,12 +183,10 @@ func TestRequestsWithoutAnEnd(t *testing.T) {
 	})
 }
 
-// dribble writes a beginning and then, while a header has begun, byte by byte what
-// never comes to an end, until the server answers or ends the connection. (Bytes
-// behind an answer could destroy it on its way.) It returns the status or, at the
-// end, nothing.
+// dribble writes behind a beginning, while that is a header, byte by byte what never
+// comes to an end, until the server answers or ends the connection. (Bytes behind an
+// answer could destroy it on its way.) It returns the status or, at the end, nothing.
 func (c *socket) dribble(beginning string) string {
-	io.WriteString(c, beginning)
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		c.within = 50 * time.Millisecond
 		_, err := c.r.Peek(1)

@@ -68,6 +68,7 @@ func TestHistoryGoesOnAtAnotherNode(t *testing.T) {
 		select {
 		case <-left.ended:
 			left.again(t)
+			left.opensHistory(t)
 		default:
 		}
 	}

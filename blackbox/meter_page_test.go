@@ -203,6 +203,10 @@ func TestPageKnowsOwnMessages(t *testing.T) {
 		one, two := openWindow(t, browser, s.url(path)), openWindow(t, browser, s.url(path))
 		one.waitFor("state", "Live")
 		two.waitFor("state", "Live")
+		if path == "/chat" {
+			one.expectsOwn()
+			two.expectsOwn()
+		}
 		one.send("Hello")
 		until(t, "the message", func() bool { return two.run(`String(document.querySelectorAll("#messages li").length)`) == "1" })
 		until(t, "one's own", func() bool { return one.run(`String(document.querySelectorAll("#messages .own").length)`) == "1" })

@@ -31,10 +31,17 @@ func (w window) visit(path, options, script string) string {
 	})()`, path, options, script))
 }
 
+// waits has the page wait for as long as it takes to be told why it is refused.
+func (w window) waits() window {
+	w.t.Helper()
+	w.run(`(AbortSignal.timeout = () => undefined, "")`)
+	return w
+}
+
 // A client that may not come in, or not any more, ends, and says why. One that is refused for
 // the moment goes on trying.
 func TestABrowserThatIsRefused(t *testing.T) {
-	w := newCutter(t, start(t, clientConfig)).page(t)
+	w := newCutter(t, start(t, clientConfig)).page(t).waits()
 	for path, want := range map[string]string{
 		"/answers/401": "closed HTTP 401", "/answers/403": "closed HTTP 403",
 		"/answers/404": "waiting HTTP 404", "/answers/503": "waiting HTTP 503",
@@ -114,7 +121,7 @@ func TestPageWhosePermissionEndsWhileItIsAway(t *testing.T) {
 
 // An answer to an earlier attempt says nothing about a later one.
 func TestABrowserThatIsRefusedTooLate(t *testing.T) {
-	w := newCutter(t, start(t, clientConfig)).page(t)
+	w := newCutter(t, start(t, clientConfig)).page(t).waits()
 	w.permit(false)
 	w.run(`(() => {
 		const {fetch} = window;

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// nodesConfig is of a node over servers of NATS.
+// nodesConfig is of a node over servers of NATS. It keeps members that do not read.
 func nodesConfig(urls string) string {
 	return `GLOBAL
 		admin 127.0.0.1:OTHERPORT
@@ -22,10 +22,12 @@ func nodesConfig(urls string) string {
 		websocket /sum/* {
 			app sum
 			room {path}
+			ping 25s 10m
 		}
 		websocket /chat {
 			app broadcast
 			room chat
+			ping off
 		}
 		websocket /power/* {
 			app meter {

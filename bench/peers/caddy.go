@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -63,7 +65,8 @@ func readMetrics(addr string, secure bool) {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // this process
 	for range time.Tick(time.Second) {
-		if err := readOnce(client, url); err != nil {
+		err := readOnce(client, url)
+		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // which is before the server listens
 			fmt.Fprintln(os.Stderr, "reading metrics:", err)
 			os.Exit(1)
 		}

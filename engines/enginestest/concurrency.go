@@ -17,12 +17,13 @@ var concurrency = map[string]func(*testing.T, *subject){
 	"a context that ends ends no swap":                 ending,
 }
 
-// concurrent lets several add 1 to a number until each has done so often.
+// concurrent lets several add a letter to a state until each has done so often.
 func concurrent(t *testing.T, s *subject) {
 	const adders, each = 4, 25
 	s.swap(room, 0, "")
 	var wg sync.WaitGroup
-	for range adders {
+	for i := range adders {
+		letter := string(rune('a' + i)) // no two store the same
 		wg.Go(func() {
 			for done := 0; done < each; {
 				p, rev, err := s.Load(t.Context(), room)
@@ -30,7 +31,7 @@ func concurrent(t *testing.T, s *subject) {
 					t.Error(err)
 					return
 				}
-				switch _, err = s.Swap(t.Context(), room, rev, value(string(p)+"x")); {
+				switch _, err = s.Swap(t.Context(), room, rev, value(string(p)+letter)); {
 				case err == nil:
 					done++
 				case !errors.Is(err, engines.ErrConflict):

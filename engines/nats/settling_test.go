@@ -18,13 +18,14 @@ func isUnknown(ctx context.Context, err error) bool {
 	return err != nil && ctx.Err() == nil && !errors.Is(err, engines.ErrConflict) && !errors.Is(err, engines.ErrRefused)
 }
 
-// Swap stores the same again until something newer is there, which may be this.
+// Swap stores the same again until something newer is there, which may be this, or this with
+// what others have added.
 func (e settling) Swap(ctx context.Context, key engines.Key, rev uint64, v engines.Value) (uint64, error) {
 	now, err := e.Engine.Swap(ctx, key, rev, v)
 	for isUnknown(ctx, err) {
 		if now, err = e.Engine.Swap(ctx, key, rev, v); errors.Is(err, engines.ErrConflict) {
 			var state []byte
-			if state, now, err = e.Load(ctx, key); err == nil && !bytes.Equal(state, v.State) {
+			if state, now, err = e.Load(ctx, key); err == nil && !bytes.HasPrefix(state, v.State) {
 				return 0, engines.ErrConflict
 			}
 		}
