@@ -298,10 +298,12 @@ func TestConnWaitsForItsClient(t *testing.T) {
 // roomy is a link that has room, or not.
 type roomy struct {
 	link
-	has bool
+	has  bool
+	held int
 }
 
-func (r roomy) hasRoom() bool { return r.has }
+func (r roomy) hasRoom() bool     { return r.has }
+func (r roomy) sendBuffered() int { return r.held }
 
 // A client is not waited for while a write does not begin, or go on, for want of a processor.
 func TestDriverTellsWhoIsWaitedFor(t *testing.T) {
@@ -316,6 +318,19 @@ func TestDriverTellsWhoIsWaitedFor(t *testing.T) {
 	d.link = roomy{has: true}
 	if wait := d.blocked(); wait > 0 {
 		t.Errorf("although there is room, the client is waited for since %v", wait)
+	}
+}
+
+// What a client has taken is negative only where the socket does not tell what it holds.
+func TestLagTellsWhatIsTaken(t *testing.T) {
+	for held, want := range map[int]int64{100: 900, 1000: 0, 1022: 0, -1: 1000 - mostSendBuffered} {
+		var settings atomic.Pointer[Settings]
+		settings.Store(testSettings())
+		c := New(&settings, message.Text, new(session))
+		c.driver, c.end.BytesOut = &goroutineDriver{link: roomy{held: held}}, 1000
+		if taken, _, _ := c.Lag(); taken != want {
+			t.Errorf("1000 bytes are written, the socket holds %d: taken %d, want %d", held, taken, want)
+		}
 	}
 }
 

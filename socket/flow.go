@@ -51,11 +51,17 @@ func (c *Conn) Lag() (taken int64, blocked time.Duration, behind bool) {
 		c.driver.flush() // a socket has room for more long before it says so
 	}
 	c.flow.lagging = c.isBehind()
+	return c.taken(), c.driver.blocked(), c.flow.lagging
+}
+
+// taken is what Lag tells. A socket may hold more than is counted as written: what TLS
+// adds, and a write that goes on.
+func (c *Conn) taken() int64 {
 	held := c.driver.sendBuffered()
 	if held < 0 {
-		held = mostSendBuffered
+		return int64(c.end.BytesOut) - mostSendBuffered
 	}
-	return int64(c.end.BytesOut) - int64(held), c.driver.blocked(), c.flow.lagging
+	return max(int64(c.end.BytesOut)-int64(held), 0)
 }
 
 // mostSendBuffered is the size up to which kernels let a send buffer grow (sysctl
