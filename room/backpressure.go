@@ -93,13 +93,13 @@ func (p *backpressure) enlist(behind []*Member, now time.Time) (added []*Member)
 // look asks a member's connection how things stand. The member is in the list
 // before, so that it cannot catch up unnoticed.
 func (p *backpressure) look(m *Member, now time.Time) {
-	taken, behind := m.conn.Lag()
+	taken, blocked, behind := m.conn.Lag()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !m.patience.waited {
 		return
 	}
-	m.patience.look(taken, now)
+	m.patience.look(taken, blocked, now)
 	if !behind || m.patience.exhausted() {
 		p.drop(m, now)
 	}

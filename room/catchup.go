@@ -444,7 +444,7 @@ func (m *Member) nextPage(ctx context.Context, now snapshot, c *catchUp) (b *mes
 // is there still.
 func (m *Member) waitUntilTaken(ctx context.Context) bool {
 	for pause := shortestLook; ; pause = min(2*pause, longestLook) {
-		if _, behind := m.conn.Lag(); !behind {
+		if _, _, behind := m.conn.Lag(); !behind {
 			return true
 		}
 		timer := time.NewTimer(pause)

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"time"
+
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/message"
 	"github.com/caddyws/caddy-websocket/tally"
@@ -32,9 +34,9 @@ type Conn interface {
 	// nothing is read. Release takes them back.
 	Hold(n int)
 	Release(n int)
-	// Lag tells how many bytes the client has taken, negative if unknown, and whether
-	// it is behind.
-	Lag() (taken int64, behind bool)
+	// Lag tells how many bytes the client has taken, negative if unknown, for how long
+	// what waits has waited for it and not for the server, and whether it is behind.
+	Lag() (taken int64, blocked time.Duration, behind bool)
 	// Rearm has the connection look at its settings, which may have been replaced.
 	Rearm()
 	// Stats tells how the connection stands.

@@ -129,7 +129,10 @@
 //   - it earns 1 s for each 256 KiB that its client takes, but for the first 128
 //     KiB, which kernels take by themselves: at 256 KiB a second it is always
 //     waited for, at 2.5 KiB a second for a hundredth of the time;
-//   - never more than 500 ms, which is how long a reader that stops is waited for.
+//   - never more than 500 ms, which is how long a reader that stops is waited for;
+//   - nothing is spent while the server, and not the client, is what is waited for:
+//     before it writes, and while the socket has room. A server that looks late, since
+//     it has no processor, spends half of what is left at most.
 //
 // The connection through whose Room an app publishes is held up:
 //

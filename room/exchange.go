@@ -2,6 +2,7 @@ package room
 
 import (
 	"sync"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/apps"
 	"github.com/caddyws/caddy-websocket/frames"
@@ -152,7 +153,7 @@ func (silent) Update(*message.Batch)                {}
 func (silent) Present(change, whole *message.Batch) {}
 func (silent) Cork()                                {}
 func (silent) Uncork()                              {}
-func (silent) Lag() (taken int64, behind bool)      { return 0, false }
+func (silent) Lag() (int64, time.Duration, bool)    { return 0, 0, false }
 func (silent) Rearm()                               {}
 func (silent) Stats() tally.Connection              { return tally.Connection{} }
 

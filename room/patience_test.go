@@ -1,6 +1,7 @@
 package room
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -14,7 +15,7 @@ func waited(taken int64, whole, step time.Duration, bytes func(i int) int64) (wa
 		if !a.waited {
 			a.begin(0, now)
 		}
-		if a.look(taken, now); a.exhausted() {
+		if a.look(taken, math.MaxInt64, now); a.exhausted() {
 			a.end(now)
 		}
 		next := now.Add(step)
@@ -52,5 +53,47 @@ func TestPatienceIsEarned(t *testing.T) {
 				t.Errorf("was waited for %v, want %v to %v", got, test.least, test.most)
 			}
 		})
+	}
+}
+
+// A member pays for what it is to blame for: not for a server that does not write, or has no
+// processor.
+func TestPatienceIsPaidForTheClientOnly(t *testing.T) {
+	for name, test := range map[string]struct {
+		wait, blocked, left time.Duration
+	}{
+		"the client takes nothing":         {firstPatience, math.MaxInt64, 0},
+		"the server does not write":        {firstPatience, 0, firstPatience},
+		"the server has written late":      {firstPatience, firstPatience / 3, firstPatience - firstPatience/3},
+		"the server looks late":            {2 * firstPatience, math.MaxInt64, firstPatience / 2},
+		"the server looks and writes late": {2 * firstPatience, firstPatience / 3, firstPatience - firstPatience/3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a patience
+			var now time.Time
+			a.begin(0, now)
+			a.look(0, 0, now)
+			a.look(0, test.blocked, now.Add(test.wait))
+			if a.left != test.left {
+				t.Errorf("%v is left, want %v", a.left, test.left)
+			}
+		})
+	}
+}
+
+// What has been waited for a member that has caught up is paid when it is behind again, if it
+// is to blame then.
+func TestPatienceIsPaidLater(t *testing.T) {
+	for blocked, left := range map[time.Duration]time.Duration{0: firstPatience, math.MaxInt64: firstPatience / 2} {
+		var a patience
+		var now time.Time
+		a.begin(0, now)
+		a.look(0, 0, now)
+		a.end(now.Add(firstPatience / 2))
+		now = now.Add(time.Hour)
+		a.begin(0, now)
+		if a.look(0, blocked, now); a.left != left {
+			t.Errorf("blocked for %v: %v is left, want %v", blocked, a.left, left)
+		}
 	}
 }

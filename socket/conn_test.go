@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddyws/caddy-websocket/frames"
 	"github.com/caddyws/caddy-websocket/handshake"
@@ -260,11 +261,11 @@ func TestConnQueuesAsAWholeWhatIsCollected(t *testing.T) {
 func TestConnTellsWhenItsClientHasCaughtUp(t *testing.T) {
 	overLinks(t, func(t *testing.T, s *session) {
 		s.start()
-		if taken, behind := s.Lag(); behind {
+		if taken, _, behind := s.Lag(); behind {
 			t.Errorf("behind with nothing, having taken %d", taken)
 		}
 		begun := s.fill()
-		before, behind := s.Lag()
+		before, _, behind := s.Lag()
 		if !behind || s.caughtUps.Load() > 0 {
 			t.Fatalf("behind: %v", behind)
 		}
@@ -275,10 +276,62 @@ func TestConnTellsWhenItsClientHasCaughtUp(t *testing.T) {
 		s.expect(frames.Text, begun)
 		s.expect(frames.Text, "beyond the queue")
 		s.until("the client to catch up", func() bool { return s.caughtUps.Load() == 1 })
-		if after, behind := s.Lag(); behind || after <= before {
+		if after, _, behind := s.Lag(); behind || after <= before {
 			t.Errorf("has taken %d after %d, behind: %v", after, before, behind)
 		}
 	})
+}
+
+// A client is waited for once its socket is full.
+func TestConnWaitsForItsClient(t *testing.T) {
+	overLinks(t, func(t *testing.T, s *session) {
+		s.start()
+		begun := s.fill()
+		s.until("the socket to be full", func() bool { return s.driver.blocked() > 0 })
+		s.expect(frames.Text, begun)
+		if _, blocked, _ := s.Lag(); blocked > 0 {
+			t.Errorf("with everything taken, the client is waited for since %v", blocked)
+		}
+	})
+}
+
+// roomy is a link that has room, or not.
+type roomy struct {
+	link
+	has  bool
+	held int
+}
+
+func (r roomy) hasRoom() bool     { return r.has }
+func (r roomy) sendBuffered() int { return r.held }
+
+// A client is not waited for while a write does not begin, or go on, for want of a processor.
+func TestDriverTellsWhoIsWaitedFor(t *testing.T) {
+	d := &goroutineDriver{link: roomy{has: false}}
+	if wait := d.blocked(); wait > 0 {
+		t.Errorf("before the write the client is waited for since %v", wait)
+	}
+	d.writeBegan.Store(int64(now().add(-time.Minute)))
+	if wait := d.blocked(); wait < time.Minute || wait > time.Hour {
+		t.Errorf("during the write the client is waited for since %v, not a minute", wait)
+	}
+	d.link = roomy{has: true}
+	if wait := d.blocked(); wait > 0 {
+		t.Errorf("although there is room, the client is waited for since %v", wait)
+	}
+}
+
+// What a client has taken is negative only where the socket does not tell what it holds.
+func TestLagTellsWhatIsTaken(t *testing.T) {
+	for held, want := range map[int]int64{100: 900, 1000: 0, 1022: 0, -1: 1000 - mostSendBuffered} {
+		var settings atomic.Pointer[Settings]
+		settings.Store(testSettings())
+		c := New(&settings, message.Text, new(session))
+		c.driver, c.end.BytesOut = &goroutineDriver{link: roomy{held: held}}, 1000
+		if taken, _, _ := c.Lag(); taken != want {
+			t.Errorf("1000 bytes are written, the socket holds %d: taken %d, want %d", held, taken, want)
+		}
+	}
 }
 
 // A client that leaves is waited for no longer.
@@ -293,12 +346,12 @@ func TestConnIsNotBehindOnceItLeaves(t *testing.T) {
 			overLinks(t, func(t *testing.T, s *session) {
 				s.start()
 				s.fill()
-				if _, behind := s.Lag(); !behind {
+				if _, _, behind := s.Lag(); !behind {
 					t.Fatal("not behind with a full queue")
 				}
 				leave(s)
 				s.until("the handler to be told", func() bool { return s.caughtUps.Load() == 1 })
-				if _, behind := s.Lag(); behind {
+				if _, _, behind := s.Lag(); behind {
 					t.Error("behind, though it leaves")
 				}
 			})

@@ -1,5 +1,7 @@
 package socket
 
+import "time"
+
 // A driver moves the bytes of a connection. There are two: a [goroutineDriver]
 // waits in reads and writes, a loopDriver is told by epoll when it may read or
 // write. A [Conn] does not know which it has, and never waits.
@@ -24,6 +26,9 @@ type driver interface {
 	// sendBuffered returns how many bytes the kernel holds that the client has
 	// not received, or -1 if that is not known.
 	sendBuffered() int
+	// blocked returns for how long the rest has waited for the client by now, and 0
+	// if it waits for the server only.
+	blocked() time.Duration
 	// closeWrite ends the server's direction; what was written still arrives.
 	closeWrite()
 	// close ends the connection; what was written still arrives.

@@ -1,5 +1,7 @@
 package socket
 
+import "time"
+
 // flow holds up a client that asks for more than it takes, and keeps what its
 // handler needs to hold up others for the client's sake.
 type flow struct {
@@ -36,22 +38,30 @@ func (c *Conn) Release(n int) {
 // so, Handler.CaughtUp is called when that has ended. taken is how many bytes the
 // client has taken, to be compared with the next: where the socket does not tell
 // how many it holds, as many as it can are left out, and taken may be negative.
-func (c *Conn) Lag() (taken int64, behind bool) {
+// blocked is for how long what waits has waited for the client, and not only for a
+// server that does not come to write it.
+func (c *Conn) Lag() (taken int64, blocked time.Duration, behind bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.driver == nil {
 		c.flow.lagging = c.isBehind()
-		return 0, c.flow.lagging
+		return 0, 0, c.flow.lagging
 	}
 	if c.out.flushing() {
 		c.driver.flush() // a socket has room for more long before it says so
 	}
 	c.flow.lagging = c.isBehind()
+	return c.taken(), c.driver.blocked(), c.flow.lagging
+}
+
+// taken is what Lag tells. A socket may hold more than is counted as written: what TLS
+// adds, and a write that goes on.
+func (c *Conn) taken() int64 {
 	held := c.driver.sendBuffered()
 	if held < 0 {
-		held = mostSendBuffered
+		return int64(c.end.BytesOut) - mostSendBuffered
 	}
-	return int64(c.end.BytesOut) - int64(held), c.flow.lagging
+	return max(int64(c.end.BytesOut)-int64(held), 0)
 }
 
 // mostSendBuffered is the size up to which kernels let a send buffer grow (sysctl

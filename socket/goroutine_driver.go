@@ -6,6 +6,8 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // goroutineDriver drives a connection with a goroutine that reads, and with a
@@ -17,6 +19,8 @@ type goroutineDriver struct {
 	// Guarded by conn.mu.
 	writing bool       // the second goroutine runs
 	changed *sync.Cond // what a goroutine waits for may have changed; nil until one waits
+
+	writeBegan atomic.Int64 // the moment when the write under way began; 0 if none is
 }
 
 // errParked ends a reading goroutine whose link runs the driver again once there is
@@ -138,6 +142,7 @@ func (d *goroutineDriver) writeAll(p []byte) {
 // response is code of other people: its panic ends the connection only.
 func (d *goroutineDriver) writeSome(p []byte) (n int, err error) {
 	defer recovered(&err)
+	d.writeBegan.Store(int64(now()))
 	return d.link.write(p)
 }
 
@@ -145,12 +150,22 @@ func (d *goroutineDriver) writeSome(p []byte) (n int, err error) {
 func (d *goroutineDriver) wrote(n int, err error) (next []byte) {
 	d.conn.mu.Lock()
 	defer d.conn.mu.Unlock()
+	d.writeBegan.Store(0)
 	next = d.conn.wrote(n, err)
 	if len(next) == 0 {
 		d.writing = false
 		d.announce()
 	}
 	return next
+}
+
+// blocked does not count that the goroutine that writes has no processor.
+func (d *goroutineDriver) blocked() time.Duration {
+	began := moment(d.writeBegan.Load())
+	if began == 0 || d.link.hasRoom() {
+		return 0
+	}
+	return now().since(began)
 }
 
 func (d *goroutineDriver) close() {

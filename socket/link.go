@@ -25,6 +25,8 @@ type link interface {
 	// sendBuffered returns how many bytes the kernel holds that the client has
 	// not received, or -1 if that is not known.
 	sendBuffered() int
+	// hasRoom reports whether a write would not wait now, as far as that is known.
+	hasRoom() bool
 	// closeWrite ends the server's direction; what was written still arrives.
 	closeWrite()
 	// close ends the connection; what was written still arrives.

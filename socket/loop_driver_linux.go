@@ -4,10 +4,12 @@ package socket
 
 import (
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -274,6 +276,14 @@ func (d *loopDriver) sendBuffered() int {
 		return -1
 	}
 	return sendBufferedOf(d.fd)
+}
+
+// blocked relies on flush, which has written what the socket takes.
+func (d *loopDriver) blocked() time.Duration {
+	if d.conn.out.flushing() {
+		return math.MaxInt64
+	}
+	return 0
 }
 
 func (d *loopDriver) closeWrite() { _ = syscall.Shutdown(d.fd, syscall.SHUT_WR) } // the connection ends either way

@@ -43,6 +43,8 @@ func (l *netConn) write(p []byte) (int, error) {
 
 func (*netConn) sendBuffered() int { return -1 }
 
+func (*netConn) hasRoom() bool { return false }
+
 func (l *netConn) closeWrite() {
 	if c, ok := l.conn.(interface{ CloseWrite() error }); ok {
 		l.ends.Go(func() { _ = c.CloseWrite() }) // the connection ends either way

@@ -61,6 +61,8 @@ func (*response) received() {}
 
 func (*response) sendBuffered() int { return -1 }
 
+func (*response) hasRoom() bool { return false }
+
 func (*response) closeWrite() {}
 
 func (l *response) close() { l.once.Do(func() { close(l.end) }) }

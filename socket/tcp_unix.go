@@ -109,6 +109,8 @@ func (*tcp) received() {}
 
 func (l *tcp) sendBuffered() int { return sendBuffered(l.raw) }
 
+func (*tcp) hasRoom() bool { return false }
+
 func (l *tcp) closeWrite() { _ = l.conn.CloseWrite() } // the connection ends either way
 
 func (l *tcp) abort() { l.close() }
